@@ -1,0 +1,27 @@
+// Runs the benchmarks: node scripts/bench.mjs [--runtime NAME] [part of a file name …]
+
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { setup } from "./setup.mjs";
+import { root, runtimes, shown } from "./runtimes.mjs";
+
+setup();
+const args = process.argv.slice(2);
+const at = args.indexOf("--runtime");
+const only = at < 0 ? undefined : args.splice(at, 2)[1];
+const folder = fileURLToPath(new URL("bench/", root));
+const benches = readdirSync(folder).filter((name) =>
+  name.endsWith(".ts") && name !== "harness.ts" &&
+  (args.length === 0 || args.some((part) => name.includes(part)))
+).sort();
+let failed = 0;
+for (const bench of benches) {
+  for (const name of only === undefined ? shown : [only]) {
+    console.log(`\n── ${bench} on ${name} ──`);
+    const { binary, run } = runtimes[name];
+    const { status } = spawnSync(binary, run(`${folder}${bench}`), { cwd: root, stdio: "inherit" });
+    if (status !== 0) failed++;
+  }
+}
+process.exitCode = failed > 0 ? 1 : 0;

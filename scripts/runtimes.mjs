@@ -1,0 +1,64 @@
+// Where the runtimes are, how each runs a file, and which drivers it has.
+
+import { fileURLToPath } from "node:url";
+
+/** The folder of the project. */
+export const root = new URL("../", import.meta.url);
+
+const path = (relative) => fileURLToPath(new URL(relative, root));
+
+/**
+ * The runtimes. `run` makes the argument list for a program, `test` the one for test files that
+ * leaves a JUnit report at `report`.
+ */
+export const runtimes = {
+  deno: {
+    name: "deno",
+    binary: path("node_modules/deno/deno"),
+    run: (file, ...args) => ["run", "-A", "--quiet", "--no-check", file, ...args],
+    test: (
+      files,
+      report,
+    ) => ["test", "-A", "--quiet", "--no-check", `--junit-path=${report}`, ...files],
+  },
+  bun: {
+    name: "bun",
+    binary: path("node_modules/bun/bin/bun.exe"),
+    run: (file, ...args) => ["run", file, ...args],
+    test: (files, report) => [
+      "test",
+      "--timeout=120000",
+      "--reporter=junit",
+      `--reporter-outfile=${report}`,
+      ...files,
+    ],
+  },
+  node26: node("node26"),
+  node24: node("node24"),
+  node22: node("node22"),
+};
+
+function node(name) {
+  return {
+    name,
+    binary: path(`node_modules/${name}/bin/node`),
+    run: (file, ...args) => [file, ...args],
+    test: (files, report) => [
+      "--test",
+      "--test-concurrency=1",
+      "--test-reporter=junit",
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ],
+  };
+}
+
+/** The pairs of runtime and driver that the conformance suite runs on. */
+export const matrix = [
+  { runtime: "deno", driver: "native" },
+  { runtime: "bun", driver: "native" },
+  { runtime: "node26", driver: "native" },
+];
+
+/** The runtimes that the main job is shown on. */
+export const shown = ["node26", "bun", "deno"];

@@ -1,0 +1,181 @@
+// Runs every test on every runtime and driver, and counts. `npm test` is this.
+//
+//   node scripts/test.mjs [--runtime NAME] [--driver NAME] [--user] [part of a file name …]
+//
+// The counts come from the JUnit report of each runtime. Deno and Bun leave the reason of a skip
+// out of theirs, so the harness of the tests appends it to the file that
+// VIRCOMMAND_TEST_SKIPS names. One group runs at a time: tests of processes dislike company.
+
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setup } from "./setup.mjs";
+import { matrix, root, runtimes } from "./runtimes.mjs";
+
+/** A group that takes longer than this has hung. */
+const LIMIT_MS = 8 * 60_000;
+
+/** The ordinary user that the conformance suite runs as once more. */
+const NOBODY = 65534;
+
+const options = { runtime: undefined, driver: undefined, user: false, parts: [] };
+const args = process.argv.slice(2);
+while (args.length > 0) {
+  const arg = args.shift();
+  if (arg === "--runtime") options.runtime = args.shift();
+  else if (arg === "--driver") options.driver = args.shift();
+  else if (arg === "--user") options.user = true;
+  else options.parts.push(arg);
+}
+
+setup();
+const work = mkdtempSync(join(tmpdir(), "vircommand-tests-"));
+chmodSync(work, 0o755);
+const total = { passed: 0, failed: 0, skipped: 0 };
+const reasons = new Map();
+
+function files(folder) {
+  const path = fileURLToPath(new URL(`tests/${folder}/`, root));
+  if (!existsSync(path)) return [];
+  const chosen = (name) =>
+    options.parts.length === 0 || options.parts.some((part) => `${folder}/${name}`.includes(part));
+  return readdirSync(path).filter((name) => name.endsWith(".test.ts") && chosen(name))
+    .sort().map((name) => `./tests/${folder}/${name}`);
+}
+
+/** Runs the test files on a runtime, and adds what came of them to the total. */
+function group(title, name, list, env = {}, prefix = []) {
+  if (list.length === 0) return;
+  const runtime = runtimes[name];
+  const place = mkdtempSync(join(work, "group-"));
+  const temp = join(place, "tmp");
+  const report = join(place, "report.xml");
+  const skips = join(place, "skips");
+  chmodSync(place, 0o777);
+  spawnSync("mkdir", ["-m", "1777", temp]);
+  writeFileSync(skips, "");
+  chmodSync(skips, 0o666);
+  const began = performance.now();
+  const command = [...prefix, runtime.binary, ...runtime.test(list, report)];
+  const { status, signal, stdout, stderr, error } = spawnSync(command[0], command.slice(1), {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    timeout: LIMIT_MS,
+    killSignal: "SIGKILL",
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      ...process.env,
+      NO_COLOR: "1",
+      TMPDIR: temp,
+      DENO_DIR: join(temp, "deno"),
+      BUN_INSTALL_CACHE_DIR: join(temp, "bun"),
+      VIRCOMMAND_TEST_SKIPS: skips,
+      VIRCOMMAND_TEST_RUNTIME: name,
+      ...env,
+    },
+  });
+  const cases = existsSync(report) ? parse(readFileSync(report, "utf8")) : [];
+  const failed = cases.filter((each) => each.failure !== undefined);
+  const skipped = cases.filter((each) => each.skipped);
+  const passed = cases.length - failed.length - skipped.length;
+  const problems = failed.map((each) => `${each.name}\n${indent(each.failure)}`);
+  const ended = error?.message ?? signal ?? `status ${status}`;
+  // A runner that dies, or runs nothing, has failed, whatever it reported.
+  if (cases.length === 0 || (status !== 0 && failed.length === 0)) {
+    problems.push(`the runner ended with ${ended}\n${indent(tail(stdout + stderr))}`);
+  }
+  total.passed += passed;
+  total.failed += problems.length;
+  total.skipped += skipped.length;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  const counts = `${passed} passed, ${problems.length} failed, ${skipped.length} skipped`;
+  console.log(`${title.padEnd(34)} ${counts} (${seconds} s)`);
+  for (const problem of problems) console.log(indent(`FAILED ${problem}`));
+  for (const line of readFileSync(skips, "utf8").split("\n").filter(Boolean)) {
+    reasons.set(line, (reasons.get(line) ?? 0) + 1);
+  }
+}
+
+/** The test cases of a JUnit report. The three runtimes agree on as much of the format as this. */
+function parse(xml) {
+  const cases = [];
+  for (
+    const [, attributes, body = ""] of xml.matchAll(
+      /<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+    )
+  ) {
+    const name = unescape(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? "?");
+    const failure = /<(?:failure|error)\b([^>]*?)(?:\/>|>([\s\S]*?)<\/(?:failure|error)>)/.exec(
+      body,
+    );
+    const text = failure === null
+      ? undefined
+      : unescape(failure[2] ?? /message="([^"]*)"/.exec(failure[1])?.[1] ?? "");
+    cases.push({ name, failure: text, skipped: /<skipped\b/.test(body) });
+  }
+  return cases;
+}
+
+function unescape(text) {
+  const entities = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&", "#10": "\n", "#39": "'" };
+  return text.replaceAll(/&([a-z#0-9]+);/g, (whole, name) => entities[name] ?? whole);
+}
+
+function indent(text) {
+  return text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n");
+}
+
+function tail(text) {
+  return text.slice(-4000);
+}
+
+const wants = (runtime, driver) =>
+  (options.runtime === undefined || options.runtime === runtime) &&
+  (options.driver === undefined || driver === undefined || options.driver === driver);
+
+try {
+  const pure = [...files("core"), ...files("backends")];
+  if (!options.user) {
+    for (const name of ["deno", "bun", "node26"]) {
+      if (wants(name)) group(`core and backends, ${name}`, name, pure);
+    }
+  }
+  const suite = files("conformance");
+  for (const { runtime, driver } of matrix) {
+    if (options.user || !wants(runtime, driver)) continue;
+    group(`${runtime} ${driver}`, runtime, suite, { VIRCOMMAND_DRIVER: driver });
+  }
+  for (const { runtime, driver } of matrix) {
+    if (!wants(runtime, driver)) continue;
+    const title = `${runtime} ${driver}, ordinary user`;
+    if (process.getuid?.() !== 0) {
+      total.skipped++;
+      reasons.set(`${title}: this is an ordinary user already`, 1);
+      continue;
+    }
+    const drop = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+    group(title, runtime, suite, { VIRCOMMAND_DRIVER: driver, HOME: work }, drop);
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+
+if (reasons.size > 0) console.log("\nskipped:");
+for (const [reason, count] of [...reasons].sort()) console.log(`  ${count} × ${reason}`);
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+const line = `${total.passed} passed, ${total.failed} failed${skipped}`;
+if (process.env.VIRCOMMAND_COUNTS) appendFileSync(process.env.VIRCOMMAND_COUNTS, `${line}\n`);
+console.log(`\n${line}`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;

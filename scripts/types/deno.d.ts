@@ -1,0 +1,44 @@
+// What backends/deno/ uses of Deno's global, for tsc, which does not know it. `deno check` checks
+// the same files against the real thing.
+
+declare namespace Deno {
+  const build: { os: string; arch: string };
+  const version: { deno: string };
+  const env: { get(name: string): string | undefined; toObject(): Record<string, string> };
+  const permissions: {
+    querySync(descriptor: { name: "run"; command: string } | { name: "ffi" | "env" }): {
+      state: string;
+    };
+  };
+  const errors: { NotCapable: new (message: string) => Error };
+  function cwd(): string;
+  function execPath(): string;
+  function addSignalListener(signal: string, listener: () => void): void;
+
+  interface PointerObject {
+    readonly __brand: unique symbol;
+  }
+  type PointerValue = PointerObject | null;
+  const UnsafePointer: { create(address: bigint): PointerValue };
+  const UnsafePointerView: { getArrayBuffer(pointer: PointerObject, length: number): ArrayBuffer };
+
+  type Results = {
+    i32: number;
+    i64: bigint;
+    u64: bigint;
+    pointer: PointerValue;
+  };
+  type Parameters = { i32: number; u32: number; i64: bigint; u64: bigint };
+  function dlopen<
+    const S extends Record<
+      string,
+      { parameters: readonly (keyof Parameters)[]; result: keyof Results }
+    >,
+  >(path: string, symbols: S): {
+    symbols: {
+      [K in keyof S]: (
+        ...args: { [I in keyof S[K]["parameters"]]: Parameters[S[K]["parameters"][I]] }
+      ) => Results[S[K]["result"]];
+    };
+  };
+}
