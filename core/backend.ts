@@ -1,0 +1,187 @@
+/**
+ * The contract between the core and a backend: what a runtime must be able to do so that a plan
+ * becomes a process. Core calls it, each folder under backends/ fulfils it, mod.ts brings the two
+ * together.
+ *
+ * @module
+ */
+
+import type { CapSets } from "./identity.ts";
+import type { Access } from "./lookup.ts";
+import type { Plan } from "./plan.ts";
+import type { Usage } from "./result.ts";
+
+/** Which runtime and driver serve, and what they can do. */
+export interface BackendInfo {
+  /** `deno`, `bun` or `node`. */
+  readonly runtime: string;
+  /** The runtime's own version. */
+  readonly version: string;
+  /** `native`, `launcher` or `portable`. */
+  readonly driver: string;
+  /** Operating system, as the runtime names it. */
+  readonly os: string;
+  /** Processor architecture, as Linux names it: `x86_64`, `aarch64`. */
+  readonly arch: string;
+  /** Why this driver was chosen, and not the one before it. */
+  readonly reason: string;
+  /** Features by their builder method, and whether this driver has them. */
+  readonly features: Readonly<Record<string, boolean>>;
+}
+
+/** How a child ended. */
+export interface Exit {
+  /** The status as wait(2) gives it. */
+  readonly raw: number;
+  readonly usage: Usage;
+}
+
+/** Takes what arrives from a descriptor. */
+export interface Receiver {
+  /**
+   * A piece has arrived. If `lent`, the memory is used again once this returns: copy what is
+   * needed.
+   */
+  chunk(bytes: Uint8Array, lent: boolean): void;
+  /** No more will come; with an error if reading failed. Called once, not after `close()`. */
+  end(error?: Error): void;
+}
+
+/** The reading end of a pipe, owned by the one who holds this. */
+export interface Source {
+  /** Starts the flow. Called at most once. */
+  start(receiver: Receiver): void;
+  pause(): void;
+  resume(): void;
+  /** Stops the flow and closes the descriptor. May be called at any time, any number of times. */
+  close(): void;
+  /** Whether waiting for more keeps the runtime's event loop alive. It does at first. */
+  hold(held: boolean): void;
+}
+
+/** The writing end of a pipe, owned by the one who holds this. */
+export interface Sink {
+  /**
+   * Resolves once the pipe has room for more; rejects with an error whose `code` is `EPIPE` if
+   * nobody reads any more. The bytes must not be changed before that.
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Closes the descriptor after everything was written. */
+  end(): Promise<void>;
+  /** Closes the descriptor at once. May be called at any time, any number of times. */
+  close(): void;
+  /** Whether waiting for room keeps the runtime's event loop alive. It does at first. */
+  hold(held: boolean): void;
+}
+
+/** A started child. */
+export interface Process {
+  readonly pid: number;
+  readonly stdin?: Sink;
+  readonly stdout?: Source;
+  readonly stderr?: Source;
+  /** For each of the plan's buffers, in order: what to write it to. */
+  readonly buffers: readonly Sink[];
+  /** Resolves when the child was reaped. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** The daemon that was left running, after `daemonize`; `pid` is the same then. */
+  readonly daemonPid?: number;
+  /**
+   * With a handshake: the child has done everything but exec, and waits. This lets it go on, and
+   * resolves when its program runs, or rejects with a SpawnError.
+   */
+  readonly release?: () => Promise<void>;
+  /** Sends a signal; false if the child is gone. */
+  kill(signal: number): boolean;
+  /** Whether the child keeps the runtime's event loop alive. It does at first. */
+  hold(held: boolean): void;
+}
+
+/** What `runSync` needs besides the plan. */
+export interface SyncRun {
+  readonly input: Uint8Array | undefined;
+  readonly buffers: readonly Uint8Array[];
+  /** Milliseconds until `killSignal` is sent, and `grace` more until SIGKILL. */
+  readonly timeout: number | undefined;
+  readonly killSignal: number;
+  readonly grace: number;
+  /** Bytes of each captured stream after which the child is killed. */
+  readonly maxBuffer: number;
+  readonly drain: number;
+}
+
+/** What came of a synchronous run. */
+export interface SyncOutcome {
+  readonly pid: number;
+  readonly exit: Exit;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  readonly timedOut: boolean;
+  readonly overflowed: "stdout" | "stderr" | undefined;
+  readonly drained: boolean;
+  readonly daemonPid?: number;
+}
+
+/** An entry of the user database. */
+export interface User {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What the core asks of the machine while it plans. Everything here is synchronous. */
+export interface Surroundings {
+  /** All variables of this process. */
+  environment(): Record<string, string>;
+  /** One variable of this process. */
+  variable(name: string): string | undefined;
+  /** The current folder, absolute. */
+  currentFolder(): string;
+  /** Whether a path is a file that this process may execute. */
+  access(path: string): Access;
+  /** Whether this process runs setuid, setgid or with file capabilities. */
+  elevated(): boolean;
+  /** The entry of the user database, by name or by number. */
+  userByName(name: string): User | undefined;
+  userById(uid: number): User | undefined;
+  /** The groups that the database lists a user in, the given primary one included. */
+  groupsOf(name: string, gid: number): number[];
+  /** The capabilities of this process, and the highest one that the kernel knows. */
+  capabilities(): CapSets & { readonly last: number };
+  /**
+   * The limit on open files that this process was started with, if it is known and the runtime has
+   * changed it since. All three runtimes raise the soft limit to the hard one.
+   */
+  startingNofile(): { soft: bigint; hard: bigint; note: string } | undefined;
+}
+
+/** A driver on a runtime. */
+export interface Backend {
+  info(): BackendInfo;
+  readonly surroundings: Surroundings;
+  /** Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. */
+  start(plan: Plan): Promise<Process>;
+  /** Starts the child, feeds it, gathers its output and waits for it, without the event loop. */
+  runSync(plan: Plan, run: SyncRun): SyncOutcome;
+  /** Replaces this process by the program. Returns only to throw. */
+  exec(plan: Plan): never;
+  /** The lines of `explain()`: what would happen between clone and exec. */
+  explain(plan: Plan): string[];
+  /** Closes a descriptor of this process that was handed over with `closeParent`. */
+  closeFd(fd: number): void;
+  /** Writes all of `bytes` to a descriptor of this process. */
+  writeFd(fd: number, bytes: Uint8Array): void;
+}
+
+let current: Backend | undefined;
+
+/** Sets the backend that every command uses. Called once, by mod.ts. */
+export function useBackend(backend: Backend): void {
+  current = backend;
+}
+
+/** The backend in use. */
+export function backend(): Backend {
+  if (current === undefined) throw new Error("no backend: import mod.ts, not core");
+  return current;
+}

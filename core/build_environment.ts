@@ -1,0 +1,135 @@
+/**
+ * The part of the builder that gathers the environment. Any call here, even one that adds nothing,
+ * ends inheritance: the child gets what was chosen and nothing else.
+ *
+ * @module
+ */
+
+import { ArgumentsDraft } from "./build_arguments.ts";
+import { misuse, notes, typeName, word } from "./draft.ts";
+import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./environment.ts";
+import { reveal, Secret } from "./secret.ts";
+
+/** A value of a variable. */
+export type EnvValue = string | number | bigint | Secret;
+
+/** How `envPass` treats a variable. */
+export interface EnvPassOptions {
+  /** The value if the parent does not have the variable, or must not pass it. */
+  readonly default?: string;
+  /** Under setuid or setgid: `"pass"` (default) all the same, or `"block"` it. */
+  readonly setuid?: "pass" | "block";
+}
+
+/** A draft that takes variables. Base of {@linkcode Command}. */
+export abstract class EnvironmentDraft extends ArgumentsDraft {
+  /**
+   * Sets one variable, or each entry of a record. A name that was set before keeps its place and
+   * gets the new value.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const { stdout } = await new Command("env").env("A", 1).env({ B: "two" }).run();
+   * console.log(stdout); // A=1\nB=two\n
+   * ```
+   */
+  env(name: string, value: EnvValue): this;
+  /** Sets each variable of a record. */
+  env(variables: Readonly<Record<string, EnvValue>>): this;
+  env(first: string | Readonly<Record<string, EnvValue>>, value?: EnvValue): this {
+    if (typeof first === "string") return this.#set("env", first, value);
+    if (typeof first !== "object" || first === null) {
+      misuse(this, `env: expected a name or a record, not ${typeName(first)}`);
+      return this;
+    }
+    this.#end();
+    for (const [name, each] of Object.entries(first)) this.#set("env", name, each);
+    return this;
+  }
+
+  /** Sets a variable from `NAME=VALUE`. */
+  envString(assignment: string): this {
+    const at = typeof assignment === "string" ? assignment.indexOf("=") : -1;
+    if (at < 0) {
+      const given = typeof assignment === "string" ? JSON.stringify(assignment) : "";
+      misuse(this, `envString(${given}): expected NAME=VALUE`);
+      return this;
+    }
+    return this.#set("envString", assignment.slice(0, at), assignment.slice(at + 1));
+  }
+
+  /**
+   * Passes a variable of the parent on, if the parent has it when the command runs.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const cmd = new Command("env").envPass("NO_SUCH_VARIABLE", { default: "none" });
+   * console.log((await cmd.run()).stdout); // NO_SUCH_VARIABLE=none\n
+   * ```
+   */
+  envPass(name: string, options: EnvPassOptions = {}): this {
+    if (!this.#named("envPass", name)) return this;
+    if (options.setuid !== undefined && options.setuid !== "pass" && options.setuid !== "block") {
+      misuse(this, `envPass(${JSON.stringify(name)}): setuid is "pass" or "block"`);
+      return this;
+    }
+    if (options.default !== undefined) {
+      const checked = word(this, `envPass(${JSON.stringify(name)}): default`, options.default);
+      if (checked === undefined) return this;
+    }
+    return this.#push({ op: "pass", name, ...options });
+  }
+
+  /**
+   * Sets LC_ALL=C and passes LD_PRELOAD, LD_LIBRARY_PATH, PATH, HOME, USER, LOGNAME and TMPDIR.
+   * Under setuid the LD_* are dropped and PATH is /bin:/usr/bin.
+   */
+  envPassCommon(): this {
+    for (const op of passCommonOps()) this.#push(op);
+    return this;
+  }
+
+  /** Sets XDG_DATA_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME to the usual places under `dir`. */
+  envXdg(dir: string): this {
+    const checked = word(this, "envXdg", dir);
+    if (checked === undefined) return this;
+    for (const op of xdgOps(reveal(checked))) this.#push(op);
+    return this;
+  }
+
+  /** Drops every variable that was chosen so far and ends inheritance. */
+  envClear(): this {
+    return this.#push({ op: "clear" });
+  }
+
+  #set(call: string, name: unknown, value: unknown): this {
+    if (!this.#named(call, name)) return this;
+    const checked = word(this, `${call}(${JSON.stringify(name)})`, value);
+    if (checked === undefined || this.error !== undefined) return this;
+    const { secretEnv } = notes(this);
+    if (checked instanceof Secret) secretEnv.add(name);
+    else secretEnv.delete(name);
+    return this.#push({ op: "set", name, value: reveal(checked) });
+  }
+
+  #named(call: string, name: unknown): name is string {
+    const problem = typeof name === "string" ? envNameProblem(name) : "the name must be text";
+    if (problem !== undefined) misuse(this, `${call}(${JSON.stringify(name)}): ${problem}`);
+    return problem === undefined;
+  }
+
+  #push(op: EnvOp): this {
+    if (this.error === undefined) notes(this).envOps.push(op);
+    return this;
+  }
+
+  /** An empty record says "nothing of the parent's", as any other call here does. */
+  #end(): void {
+    const { envOps } = notes(this);
+    if (envOps.length === 0) this.#push({ op: "clear" });
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * The part of the builder that decides with which rights the program runs.
+ *
+ * @module
+ */
+
+import { AttributesDraft } from "./build_attributes.ts";
+import { backend } from "./backend.ts";
+import { type CapabilityName, capabilityNumber } from "./capabilities.ts";
+import { misuse, notes, textProblem } from "./draft.ts";
+import { type Ids, resolveIds } from "./identity.ts";
+
+/** The largest id; 2^32 - 1 means "unchanged" to the kernel. */
+const MOST = 0xffff_fffe;
+
+/** A draft that takes ids, capabilities and labels. Base of {@linkcode Command}. */
+export abstract class IdentityDraft extends AttributesDraft {
+  /**
+   * The user id of the program. Its primary group and its supplementary groups come from the user
+   * database, unless `gid()` and `groups()` say otherwise; a user id that the database does not
+   * know needs `gid()`.
+   */
+  uid(id: number): this {
+    if (this.#isId("uid", id) && !this.#hasUser("uid")) notes(this).uid = id;
+    return this;
+  }
+
+  /** The group id of the program. */
+  gid(id: number): this {
+    if (this.#isId("gid", id)) notes(this).gid = id;
+    return this;
+  }
+
+  /** The supplementary groups of the program: exactly these. */
+  groups(ids: readonly number[]): this {
+    if (!Array.isArray(ids)) misuse(this, "groups: expected an array of group ids");
+    else if (ids.every((id) => this.#isId("groups", id))) notes(this).groups = [...ids];
+    return this;
+  }
+
+  /**
+   * The user of the program by name, with uid, gid and groups from the user database. An unknown
+   * name is a UsageError when the command runs.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const cmd = new Command("id", "-un").user("nobody");
+   * console.log(cmd.ids); // { uid: 65534, gid: 65534, groups: [ 65534 ] }
+   * ```
+   */
+  user(name: string): this {
+    if (typeof name !== "string" || name === "" || textProblem(name) !== undefined) {
+      misuse(this, `user(${JSON.stringify(name)}): expected the name of a user`);
+    } else if (!this.#hasUser("user")) {
+      notes(this).user = name;
+    }
+    return this;
+  }
+
+  /**
+   * The ids that the program would get, looked up now; undefined what stays as it is.
+   *
+   * @throws {UsageError} The user is unknown.
+   */
+  get ids(): Ids {
+    const none = { uid: undefined, gid: undefined, groups: undefined };
+    return resolveIds(notes(this), backend().surroundings) ?? none;
+  }
+
+  /**
+   * Takes every capability away that `allowCap()` does not name, also from the bounding set, so
+   * that the program cannot get them back by executing something else.
+   */
+  clearCaps(): this {
+    notes(this).clearCaps = true;
+    return this;
+  }
+
+  /**
+   * A capability that the program has, whatever its user: it is made permitted, effective,
+   * inheritable and ambient.
+   *
+   * @param capability A name such as `"net_raw"` or `"CAP_NET_RAW"`, or a number.
+   */
+  allowCap(capability: CapabilityName | number): this {
+    const number = capabilityNumber(capability);
+    if (number === undefined) {
+      misuse(this, `allowCap(${JSON.stringify(capability)}): no capability`);
+    } else if (this.error === undefined) {
+      notes(this).allowedCaps = [...notes(this).allowedCaps, number];
+    }
+    return this;
+  }
+
+  /** The SELinux context in which the program is executed. */
+  selinuxLabel(label: string): this {
+    if (this.#isLabel("selinuxLabel", label)) notes(this).selinuxLabel = label;
+    return this;
+  }
+
+  /** The AppArmor profile in which the program is executed. */
+  apparmorProfile(profile: string): this {
+    if (this.#isLabel("apparmorProfile", profile)) notes(this).apparmorProfile = profile;
+    return this;
+  }
+
+  /**
+   * Never shares a processor core, at the same time, with a process outside its own group: a new
+   * core scheduling cookie, see prctl(2) PR_SCHED_CORE. The last of `runAlone` and `runAmong`
+   * counts.
+   */
+  runAlone(): this {
+    notes(this).coreScheduling = { kind: "alone" };
+    return this;
+  }
+
+  /** Shares processor cores with the process `pid` and its group: takes its cookie over. */
+  runAmong(pid: number): this {
+    if (!Number.isInteger(pid) || pid <= 0) misuse(this, `runAmong(${pid}): expected a process id`);
+    else notes(this).coreScheduling = { kind: "among", pid };
+    return this;
+  }
+
+  #hasUser(call: string): boolean {
+    const { user, uid } = notes(this);
+    const has = user !== undefined || (uid !== undefined && call === "user");
+    if (has) misuse(this, `${call}: the user was set before`);
+    return has;
+  }
+
+  #isId(call: string, id: unknown): id is number {
+    const valid = typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= MOST;
+    if (!valid) misuse(this, `${call}(${String(id)}): expected an id from 0 to ${MOST}`);
+    return valid;
+  }
+
+  #isLabel(call: string, label: unknown): label is string {
+    const problem = typeof label !== "string" || label === ""
+      ? "expected a label"
+      : textProblem(label);
+    if (problem !== undefined) misuse(this, `${call}: ${problem}`);
+    return problem === undefined;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The part of the builder that decides how the program is let go: extra steps, a hook, a handshake
+ * with the parent, or a life of its own as a daemon.
+ *
+ * @module
+ */
+
+import { IdentityDraft } from "./build_identity.ts";
+import { misuse, notes } from "./draft.ts";
+import type { PaletteCall } from "./palette.ts";
+import { pathProblem } from "./stdio.ts";
+
+/** A draft that takes hooks, handshakes and daemons. Base of {@linkcode Command}. */
+export abstract class LifecycleDraft extends IdentityDraft {
+  /**
+   * Has extra system calls made in the child, in this order, right before exec and with the rights
+   * that the program will have. See {@linkcode syscalls}.
+   */
+  step(...calls: PaletteCall[]): this {
+    for (const call of calls) {
+      const valid = typeof call === "object" && call !== null && Array.isArray(call.args);
+      if (!valid) misuse(this, "step: expected calls of the palette, such as syscalls.prctl(…)");
+      else if (this.error === undefined) notes(this).steps.push(call);
+    }
+    return this;
+  }
+
+  /**
+   * Has the child wait, with everything done but exec, until the parent lets it go: `spawn()`
+   * resolves when it waits, `child.handshakeNotify()` starts the program. If the parent dies, the
+   * program never runs.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const child = await new Command("true").handshake().spawn();
+   * await child.handshakeWait();
+   * console.log(`${child.pid} waits`); // the place to put it into a cgroup
+   * await child.handshakeNotify();
+   * await child.wait();
+   * ```
+   */
+  handshake(): this {
+    if (notes(this).handshake) misuse(this, "handshake: it was asked for before");
+    notes(this).handshake = true;
+    return this;
+  }
+
+  /**
+   * Starts the program as a daemon: in a session of its own that it does not lead, without a
+   * controlling terminal, in the folder `/`, as no child of this process. Its standard streams
+   * are /dev/null unless they were set to files or descriptors; buffers and passed descriptors
+   * are there. `run()` resolves when the daemon has exec'ed, with its pid in `daemonPid`.
+   *
+   * @example
+   * ```ts
+   * import process from "node:process";
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const { daemonPid } = await new Command("sleep", "60").daemonize().run();
+   * process.kill(daemonPid!);
+   * ```
+   */
+  daemonize(): this {
+    if (notes(this).grouping !== undefined) {
+      misuse(this, "daemonize: session or process group was set before");
+    } else {
+      notes(this).grouping = { kind: "daemon" };
+    }
+    return this;
+  }
+
+  /**
+   * The daemon writes its pid there, in decimal, and holds a POSIX record lock on the file as long
+   * as it lives: F_GETLK names its pid. A file that a living process has locked is a SpawnError
+   * that names that process; one that was left behind is taken over.
+   */
+  pidFile(path: string): this {
+    const problem = pathProblem(path);
+    if (problem !== undefined) misuse(this, `pidFile: ${problem}`);
+    else notes(this).pidFile = path;
+    return this;
+  }
+
+  /**
+   * For those who come from libvirt: the parent's ends of pipes never block here, whether this is
+   * called or not. The child's ends do, as programs expect.
+   */
+  nonblocking(): this {
+    notes(this).nonblocking = true;
+    return this;
+  }
+}

@@ -1,0 +1,417 @@
+/**
+ * A child that was started: its streams, its signals, its end. The one place where a process, what
+ * is fed to it, what is gathered from it, its time limit and its judgement come together.
+ *
+ * @module
+ */
+
+import { backend, type Exit, type Process } from "./backend.ts";
+import { HandshakeError, StateError, UsageError } from "./errors.ts";
+import { judge, type Verdict } from "./judgement.ts";
+import { type Event, type State, transition } from "./lifecycle.ts";
+import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
+import { describe, type Plan, shownArgv } from "./plan.ts";
+import { Result } from "./result.ts";
+import { type SignalName, signalNumber } from "./signals.ts";
+import type { Spec } from "./spec.ts";
+import { decodeStatus } from "./status.ts";
+import type { Chunk, OutputForm } from "./stdio.ts";
+import {
+  capture,
+  feedBytes,
+  type Feeding,
+  feedStream,
+  type Gathering,
+  pour,
+  readableFrom,
+  type SharedWriter,
+  writableTo,
+} from "./streams.ts";
+
+/** How many times `drain` may be started anew by output that keeps coming. */
+const DRAIN_ROUNDS = 4;
+
+/** What a child is made from. */
+export interface Started {
+  readonly spec: Spec;
+  readonly plan: Plan;
+  readonly process: Process;
+  readonly options: CheckedOptions;
+  readonly outputs: { readonly stdout: OutputForm; readonly stderr: OutputForm };
+  /** When the start was begun, as `performance.now()` counts. */
+  readonly since: number;
+}
+
+/**
+ * A running program, made by `spawn()`.
+ *
+ * @example
+ * ```ts
+ * import { Command } from "@vircommand/vircommand";
+ *
+ * await using child = await new Command("cat").stdin("pipe").stdout("pipe").spawn();
+ * const writer = child.stdin.getWriter();
+ * await writer.write("hello");
+ * await writer.close();
+ * console.log(await new Response(child.stdout).text()); // hello
+ * ```
+ */
+export class Child implements AsyncDisposable {
+  readonly #started: Started;
+  readonly #process: Process;
+  readonly #feeding: Feeding[] = [];
+  readonly #gathering: { stdout?: Gathering; stderr?: Gathering } = {};
+  readonly #exited: Promise<Exit>;
+  #stdin: WritableStream<Chunk> | undefined;
+  #stdout: ReadableStream<Uint8Array> | undefined;
+  #stderr: ReadableStream<Uint8Array> | undefined;
+  #state: State = "running";
+  #openStreams = 0;
+  #verdict: Verdict | undefined;
+  #stopEscalation: () => void = () => {};
+  #finished: Promise<Result> | undefined;
+  #waited = false;
+  #released: Promise<void> | undefined;
+  #failure: unknown;
+
+  /** Takes a started process over. Children are made by `Command.spawn()`. */
+  constructor(started: Started) {
+    this.#started = started;
+    this.#process = started.process;
+    if (this.#process.release !== undefined) this.#state = "handshaking";
+    this.#connect();
+    const stopWatching = this.#watch(started.options);
+    this.#exited = this.#process.exited.then((exit) => {
+      if (this.#state !== "failed") this.#step("exit");
+      stopWatching();
+      this.#stopEscalation();
+      // A daemon goes on reading its buffers when the process that was our child is gone.
+      if (this.#process.daemonPid === undefined) this.#stopFeeding();
+      this.#closeIfEnded();
+      return exit;
+    });
+  }
+
+  /** The process id. After the child's end it may belong to another process. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Where the child is in its life: `running`, `exited`, `closed`, … */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** What goes into the program, with `stdin("pipe")`; else a StateError. */
+  get stdin(): WritableStream<Chunk> {
+    return this.#stdin ?? notPiped("stdin");
+  }
+
+  /** What comes out of the program, with `stdout("pipe")`; else a StateError. */
+  get stdout(): ReadableStream<Uint8Array> {
+    return this.#stdout ?? notPiped("stdout");
+  }
+
+  /** What the program complains about, with `stderr("pipe")`; else a StateError. */
+  get stderr(): ReadableStream<Uint8Array> {
+    return this.#stderr ?? notPiped("stderr");
+  }
+
+  /**
+   * Sends a signal through the child's pidfd: it can never hit another process.
+   *
+   * @returns Whether the child was there to get it; false after its end.
+   */
+  kill(signal: SignalName | number = "SIGTERM"): boolean {
+    const number = signalNumber(signal);
+    if (number === undefined) throw new UsageError(`kill(${JSON.stringify(signal)}): no signal`);
+    return this.#process.kill(number);
+  }
+
+  /**
+   * Resolves when the child has done everything but exec and waits. From here to
+   * `handshakeNotify()` the pid is valid and the program has not started.
+   *
+   * @throws {StateError} There is no `handshake()`, or this was called before.
+   * @throws {HandshakeError} The child has ended.
+   */
+  // deno-lint-ignore require-await -- a state error must reject, not throw
+  async handshakeWait(): Promise<void> {
+    this.#requireHandshake("handshakeWait");
+    if (this.#waited) throw new StateError("handshakeWait: it was called before");
+    this.#waited = true;
+    if (this.#isOver()) throw new HandshakeError(`the child has ended: ${this.#command}`);
+  }
+
+  /**
+   * Lets the child go: it executes the program. Resolves when the program runs.
+   *
+   * @throws {StateError} There is no `handshake()`, or this was called before.
+   * @throws {HandshakeError} The child has ended.
+   * @throws {SpawnError} The program could not be executed; `wait()` throws the same.
+   */
+  handshakeNotify(): Promise<void> {
+    const released = this.#release();
+    // Who does not wait here learns of a failure from wait().
+    released.catch(() => {});
+    return released;
+  }
+
+  async #release(): Promise<void> {
+    const release = this.#requireHandshake("handshakeNotify");
+    if (this.#released !== undefined) throw new StateError("handshakeNotify: it was called before");
+    this.#released = release();
+    try {
+      await this.#released;
+    } catch (error) {
+      if (!this.#isOver()) this.#step("fail");
+      this.#failure = error;
+      throw error;
+    }
+    if (!this.#isOver()) this.#step("exec");
+  }
+
+  #requireHandshake(call: string): () => Promise<void> {
+    const { release } = this.#process;
+    if (release !== undefined) return release;
+    throw new StateError(`${call}: the command has no handshake()`);
+  }
+
+  get #command(): string {
+    return this.#started.plan.command;
+  }
+
+  /**
+   * Waits for the program's end, and for the end of what is captured from it. Called again, it
+   * gives the same result.
+   *
+   * @throws {ExitError} It ended badly, and `check` is not false.
+   * @throws {TimeoutError} It was killed because its time was up.
+   * @throws {AbortError} It was killed because the AbortSignal fired.
+   * @throws {MaxBufferError} It was killed because it wrote more than `maxBuffer` bytes.
+   */
+  async wait(options: RunOptions = {}): Promise<Result> {
+    const checked = checkOptions(options, this.#started.options);
+    // What spawn() was told is watched since then; only what is new here is watched from here.
+    const { timeout, signal } = options;
+    const stopWatching = this.#watch({ ...checked, timeout, signal });
+    try {
+      this.#finished ??= this.#finish(checked.drain);
+      const result = await this.#finished;
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#throwStreamError();
+      const { spec, plan } = this.#started;
+      return judge(result, checked, { spec, command: plan.command, verdict: this.#verdict });
+    } finally {
+      stopWatching();
+    }
+  }
+
+  /**
+   * Ends the child: SIGTERM, then SIGKILL if it is still there after `grace` milliseconds (default
+   * 2000). When this resolves, the child was reaped. It does nothing to a child that has ended.
+   */
+  async abort(options: { readonly grace?: number } = {}): Promise<void> {
+    const { grace } = checkOptions(options, this.#started.options);
+    this.#end(15, grace);
+    await this.#exited;
+  }
+
+  /** Lets the child keep the event loop alive again, after `unref()`. */
+  ref(): void {
+    this.#hold(true);
+  }
+
+  /** Lets the runtime exit although the child is still running. */
+  unref(): void {
+    this.#hold(false);
+  }
+
+  /** Ends the child as `abort()` does, and closes its streams. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort();
+    this.#stopFeeding();
+    this.#gathering.stdout?.stop();
+    this.#gathering.stderr?.stop();
+    this.#process.stdin?.close();
+    this.#process.stdout?.close();
+    this.#process.stderr?.close();
+    this.#openStreams = 0;
+    this.#closeIfEnded();
+  }
+
+  #hold(held: boolean): void {
+    const { stdin, stdout, stderr, buffers } = this.#process;
+    for (const each of [this.#process, stdin, stdout, stderr, ...buffers]) each?.hold(held);
+  }
+
+  #stopFeeding(): void {
+    for (const each of this.#feeding) each.stop();
+  }
+
+  #connect(): void {
+    const { spec, outputs, options } = this.#started;
+    const { stdin, buffers } = this.#process;
+    if (stdin !== undefined) {
+      const form = spec.stdin ?? { kind: "null" };
+      if (form.kind === "pipe") this.#stdin = writableTo(stdin);
+      if (form.kind === "bytes") this.#feeding.push(feedBytes(stdin, form.bytes));
+      if (form.kind === "stream") {
+        const failed = () => this.#condemn({ why: "input" }, options);
+        this.#feeding.push(feedStream(stdin, form.source, failed));
+      }
+    }
+    spec.buffers.forEach(({ bytes }, index) => {
+      const sink = buffers[index];
+      if (sink !== undefined) this.#feeding.push(feedBytes(sink, bytes));
+    });
+    const writers = new Map<WritableStream<Uint8Array>, SharedWriter>();
+    for (const stream of ["stdout", "stderr"] as const) {
+      const form = outputs[stream];
+      if (form.kind !== "stream") continue;
+      const shared = writers.get(form.sink) ?? { writer: form.sink.getWriter(), users: 0 };
+      shared.users++;
+      writers.set(form.sink, shared);
+    }
+    this.#stdout = this.#output("stdout", outputs.stdout, writers);
+    this.#stderr = this.#output("stderr", outputs.stderr, writers);
+  }
+
+  #output(
+    stream: "stdout" | "stderr",
+    form: OutputForm,
+    writers: ReadonlyMap<WritableStream<Uint8Array>, SharedWriter>,
+  ): ReadableStream<Uint8Array> | undefined {
+    const source = this.#process[stream];
+    if (source === undefined) return undefined;
+    this.#openStreams++;
+    const ended = () => {
+      this.#openStreams--;
+      this.#closeIfEnded();
+    };
+    if (form.kind === "pipe") return readableFrom(source, ended);
+    const shared = form.kind === "stream" ? writers.get(form.sink) : undefined;
+    const { options } = this.#started;
+    const gathering = shared !== undefined ? pour(source, shared) : capture(
+      source,
+      options.maxBuffer,
+      () => this.#condemn({ why: "overflow", stream, limit: options.maxBuffer }, options),
+    );
+    gathering.done.then(ended);
+    this.#gathering[stream] = gathering;
+    return undefined;
+  }
+
+  /** Kills the child when its time is up or the signal fires. Returns what stops the watch. */
+  #watch(options: CheckedOptions): () => void {
+    const { timeout, signal } = options;
+    const abort = () => this.#condemn({ why: "abort", reason: signal?.reason }, options);
+    if (signal?.aborted === true) abort();
+    signal?.addEventListener("abort", abort);
+    const stopTimer = timeout === undefined
+      ? () => {}
+      : after(timeout, () => this.#condemn({ why: "timeout", timeout }, options));
+    return () => {
+      signal?.removeEventListener("abort", abort);
+      stopTimer();
+    };
+  }
+
+  /** The first reason to kill the child is the one that counts. */
+  #condemn(verdict: Verdict, options: CheckedOptions): void {
+    if (this.#isOver()) return;
+    this.#verdict ??= verdict;
+    this.#end(options.killSignal, options.grace);
+  }
+
+  #end(signal: number, grace: number): void {
+    if (!this.#process.kill(signal)) return;
+    this.#stopEscalation();
+    this.#stopEscalation = after(grace, () => this.#process.kill(9));
+  }
+
+  async #finish(drain: number): Promise<Result> {
+    const exit = await this.#exited;
+    await this.#released?.catch(() => {});
+    const drained = await this.#drain(drain);
+    if (this.#process.daemonPid === undefined) {
+      for (const each of this.#feeding) await each.done;
+    }
+    const { spec, since } = this.#started;
+    const { stdout, stderr } = this.#gathering;
+    return new Result({
+      command: describe(spec, backend().surroundings),
+      argv: shownArgv(spec),
+      pid: this.pid,
+      status: decodeStatus(exit.raw),
+      usage: exit.usage,
+      stdoutBytes: stdout?.bytes() ?? NOTHING,
+      stderrBytes: stderr?.bytes() ?? NOTHING,
+      durationMs: performance.now() - since,
+      timedOut: this.#verdict?.why === "timeout",
+      drained,
+      daemonPid: this.#process.daemonPid,
+    });
+  }
+
+  /**
+   * Waits for the end of what is gathered. A descendant of the program may hold a pipe open for
+   * ever: what is in it is read, but silence for `drain` milliseconds ends the wait, and so does
+   * chatter that goes on and on.
+   */
+  async #drain(drain: number): Promise<boolean> {
+    const open = new Set([this.#gathering.stdout, this.#gathering.stderr]);
+    open.delete(undefined);
+    const ended = Promise.all([...open].map((each) => each?.done)).then(() => true);
+    const begun = performance.now();
+    for (;;) {
+      const latest = Math.max(begun, ...[...open].map((each) => each?.lastArrival ?? 0));
+      const deadline = Math.min(latest + drain, begun + DRAIN_ROUNDS * drain);
+      const left = deadline - performance.now();
+      // At least one turn of the event loop: what is in the pipes by now is always read.
+      if (await settledWithin(ended, Math.max(left, LEAST_DRAIN))) return true;
+      if (left <= LEAST_DRAIN) break;
+    }
+    for (const each of open) each?.stop();
+    return false;
+  }
+
+  /** What an iterable or a stream of the caller threw comes before any judgement. */
+  #throwStreamError(): void {
+    const { stdout, stderr } = this.#gathering;
+    for (const each of [...this.#feeding, stdout, stderr]) {
+      if (each?.error !== undefined) throw each.error;
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#state === "exited" || this.#state === "closed" || this.#state === "failed";
+  }
+
+  #closeIfEnded(): void {
+    if (this.#state === "exited" && this.#openStreams === 0) this.#step("close");
+  }
+
+  #step(event: Event): void {
+    this.#state = transition(this.#state, event);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Milliseconds that a wait for output lasts at the least; see `#drain`. */
+const LEAST_DRAIN = 10;
+
+function settledWithin(promise: Promise<unknown>, delay: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = after(delay, () => resolve(false));
+    promise.then(() => {
+      stop();
+      resolve(true);
+    });
+  });
+}
+
+function notPiped(stream: string): never {
+  throw new StateError(`${stream} is no pipe: say ${stream}("pipe") before spawn()`);
+}

@@ -1,0 +1,210 @@
+/**
+ * The command: a builder that says what to run and how, and the ways of running it. Building has
+ * no effect on the machine and never throws; running works on a frozen copy of what was built, as
+ * often as it is asked to.
+ *
+ * @module
+ */
+
+import { begin } from "./build_arguments.ts";
+import { LifecycleDraft } from "./build_lifecycle.ts";
+import { backend } from "./backend.ts";
+import type { Child } from "./child.ts";
+import { type Argument, freeze } from "./draft.ts";
+import { execute, launch, outputsOf, runSynchronously } from "./launch.ts";
+import { linesOf } from "./lines.ts";
+import type { RunOptions } from "./options.ts";
+import { describe, makePlan, resolveProgram, shownParts } from "./plan.ts";
+import { type FormatOptions, plainCommand } from "./quote.ts";
+import type { Result } from "./result.ts";
+
+/**
+ * A program to start, with everything the child is to have and nothing else. No shell is involved:
+ * arguments reach the program as they are.
+ *
+ * @example
+ * ```ts
+ * import { Command } from "@vircommand/vircommand";
+ *
+ * const cmd = new Command("sort", "--reverse").env("LC_ALL", "C").stdin("a\nb\n").umask(0o077);
+ * const { stdout } = await cmd.run();
+ * console.log(stdout); // b\na\n
+ * ```
+ */
+export class Command extends LifecycleDraft {
+  /**
+   * Says what to run.
+   *
+   * @param binary A path, or a bare name that is looked up in PATH when the command runs.
+   * @param args The arguments after argv[0].
+   */
+  constructor(binary: string, ...args: Argument[]) {
+    super();
+    begin(this, binary, args);
+  }
+
+  /** A command from an argument list, the binary first. */
+  static from(argv: readonly Argument[]): Command {
+    const [binary, ...args] = argv;
+    return new Command(binary as string, ...args);
+  }
+
+  /**
+   * Runs the program and waits for its end. Standard output and error are captured unless they
+   * were sent elsewhere.
+   *
+   * @throws {UsageError} The command was built wrongly.
+   * @throws {UnsupportedError} This platform cannot do what it asks for.
+   * @throws {SpawnError} The program could not be started.
+   * @throws {ExitError} It ended with another status than success.
+   * @throws {TimeoutError} It took longer than `timeout`.
+   * @throws {AbortError} `signal` fired.
+   * @throws {MaxBufferError} It wrote more than `maxBuffer` bytes to a captured stream.
+   */
+  async run(options: RunOptions = {}): Promise<Result> {
+    const child = await launch(this, options, { mode: "run" });
+    return await child.wait();
+  }
+
+  /**
+   * Runs the program and blocks until its end. As `run`, but without streams, iterables that are
+   * asynchronous, and AbortSignals.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * console.log(new Command("echo", "hi").runSync().stdout); // hi\n
+   * ```
+   */
+  runSync(options: RunOptions = {}): Result {
+    return runSynchronously(this, options);
+  }
+
+  /**
+   * Starts the program. Resolves when it runs, that is, when exec has succeeded. Outputs go to
+   * /dev/null unless something else was said.
+   *
+   * @throws {SpawnError} The program could not be started.
+   */
+  async spawn(options: RunOptions = {}): Promise<Child> {
+    return await launch(this, options, { mode: "spawn" });
+  }
+
+  /**
+   * Replaces this process by the program: same pid, no return. Streams are inherited unless they
+   * were set; no descriptor is closed that the runtime has not marked for it. What was set of the
+   * process (umask, limits, ids, …) is set in this very process: should exec still fail, it stays.
+   *
+   * @throws {SpawnError} The program could not be executed.
+   */
+  exec(): never {
+    return execute(this);
+  }
+
+  /** Runs the program and returns its standard output as text, nothing trimmed. */
+  async text(options: RunOptions = {}): Promise<string> {
+    return (await this.run(options)).stdout;
+  }
+
+  /** Runs the program and returns its standard output as bytes. */
+  async bytes(options: RunOptions = {}): Promise<Uint8Array> {
+    return (await this.run(options)).stdoutBytes;
+  }
+
+  /** Runs the program and parses its standard output as JSON. */
+  async json<T = unknown>(options: RunOptions = {}): Promise<T> {
+    return JSON.parse(await this.text(options)) as T;
+  }
+
+  /**
+   * Runs the program and yields the lines of its standard output as they come, without their line
+   * ends. Leaving the loop early stops the program; its end is checked when the lines are over.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * for await (const line of new Command("yes").lines()) {
+   *   console.log(line); // y
+   *   break;
+   * }
+   * ```
+   */
+  lines(options: RunOptions = {}): AsyncGenerator<string, void, void> {
+    return linesOf(this, options);
+  }
+
+  /**
+   * The file that would run: the binary itself if it has a slash, made absolute from the current
+   * folder; else what is found in the child's PATH, if the command sets one, or the parent's.
+   *
+   * @throws {SpawnError} There is no such program.
+   */
+  resolve(): string {
+    return resolveProgram(freeze(this), backend().surroundings);
+  }
+
+  /**
+   * The command as text that a shell would take: environment first, then the arguments, quoted
+   * where they must be. Secrets show as `***`.
+   *
+   * @param options `lineBreaks` puts options on lines of their own; `stripPath` shows the binary
+   * without its folder.
+   */
+  override toString(options: FormatOptions = {}): string {
+    return describe(freeze(this), backend().surroundings, options);
+  }
+
+  /**
+   * The steps and system calls between clone and exec, one a line, without running anything.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * console.log(new Command("true").umask(0o027).explain());
+   * ```
+   */
+  explain(): string {
+    const spec = freeze(this);
+    const outputs = outputsOf(spec, { mode: "run" });
+    const plan = makePlan({ ...spec, ...outputs }, backend().surroundings);
+    return backend().explain(plan).join("\n");
+  }
+
+  /**
+   * Writes the command on one line, unquoted, to a descriptor or a stream (which stays open).
+   * Secrets show as `***`.
+   */
+  async writeArgLog(target: number | WritableStream<Uint8Array>): Promise<void> {
+    const parts = shownParts(freeze(this), backend().surroundings);
+    const bytes = new TextEncoder().encode(`${plainCommand(parts)}\n`);
+    if (typeof target === "number") return backend().writeFd(target, bytes);
+    const writer = target.getWriter();
+    try {
+      await writer.write(bytes);
+    } finally {
+      writer.releaseLock();
+    }
+  }
+}
+
+/**
+ * Runs an argument list: `Command.from(argv).run(options)`.
+ *
+ * @example
+ * ```ts
+ * import { run } from "@vircommand/vircommand";
+ *
+ * console.log((await run(["echo", "hello"])).stdout); // hello\n
+ * ```
+ */
+export async function run(argv: readonly Argument[], options: RunOptions = {}): Promise<Result> {
+  return await Command.from(argv).run(options);
+}
+
+/** Runs an argument list and blocks until its end: `Command.from(argv).runSync(options)`. */
+export function runSync(argv: readonly Argument[], options: RunOptions = {}): Result {
+  return Command.from(argv).runSync(options);
+}

@@ -1,0 +1,98 @@
+/**
+ * The rules by which a child's environment is made, as operations on the parent's.
+ *
+ * @module
+ */
+
+/** One thing that was said about the environment. */
+export type EnvOp =
+  | { readonly op: "set"; readonly name: string; readonly value: string }
+  | {
+    readonly op: "pass";
+    readonly name: string;
+    readonly default?: string;
+    readonly setuid?: "pass" | "block";
+  }
+  | { readonly op: "clear" };
+
+/**
+ * The environment that the operations make; undefined if there are none: then the child inherits
+ * everything. Any operation ends inheritance, even one that adds nothing, so that passing a
+ * variable that happens to be unset does not hand over all the others.
+ *
+ * A name that is set again keeps its place and gets the new value.
+ */
+export function buildEnv(
+  ops: readonly EnvOp[],
+  parent: Readonly<Record<string, string>>,
+  options: { readonly setuid?: boolean } = {},
+): [name: string, value: string][] | undefined {
+  if (ops.length === 0) return undefined;
+  // A Map keeps the place of a key that is set again.
+  const env = new Map<string, string>();
+  for (const each of ops) {
+    switch (each.op) {
+      case "set":
+        env.set(each.name, each.value);
+        break;
+      case "clear":
+        env.clear();
+        break;
+      case "pass": {
+        const value = passed(each, parent, options.setuid === true);
+        if (value !== undefined) env.set(each.name, value);
+        break;
+      }
+      default:
+        each satisfies never;
+    }
+  }
+  return [...env];
+}
+
+function passed(
+  { name, default: otherwise, setuid = "pass" }: Extract<EnvOp, { op: "pass" }>,
+  parent: Readonly<Record<string, string>>,
+  elevated: boolean,
+): string | undefined {
+  if (elevated && setuid === "block") return otherwise;
+  return (Object.hasOwn(parent, name) ? parent[name] : undefined) ?? otherwise;
+}
+
+/**
+ * The usual surroundings of a program: a fixed locale, so that its output can be understood, and
+ * what it needs to find libraries, programs, its user and a place for temporary files.
+ *
+ * Of a setuid process only USER and LOGNAME are passed: what loads code (LD_*) or decides where
+ * files are found is in the hands of whoever started it.
+ */
+export function passCommonOps(): EnvOp[] {
+  const block = (name: string): EnvOp => ({ op: "pass", name, setuid: "block" });
+  return [
+    { op: "set", name: "LC_ALL", value: "C" },
+    block("LD_PRELOAD"),
+    block("LD_LIBRARY_PATH"),
+    { op: "pass", name: "PATH", setuid: "block", default: "/bin:/usr/bin" },
+    block("HOME"),
+    { op: "pass", name: "USER" },
+    { op: "pass", name: "LOGNAME" },
+    block("TMPDIR"),
+  ];
+}
+
+/** The base folders of the XDG specification, under `dir`. */
+export function xdgOps(dir: string): EnvOp[] {
+  return [
+    { op: "set", name: "XDG_DATA_HOME", value: `${dir}/.local/share` },
+    { op: "set", name: "XDG_CACHE_HOME", value: `${dir}/.cache` },
+    { op: "set", name: "XDG_CONFIG_HOME", value: `${dir}/.config` },
+  ];
+}
+
+/** What is wrong with the name of a variable, if anything. */
+export function envNameProblem(name: string): string | undefined {
+  if (name === "") return "the name is empty";
+  if (name.includes("=")) return "the name contains =";
+  if (name.includes("\0")) return "the name contains a NUL byte";
+  return undefined;
+}

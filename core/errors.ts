@@ -1,0 +1,235 @@
+/**
+ * Everything that can go wrong, as classes with fields for programs and a message for people. The
+ * first line of a message stands alone in a log: what was attempted, on what, why it failed and,
+ * where there is one, the way out.
+ *
+ * @module
+ */
+
+import { errnoName, errnoText } from "./errno.ts";
+import type { Result } from "./result.ts";
+
+/** What all errors of this library have in common. */
+export class CommandError extends Error {
+  /** The class name, as for every built-in error. */
+  /** The class name. */
+  override readonly name: string = "CommandError";
+  /** The command as `toString()` shows it, with secrets and environment values masked. */
+  readonly command: string | undefined;
+
+  /** Takes the message and, where it is known, the masked command. */
+  constructor(message: string, options: { command?: string | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.command = options.command;
+  }
+}
+
+/**
+ * A builder method was used wrongly. Builder methods never throw: the first misuse is kept, with
+ * the stack of the call that was wrong, and thrown by whatever first needs the command.
+ */
+export class UsageError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "UsageError";
+}
+
+/** The right call at the wrong moment, such as a second `handshakeNotify()`. */
+export class StateError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "StateError";
+}
+
+/** This runtime, driver or kernel cannot do what the command asks for. Nothing was started. */
+export class UnsupportedError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "UnsupportedError";
+  /** What was asked for, by the name of its builder method: `umask`, `passFd`. */
+  readonly feature: string;
+  /** The driver that had to refuse: `native`, `launcher` or `portable`. */
+  readonly driver: string;
+  /** What would make it work. */
+  readonly remedy: string;
+
+  /** Composes the message from the three fields. */
+  constructor(
+    fields: { feature: string; driver: string; remedy: string; reason?: string; command?: string },
+  ) {
+    const why = fields.reason === undefined ? "" : ` (${fields.reason})`;
+    super(
+      `${fields.feature} is not supported by the ${fields.driver} driver${why}: ${fields.remedy}`,
+      { command: fields.command },
+    );
+    this.feature = fields.feature;
+    this.driver = fields.driver;
+    this.remedy = fields.remedy;
+  }
+}
+
+/** What is known of a child that did not come to run its program. */
+export interface SpawnFailure {
+  /** The step of the plan that failed: `umask`, `fds`, `limits`, `chdir`, `exec`, … */
+  readonly step: string;
+  /** The system call that failed, without its arguments. */
+  readonly syscall: string;
+  /** Its arguments as `strace` would print them, secrets masked. */
+  readonly args: readonly string[];
+  /** The error number, positive. */
+  readonly errno: number;
+  /** The file or folder at fault, if one is. */
+  readonly path?: string | undefined;
+  /** The message of a `preExec` module, or another word on the cause. */
+  readonly detail?: string | undefined;
+  /** The command, masked. */
+  readonly command?: string | undefined;
+  /** What the failure goes back to, such as the error that a `preExec` module threw. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The program never ran: one of the steps between clone and exec failed, and no process is left.
+ *
+ * @example
+ * ```ts
+ * import { Command, SpawnError } from "@vircommand/vircommand";
+ *
+ * try {
+ *   await new Command("/nowhere/program").run();
+ * } catch (error) {
+ *   if (!(error instanceof SpawnError)) throw error;
+ *   console.log(error.step, error.code, error.path, error.exitCode); // exec ENOENT … 127
+ * }
+ * ```
+ */
+export class SpawnError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "SpawnError";
+  /** The step of the plan that failed. */
+  readonly step: string;
+  /** The system call that failed. */
+  readonly syscall: string;
+  /** The arguments of that call, rendered. */
+  readonly args: readonly string[];
+  /** The error number, positive: 2 for `ENOENT`. */
+  readonly errno: number;
+  /** The name of the error number: `ENOENT`. */
+  readonly code: string;
+  /** The file or folder at fault, if one is. */
+  readonly path: string | undefined;
+  /** The status a shell or libvirt would report: 127, 126 or 125. */
+  readonly exitCode: number;
+
+  /** Composes the message from the failure. */
+  constructor(failure: SpawnFailure) {
+    const code = errnoName(failure.errno);
+    const call = `${failure.syscall}(${failure.args.join(", ")})`;
+    const reason = failure.detail ?? `${code}: ${errnoText(failure.errno)}`;
+    const what = failure.path === undefined ? call : quotePath(failure.path);
+    const blamed = failure.path === undefined ? "" : ` [${call}]`;
+    const command = failure.command === undefined ? "" : `; command: ${failure.command}`;
+    super(`cannot start: step ${failure.step}: ${what}: ${reason}${blamed}${command}`, failure);
+    this.step = failure.step;
+    this.syscall = failure.syscall;
+    this.args = failure.args;
+    this.errno = failure.errno;
+    this.code = code;
+    this.path = failure.path;
+    this.exitCode = failure.step !== "exec" ? 125 : code === "ENOENT" ? 127 : 126;
+  }
+
+  /** The same as {@linkcode SpawnError.code}, for those who look for the errno's name. */
+  get errnoName(): string {
+    return this.code;
+  }
+}
+
+function quotePath(path: string): string {
+  return JSON.stringify(path);
+}
+
+/** What all errors about a program that did run carry: the whole result. */
+export class ResultError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "ResultError";
+  /** Status, output, times and all. */
+  readonly result: Result;
+
+  /** Keeps the result beside the message. */
+  constructor(
+    message: string,
+    result: Result,
+    options: { command?: string; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.result = result;
+  }
+
+  /** The exit code, or null if a signal ended the program. */
+  get code(): number | null {
+    return this.result.code;
+  }
+
+  /** The exit code as a shell would report it: 128 + n after signal n. */
+  get exitCode(): number {
+    const { code, raw } = this.result.status;
+    return code ?? 128 + (raw & 0x7f);
+  }
+
+  /** The signal that ended the program, or null. */
+  get signal(): string | null {
+    return this.result.signal;
+  }
+
+  /** The captured standard output; empty if it was not captured. */
+  get stdout(): string {
+    return this.result.stdout;
+  }
+
+  /** The captured standard error; empty if it was not captured. */
+  get stderr(): string {
+    return this.result.stderr;
+  }
+}
+
+/** The program ran and ended with a status that was not asked for. */
+export class ExitError extends ResultError {
+  /** The class name. */
+  override readonly name: string = "ExitError";
+}
+
+/** The program had not ended within `timeout` and was killed. */
+export class TimeoutError extends ResultError {
+  /** The class name. */
+  override readonly name: string = "TimeoutError";
+}
+
+/** The program wrote more than `maxBuffer` bytes to a captured stream and was killed. */
+export class MaxBufferError extends ResultError {
+  /** The class name. */
+  override readonly name: string = "MaxBufferError";
+}
+
+/**
+ * The `AbortSignal` fired. `cause` is its reason; `result` is missing if it had fired before
+ * anything was started.
+ */
+export class AbortError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "AbortError";
+  /** What the program did until it was stopped, if it was started at all. */
+  readonly result: Result | undefined;
+
+  /** Keeps the result beside the message. */
+  constructor(
+    message: string,
+    options: { command?: string; cause?: unknown; result?: Result | undefined } = {},
+  ) {
+    super(message, options);
+    this.result = options.result;
+  }
+}
+
+/** The child died, or its parent gave up, between the two halves of a handshake. */
+export class HandshakeError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "HandshakeError";
+}

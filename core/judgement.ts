@@ -1,0 +1,61 @@
+/**
+ * Whether a result is what was asked for: the one place where a bad end becomes an error.
+ *
+ * @module
+ */
+
+import { AbortError, ExitError, MaxBufferError, TimeoutError } from "./errors.ts";
+import type { CheckedOptions } from "./options.ts";
+import type { Result } from "./result.ts";
+import { maskSecrets } from "./secret.ts";
+import type { Spec } from "./spec.ts";
+
+/** Why we killed the child, if we did. */
+export type Verdict =
+  | { readonly why: "timeout"; readonly timeout: number }
+  | { readonly why: "abort"; readonly reason: unknown }
+  | { readonly why: "overflow"; readonly stream: string; readonly limit: number }
+  | { readonly why: "input" };
+
+/** What a judgement looks at besides the result. */
+export interface Circumstances {
+  readonly spec: Spec;
+  /** The command, masked. */
+  readonly command: string;
+  readonly verdict: Verdict | undefined;
+}
+
+/** The most of standard error that an error message quotes, in characters. */
+const QUOTED = 2000;
+
+/** Returns the result, or throws what is wrong with it. */
+export function judge(
+  result: Result,
+  options: CheckedOptions,
+  { spec, command, verdict }: Circumstances,
+): Result {
+  if (verdict?.why === "abort") {
+    throw new AbortError(`aborted: ${command}`, { command, cause: verdict.reason, result });
+  }
+  if (verdict?.why === "overflow") {
+    const what = `${verdict.stream} exceeded maxBuffer (${verdict.limit} bytes)`;
+    throw new MaxBufferError(`${what}: ${command}`, result, { command });
+  }
+  if (!options.check) return result;
+  if (verdict?.why === "timeout") {
+    const message = `timed out after ${verdict.timeout} ms: ${command}`;
+    throw new TimeoutError(message, result, { command });
+  }
+  const { code, signal } = result.status;
+  if (code !== null && options.okCodes.includes(code)) return result;
+  const what = code === null ? `killed by ${signal}` : `exit status ${code}`;
+  const said = maskSecrets(tail(result.stderr), spec.secrets);
+  throw new ExitError(`${what}: ${command}${said}`, result, { command });
+}
+
+/** The end of what was written to standard error, on a line of its own. */
+function tail(text: string): string {
+  const trimmed = text.trimEnd();
+  if (trimmed === "") return "";
+  return `\n${trimmed.length > QUOTED ? `…${trimmed.slice(-QUOTED)}` : trimmed}`;
+}

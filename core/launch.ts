@@ -1,0 +1,162 @@
+/**
+ * From a builder to a child: freeze, check, plan, start. Whatever becomes of it, the descriptors
+ * that were handed over with `closeParent` are closed afterwards.
+ *
+ * @module
+ */
+
+import { backend, type SyncOutcome } from "./backend.ts";
+import { Child } from "./child.ts";
+import { type Draft, freeze, notes } from "./draft.ts";
+import { AbortError, StateError, UsageError } from "./errors.ts";
+import { judge, type Verdict } from "./judgement.ts";
+import { type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
+import { describe, makePlan, type Plan, shownArgv } from "./plan.ts";
+import { Result } from "./result.ts";
+import { checkRules, type Mode } from "./rules.ts";
+import type { Spec } from "./spec.ts";
+import { decodeStatus } from "./status.ts";
+import type { Chunk, OutputForm } from "./stdio.ts";
+
+/** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
+export interface Manner {
+  readonly mode: "run" | "spawn";
+  /** What becomes of standard output if nothing was said; default by mode. */
+  readonly stdout?: "pipe";
+}
+
+/** Starts a command. */
+export async function launch(draft: Draft, options: RunOptions, manner: Manner): Promise<Child> {
+  const since = performance.now();
+  try {
+    const { spec, checked } = prepare(draft, manner.mode, options);
+    const outputs = outputsOf(spec, manner);
+    const plan = makePlan({ ...spec, ...outputs }, backend().surroundings);
+    if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
+    const process = await backend().start(plan);
+    return new Child({ spec, plan, process, options: checked, outputs, since });
+  } finally {
+    closeHandedOver(draft);
+  }
+}
+
+/** Runs a command to its end without the event loop. */
+export function runSynchronously(draft: Draft, options: RunOptions): Result {
+  const since = performance.now();
+  try {
+    const { spec, checked } = prepare(draft, "runSync", options);
+    if (checked.signal !== undefined) {
+      throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
+    }
+    const outputs = outputsOf(spec, { mode: "run" });
+    const input = inputBytes(spec);
+    const plan = makePlan({ ...spec, ...outputs }, backend().surroundings);
+    const outcome = backend().runSync(plan, {
+      ...checked,
+      input,
+      buffers: spec.buffers.map(({ bytes }) => bytes),
+    });
+    return judge(syncResult(spec, outcome, since), checked, {
+      spec,
+      command: plan.command,
+      verdict: syncVerdict(outcome, checked),
+    });
+  } finally {
+    closeHandedOver(draft);
+  }
+}
+
+/** Replaces this process by the program. Returns only to throw. */
+export function execute(draft: Draft): never {
+  const { spec } = prepare(draft, "exec");
+  const inherit = { kind: "inherit" } as const;
+  const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
+  return backend().exec(makePlan({ ...spec, stdin, stdout, stderr }, backend().surroundings));
+}
+
+/** Where the outputs go, those included that the command says nothing about. */
+export function outputsOf(
+  spec: Spec,
+  manner: Manner,
+): { stdout: OutputForm; stderr: OutputForm } {
+  const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
+  const unset = captures ? "capture" : "null";
+  return {
+    stdout: spec.stdout ?? { kind: manner.stdout ?? unset },
+    stderr: spec.stderr ?? { kind: unset },
+  };
+}
+
+function prepare(
+  draft: Draft,
+  mode: Mode,
+  options: RunOptions = {},
+): { spec: Spec; checked: CheckedOptions } {
+  const spec = freeze(draft);
+  checkRules(spec, mode);
+  const { closedInParent } = notes(draft);
+  for (const { fd } of spec.passed) {
+    if (!closedInParent.has(fd)) continue;
+    throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
+  }
+  return { spec, checked: checkOptions(options) };
+}
+
+function abortedBefore(plan: Plan, { signal }: CheckedOptions): AbortError {
+  const { command } = plan;
+  return new AbortError(`aborted before the start: ${command}`, { command, cause: signal?.reason });
+}
+
+function closeHandedOver(draft: Draft): void {
+  const { closeInParent, closedInParent } = notes(draft);
+  for (const fd of closeInParent) {
+    closeInParent.delete(fd);
+    closedInParent.add(fd);
+    backend().closeFd(fd);
+  }
+}
+
+function inputBytes(spec: Spec): Uint8Array | undefined {
+  const form = spec.stdin;
+  if (form?.kind === "bytes") return form.bytes;
+  if (form?.kind !== "stream") return undefined;
+  if (!(Symbol.iterator in form.source)) {
+    throw new UsageError("runSync: stdin cannot be an asynchronous stream");
+  }
+  const encoder = new TextEncoder();
+  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => {
+    if (typeof piece === "string") return encoder.encode(piece);
+    if (piece instanceof Uint8Array) return piece;
+    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
+  });
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function syncResult(spec: Spec, outcome: SyncOutcome, since: number): Result {
+  return new Result({
+    command: describe(spec, backend().surroundings),
+    argv: shownArgv(spec),
+    pid: outcome.pid,
+    status: decodeStatus(outcome.exit.raw),
+    usage: outcome.exit.usage,
+    stdoutBytes: outcome.stdout,
+    stderrBytes: outcome.stderr,
+    durationMs: performance.now() - since,
+    timedOut: outcome.timedOut,
+    drained: outcome.drained,
+    daemonPid: outcome.daemonPid,
+  });
+}
+
+function syncVerdict(outcome: SyncOutcome, options: CheckedOptions): Verdict | undefined {
+  if (outcome.overflowed !== undefined) {
+    return { why: "overflow", stream: outcome.overflowed, limit: options.maxBuffer };
+  }
+  return outcome.timedOut ? { why: "timeout", timeout: options.timeout ?? 0 } : undefined;
+}

@@ -1,0 +1,93 @@
+/**
+ * The options of a run, checked once and completed with their defaults.
+ *
+ * @module
+ */
+
+import { UsageError } from "./errors.ts";
+import { type SignalName, signalNumber } from "./signals.ts";
+
+/** How a child is watched and judged. */
+export interface RunOptions {
+  /** Whether a bad end is an error. With false, any status is returned. Default true. */
+  readonly check?: boolean;
+  /** The exit codes that count as success. Default `[0]`. */
+  readonly okCodes?: readonly number[];
+  /** Milliseconds until the child is killed. Default: none. */
+  readonly timeout?: number;
+  /** Kills the child when it fires. If it has fired already, nothing is started. */
+  readonly signal?: AbortSignal;
+  /** What a timeout, an abort or too much output sends first. Default `"SIGTERM"`. */
+  readonly killSignal?: SignalName | number;
+  /** Milliseconds from `killSignal` to SIGKILL. Default 2000. */
+  readonly grace?: number;
+  /** The most bytes to capture of each stream; more kills the child. Default: no bound. */
+  readonly maxBuffer?: number;
+  /**
+   * Milliseconds to wait, after the program has ended, for a descendant that still holds a
+   * captured stream; each byte that arrives starts them anew, up to four times in all. Default
+   * 1000.
+   */
+  readonly drain?: number;
+}
+
+/** Checked options. */
+export interface CheckedOptions {
+  readonly check: boolean;
+  readonly okCodes: readonly number[];
+  readonly timeout: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly killSignal: number;
+  readonly grace: number;
+  readonly maxBuffer: number;
+  readonly drain: number;
+}
+
+const DEFAULTS: CheckedOptions = {
+  check: true,
+  okCodes: [0],
+  timeout: undefined,
+  signal: undefined,
+  killSignal: 15,
+  grace: 2000,
+  maxBuffer: Infinity,
+  drain: 1000,
+};
+
+/** The longest delay of a JavaScript timer; a longer one would fire at once. */
+const LONGEST_TIMER = 0x7fff_ffff;
+
+/** Checks options; `base` holds what was said at an earlier call. Throws a UsageError. */
+export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
+  const { killSignal = base.killSignal, okCodes = base.okCodes, signal = base.signal } = options;
+  const number = signalNumber(killSignal);
+  if (number === undefined || number === 0) throw new UsageError(`killSignal: ${killSignal}`);
+  if (!Array.isArray(okCodes) || !okCodes.every((code) => code >= 0 && code <= 255)) {
+    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${String(okCodes)}`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new UsageError("signal: expected an AbortSignal");
+  }
+  return {
+    check: options.check ?? base.check,
+    okCodes,
+    signal,
+    killSignal: number,
+    timeout: options.timeout === undefined ? base.timeout : amount("timeout", options.timeout),
+    grace: amount("grace", options.grace ?? base.grace),
+    drain: amount("drain", options.drain ?? base.drain),
+    maxBuffer: amount("maxBuffer", options.maxBuffer ?? base.maxBuffer),
+  };
+}
+
+/** Runs `action` after `delay` milliseconds; returns what stops it. No delay is too long. */
+export function after(delay: number, action: () => void): () => void {
+  if (delay > LONGEST_TIMER) return () => {};
+  const timer = setTimeout(action, delay);
+  return () => clearTimeout(timer);
+}
+
+function amount(name: string, value: unknown): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new UsageError(`${name}: expected a number from 0, not ${String(value)}`);
+}

@@ -1,0 +1,59 @@
+/**
+ * The order of steps between clone and exec. It is a security property, so it stands here and
+ * nowhere else, as data; {@linkcode inOrder} is the only way in which a plan is put together.
+ *
+ * @module
+ */
+
+/**
+ * Every step, first to last, and why it comes where it comes:
+ *
+ * - `signals`: all are blocked since before the clone. Dispositions go back to default before
+ *   anything else, since the child shares memory with its parent: none of the parent's handlers
+ *   may ever run in it.
+ * - `umask`: before anything creates a file.
+ * - `fds`: early, so that a child that goes on to talk to its parent holds no copy of the pipes it
+ *   waits on.
+ * - `session`: descriptors are in place, and nothing was given up yet.
+ * - `pidFile`: by the final process of a daemon, since others ask the lock for its pid, and still
+ *   as the user who may write there.
+ * - `limits`: while still privileged enough to raise a hard limit; after `fds`, because the layout
+ *   may need numbers above a lowered `nofile`.
+ * - `preExec`: with the final descriptors and limits, and before any privilege is given up.
+ * - `selinux`, `apparmor`: labels for the exec to come; a new user might not be allowed to ask.
+ * - `core`: the core scheduling cookie, while capabilities are there.
+ * - `identity`: groups before gid before uid, for each takes away the right to do the next.
+ * - `capabilities`: those that survive the change of user; see lowering for how the two interlock.
+ * - `chdir`: as the user that the program will have, so that a folder it may not enter is refused.
+ * - `step`: the extra calls of the command, in its own order, as the process will be.
+ * - `unblock`: as late as possible. What was sent meanwhile is delivered to default dispositions.
+ * - `handshake`: with everything done but the exec; a signal must be able to end the wait.
+ * - `exec`: the last.
+ */
+export const ORDER = [
+  "signals",
+  "umask",
+  "fds",
+  "session",
+  "pidFile",
+  "limits",
+  "preExec",
+  "selinux",
+  "apparmor",
+  "core",
+  "identity",
+  "capabilities",
+  "chdir",
+  "step",
+  "unblock",
+  "handshake",
+  "exec",
+] as const;
+
+/** The name of a step. */
+export type StepName = typeof ORDER[number];
+
+/** Sorts steps into {@linkcode ORDER}; those of one kind keep their order. */
+export function inOrder<S extends { readonly step: StepName }>(steps: readonly S[]): S[] {
+  return ORDER.flatMap((name) => steps.filter((each) => each.step === name));
+}

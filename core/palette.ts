@@ -1,0 +1,112 @@
+/**
+ * Extra calls for a child, as data: what the palette is made of. syscalls.ts is the palette.
+ *
+ * @module
+ */
+
+import { textProblem } from "./draft.ts";
+import { UsageError } from "./errors.ts";
+
+/** An argument: a number, or memory whose address is passed. */
+export type PaletteArgument = number | bigint | string | Uint8Array | null;
+
+/** One extra call, made by {@linkcode syscalls}. */
+export interface PaletteCall {
+  /** The call by its name, or by its number on this architecture. */
+  readonly name: string | number;
+  /** Its arguments, up to six. */
+  readonly args: readonly PaletteArgument[];
+  /** The arguments as people read them. */
+  readonly shown: readonly string[];
+  /** The file or folder that a failure is about. */
+  readonly path?: string;
+}
+
+/** A constant by its name, several that are or'ed together, or plain numbers. */
+export type Flags<N extends string> = N | number | readonly (N | number)[];
+
+/** Constants by name. */
+export type Table = Readonly<Record<string, number>>;
+
+/** An argument and how it is shown. */
+export interface Shown {
+  readonly value: PaletteArgument;
+  readonly text: string;
+}
+
+/** Names from a table, or'ed together and rendered as in C. */
+export function flags(table: Table, given: unknown, call: string): Shown {
+  const parts = Array.isArray(given) ? given : [given];
+  let value = 0n;
+  for (const part of parts) {
+    const known = typeof part === "string" && Object.hasOwn(table, part) ? table[part] : part;
+    if (typeof known !== "number" || !Number.isSafeInteger(known)) {
+      throw new UsageError(`${call}: ${String(part)} is neither a number nor a known constant`);
+    }
+    value |= BigInt(known);
+  }
+  return { value, text: parts.map((part) => constant(table, part)).join("|") || "0" };
+}
+
+/** A number as a constant, where exactly one has that value. */
+function constant(table: Table, part: unknown): string {
+  if (typeof part !== "number" || part === 0) {
+    const zero = part === 0 ? Object.keys(table).find((name) => table[name] === 0) : undefined;
+    return zero ?? String(part);
+  }
+  const exact = Object.keys(table).find((name) => table[name] === part);
+  if (exact !== undefined) return exact;
+  const names = Object.keys(table).filter((name) => {
+    const bit = table[name] ?? 0;
+    return bit !== 0 && (part & bit) === bit;
+  });
+  const covered = names.reduce((all, name) => all | (table[name] ?? 0), 0);
+  return covered === part ? names.join("|") : `0x${part.toString(16)}`;
+}
+
+/** A whole number. */
+export function number(given: unknown, call: string): Shown {
+  const whole = typeof given === "bigint" || Number.isSafeInteger(given);
+  if (!whole) throw new UsageError(`${call}: ${String(given)} is no whole number`);
+  return { value: given as number | bigint, text: String(given) };
+}
+
+/** A text. */
+export function text(given: unknown, call: string): Shown {
+  if (typeof given !== "string") throw new UsageError(`${call}: ${String(given)} is no text`);
+  const problem = textProblem(given);
+  if (problem !== undefined) throw new UsageError(`${call}: ${problem}`);
+  return { value: given, text: JSON.stringify(given) };
+}
+
+/** A text or NULL. */
+export function optionalText(given: string | null, call: string): Shown {
+  return given === null ? { value: null, text: "NULL" } : text(given, call);
+}
+
+/** Whatever a call takes that this table does not know better. */
+export function any(given: PaletteArgument, call: string): Shown {
+  if (given === null) return { value: null, text: "NULL" };
+  if (typeof given === "string") return text(given, call);
+  if (given instanceof Uint8Array) {
+    return { value: given.slice(), text: `/* ${given.length} bytes */` };
+  }
+  return number(given, call);
+}
+
+/** A call of these arguments. */
+export function make(name: string | number, args: readonly Shown[], path?: string): PaletteCall {
+  const call = { name, args: args.map((each) => each.value), shown: args.map((each) => each.text) };
+  return path === undefined ? call : { ...call, path };
+}
+
+/** Which processors, as bits: sched_setaffinity(2) takes an array of unsigned longs. */
+export function cpuMask(cpus: readonly number[]): Uint8Array {
+  const last = Math.max(...cpus);
+  const mask = new Uint8Array((Math.floor(last / 64) + 1) * 8);
+  for (const cpu of cpus) {
+    const at = Math.floor(cpu / 8);
+    mask[at] = (mask[at] ?? 0) | (1 << (cpu % 8));
+  }
+  return mask;
+}

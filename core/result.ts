@@ -1,0 +1,113 @@
+/**
+ * What a finished command tells: plain fields, and text that is decoded only when it is looked at.
+ *
+ * @module
+ */
+
+import type { Status } from "./status.ts";
+
+export type { Status } from "./status.ts";
+
+/** What the kernel counted for the program and the children it waited for, see getrusage(2). */
+export interface Usage {
+  /** Time on a processor in user mode, in milliseconds. */
+  readonly userMs: number;
+  /** Time on a processor in the kernel, in milliseconds. */
+  readonly systemMs: number;
+  /** The largest resident size, in bytes. */
+  readonly maxRssBytes: number;
+}
+
+/** What a {@linkcode Result} is made from: its fields that are not derived from others. */
+export type ResultFields = Pick<
+  Result,
+  | "command"
+  | "argv"
+  | "pid"
+  | "status"
+  | "stdoutBytes"
+  | "stderrBytes"
+  | "durationMs"
+  | "usage"
+  | "timedOut"
+  | "drained"
+  | "daemonPid"
+>;
+
+/**
+ * The outcome of one run.
+ *
+ * @example
+ * ```ts
+ * import { Command } from "@vircommand/vircommand";
+ *
+ * const result = await new Command("sh", "-c", "echo out; exit 3").run({ check: false });
+ * console.log(result.code, result.stdout); // 3 "out\n"
+ * ```
+ */
+export class Result {
+  /** The command as `toString()` shows it, secrets masked. */
+  readonly command: string;
+  /** The argument list, secrets masked. */
+  readonly argv: readonly string[];
+  /** The process id that the program had. It may belong to another process by now. */
+  readonly pid: number;
+  /** How the program ended. */
+  readonly status: Status;
+  /** What was captured of standard output. */
+  readonly stdoutBytes: Uint8Array;
+  /** What was captured of standard error. */
+  readonly stderrBytes: Uint8Array;
+  /** From before the start to the end of program and streams, in milliseconds. */
+  readonly durationMs: number;
+  /** Processor time and memory. */
+  readonly usage: Usage;
+  /** Whether it was killed because its time was up. */
+  readonly timedOut: boolean;
+  /** False if a descendant still held a captured stream open when waiting for it ended. */
+  readonly drained: boolean;
+  /** The process id of the daemon that was left running, after `daemonize()`. */
+  readonly daemonPid: number | undefined;
+  #stdout: string | undefined;
+  #stderr: string | undefined;
+
+  /** Keeps the fields; decodes nothing. */
+  constructor(fields: ResultFields) {
+    this.command = fields.command;
+    this.argv = fields.argv;
+    this.pid = fields.pid;
+    this.status = fields.status;
+    this.stdoutBytes = fields.stdoutBytes;
+    this.stderrBytes = fields.stderrBytes;
+    this.durationMs = fields.durationMs;
+    this.usage = fields.usage;
+    this.timedOut = fields.timedOut;
+    this.drained = fields.drained;
+    this.daemonPid = fields.daemonPid;
+  }
+
+  /** The exit code, or null if a signal ended the program. */
+  get code(): number | null {
+    return this.status.code;
+  }
+
+  /** The signal that ended the program, or null. */
+  get signal(): string | null {
+    return this.status.signal;
+  }
+
+  /** Captured standard output as UTF-8 text; bytes that are none become U+FFFD. */
+  get stdout(): string {
+    return this.#stdout ??= decode(this.stdoutBytes);
+  }
+
+  /** Captured standard error as UTF-8 text; bytes that are none become U+FFFD. */
+  get stderr(): string {
+    return this.#stderr ??= decode(this.stderrBytes);
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  // A byte order mark belongs to what the program wrote.
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}

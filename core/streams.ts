@@ -1,0 +1,304 @@
+/**
+ * Bytes on their way: a source as a web stream, a sink as a web stream, a source gathered into
+ * memory, input fed into a sink. Backpressure is passed on in both directions: a stream that is
+ * not read stops the program, a program that does not read stops the stream.
+ *
+ * @module
+ */
+
+import type { Receiver, Sink, Source } from "./backend.ts";
+import type { Chunk } from "./stdio.ts";
+
+/** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
+const READ_AHEAD = 256 * 1024;
+
+/** A web stream of what arrives; `ended` is called once, when it ended or was cancelled. */
+export function readableFrom(source: Source, ended: () => void): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      source.start({
+        chunk(bytes, lent) {
+          controller.enqueue(lent ? bytes.slice() : bytes);
+          if ((controller.desiredSize ?? 0) <= 0) source.pause();
+        },
+        end(error) {
+          source.close();
+          if (error === undefined) controller.close();
+          else controller.error(error);
+          ended();
+        },
+      });
+    },
+    pull() {
+      source.resume();
+    },
+    cancel() {
+      source.close();
+      ended();
+    },
+  }, new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD }));
+}
+
+/** A web stream that writes into the pipe. Closing it is the program's end of input. */
+export function writableTo(sink: Sink): WritableStream<Chunk> {
+  const encoder = new TextEncoder();
+  return new WritableStream<Chunk>({
+    write: (chunk) => sink.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk),
+    close: () => sink.end(),
+    abort: () => sink.close(),
+  });
+}
+
+/** What becomes of an output that the caller does not read himself. */
+export interface Gathering {
+  /** Resolves when the stream has ended, or was given up. Never rejects. */
+  readonly done: Promise<void>;
+  /** When something last arrived, as `performance.now()` counts; 0 if nothing did. */
+  readonly lastArrival: number;
+  /** What went wrong on the way, if anything. */
+  readonly error: unknown;
+  /** What was captured. */
+  bytes(): Uint8Array;
+  /** Takes no more, and closes the descriptor. */
+  stop(): void;
+}
+
+const BLOCK = 64 * 1024;
+const LARGEST_BLOCK = 4 * 1024 * 1024;
+
+/**
+ * Gathers a stream in memory, up to `limit` bytes; `overflow` is called when more arrive. Lent
+ * pieces are copied into blocks that grow with the output, so that small outputs cost one
+ * allocation and large ones one copy more than their size.
+ */
+export function capture(source: Source, limit: number, overflow: () => void): Gathering {
+  const blocks: Uint8Array[] = [];
+  let block = new Uint8Array(0);
+  let used = 0;
+  let total = 0;
+  const add = (bytes: Uint8Array) => {
+    let rest = bytes;
+    while (rest.length > 0) {
+      if (used === block.length) {
+        if (used > 0) blocks.push(block);
+        const grown = Math.min(LARGEST_BLOCK, Math.max(BLOCK, total));
+        block = new Uint8Array(Math.max(blocks.length === 0 ? 0 : grown, rest.length));
+        used = 0;
+      }
+      const part = rest.subarray(0, block.length - used);
+      block.set(part, used);
+      used += part.length;
+      total += part.length;
+      rest = rest.subarray(part.length);
+    }
+  };
+  let whole: Uint8Array | undefined;
+  return gather(source, {
+    chunk(bytes) {
+      if (total + bytes.length > limit) {
+        add(bytes.subarray(0, limit - total));
+        overflow();
+        return false;
+      }
+      add(bytes);
+      return true;
+    },
+    bytes() {
+      whole ??= joined(blocks, block.subarray(0, used), total);
+      return whole;
+    },
+  });
+}
+
+function joined(blocks: readonly Uint8Array[], last: Uint8Array, total: number): Uint8Array {
+  if (blocks.length === 0) return last;
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const each of [...blocks, last]) {
+    whole.set(each, at);
+    at += each.length;
+  }
+  return whole;
+}
+
+/** A web stream that several outputs go to; it is closed when the last of them has ended. */
+export interface SharedWriter {
+  readonly writer: WritableStreamDefaultWriter<Uint8Array>;
+  users: number;
+}
+
+/**
+ * Pours a stream into a writer. If the writer fails, the pipe is closed: the program finds that
+ * nobody reads any more, as it would in a shell pipeline.
+ */
+export function pour(source: Source, shared: SharedWriter): Gathering {
+  const { writer } = shared;
+  let waiting = Promise.resolve();
+  return gather(source, {
+    chunk(bytes, lent, gathering) {
+      waiting = writer.write(lent ? bytes.slice() : bytes).catch(gathering.fail);
+      if ((writer.desiredSize ?? 0) <= 0) {
+        source.pause();
+        writer.ready.then(() => source.resume(), gathering.fail);
+      }
+      return true;
+    },
+    async end(error) {
+      await waiting;
+      if (--shared.users > 0) return;
+      await (error === undefined ? writer.close() : writer.abort(error));
+    },
+    bytes: () => new Uint8Array(0),
+  });
+}
+
+interface Taker {
+  /** Takes a piece; false if it wants no more. */
+  chunk(bytes: Uint8Array, lent: boolean, gathering: { fail(error: unknown): void }): boolean;
+  end?(error: unknown): Promise<void>;
+  bytes(): Uint8Array;
+}
+
+function gather(source: Source, taker: Taker): Gathering {
+  let resolve = () => {};
+  const done = new Promise<void>((settle) => resolve = settle);
+  const state = { lastArrival: 0, error: undefined as unknown, over: false };
+  const finish = (error: unknown) => {
+    if (state.over) return;
+    state.over = true;
+    state.error ??= error;
+    source.close();
+    if (taker.end === undefined) return resolve();
+    taker.end(state.error).catch((failure) => state.error ??= failure).finally(resolve);
+  };
+  const receiver: Receiver = {
+    chunk(bytes, lent) {
+      state.lastArrival = performance.now();
+      if (!state.over && !taker.chunk(bytes, lent, { fail: finish })) finish(undefined);
+    },
+    end: finish,
+  };
+  source.start(receiver);
+  return {
+    done,
+    get lastArrival() {
+      return state.lastArrival;
+    },
+    get error() {
+      return state.error;
+    },
+    bytes: () => taker.bytes(),
+    stop: () => finish(undefined),
+  };
+}
+
+/** Input on its way into a program. */
+export interface Feeding {
+  /** Resolves when all was written or nobody reads any more; never rejects. */
+  readonly done: Promise<void>;
+  /** What the source of the input threw, if it did. */
+  readonly error: unknown;
+  /** Writes no more and closes the descriptor. */
+  stop(): void;
+}
+
+/** Feeds bytes that are there already. */
+export function feedBytes(sink: Sink, bytes: Uint8Array): Feeding {
+  return feedStream(sink, [bytes], () => {});
+}
+
+/**
+ * Feeds pieces as they come. A program that does not read them all is no error. If their source
+ * throws, `failed` is called: the program must not take a cut-off input for a whole one.
+ */
+export function feedStream(
+  sink: Sink,
+  pieces: AsyncIterable<Chunk> | Iterable<Chunk>,
+  failed: () => void,
+): Feeding {
+  const supply = new Supply(pieces);
+  const state = { error: undefined as unknown };
+  const fail = (error: unknown) => {
+    state.error = error;
+    failed();
+  };
+  const work = async () => {
+    for (;;) {
+      let bytes: Uint8Array | undefined;
+      try {
+        bytes = await supply.next();
+      } catch (error) {
+        return fail(error);
+      }
+      try {
+        if (bytes === undefined) return await sink.end();
+        if (bytes.length > 0) await sink.write(bytes);
+      } catch (error) {
+        // EPIPE: nobody reads any more, the program has what it wanted.
+        if ((error as { code?: unknown }).code !== "EPIPE") fail(error);
+        return;
+      }
+    }
+  };
+  const done = work().finally(() => {
+    sink.close();
+    supply.stop();
+  });
+  return {
+    done,
+    get error() {
+      return state.error;
+    },
+    stop() {
+      supply.stop();
+      sink.close();
+    },
+  };
+}
+
+/**
+ * Pieces of input as bytes, one after the other, until the end or `stop()`. A source that never
+ * yields again must not keep a program's end waiting.
+ */
+class Supply {
+  readonly #iterator: AsyncIterator<Chunk> | Iterator<Chunk>;
+  readonly #encoder = new TextEncoder();
+  #over = false;
+  #interrupt: () => void = () => {};
+
+  constructor(pieces: AsyncIterable<Chunk> | Iterable<Chunk>) {
+    this.#iterator = Symbol.asyncIterator in pieces
+      ? pieces[Symbol.asyncIterator]()
+      : pieces[Symbol.iterator]();
+  }
+
+  /** The next piece, or undefined at the end. */
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#over) return undefined;
+    const next = await this.#nextOrStop();
+    if (next === undefined || next.done === true) {
+      this.#over = true;
+      return undefined;
+    }
+    const piece: unknown = next.value;
+    if (typeof piece === "string") return this.#encoder.encode(piece);
+    if (piece instanceof Uint8Array) return piece;
+    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
+  }
+
+  /** Ends the supply. The source is told, but not waited for: it may be stuck in an await. */
+  stop(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#interrupt();
+    Promise.resolve(this.#iterator.return?.()).catch(() => {});
+  }
+
+  // Not Promise.race: racing against one long-lived promise would keep a reaction for every piece.
+  #nextOrStop(): Promise<IteratorResult<Chunk> | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#interrupt = () => resolve(undefined);
+      Promise.resolve(this.#iterator.next()).then(resolve, reject);
+    });
+  }
+}
