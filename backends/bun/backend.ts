@@ -1,0 +1,25 @@
+/**
+ * The drivers on Bun, and the choice between them.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import type { Backend } from "../../core/backend.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { archNamed, nativeBackend } from "../linux/native.ts";
+import { bunHost } from "./host.ts";
+import { bunLibc } from "./libc.ts";
+
+/** The backend of this process. */
+export function createBackend(): Backend {
+  const arch = process.platform === "linux" ? archNamed(process.arch) : undefined;
+  if (arch === undefined) {
+    throw new UnsupportedError({
+      feature: "starting programs",
+      driver: "native",
+      remedy: "use Linux, x86-64 or aarch64",
+    });
+  }
+  return nativeBackend(bunHost(), bunLibc(), arch);
+}

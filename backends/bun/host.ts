@@ -1,0 +1,25 @@
+/**
+ * Bun's event loop and process, as the Linux engine needs them.
+ *
+ * @module
+ */
+
+import { closeSync } from "node:fs";
+import process from "node:process";
+import type { Host } from "../linux/host.ts";
+import { bunSink, bunSource } from "./pipes.ts";
+import { bun } from "./runtime.ts";
+
+/** Makes the host. */
+export function bunHost(): Host {
+  return {
+    runtime: "bun",
+    version: bun.version,
+    environment: () => ({ ...process.env }) as Record<string, string>,
+    variable: (name) => process.env[name],
+    currentFolder: () => process.cwd(),
+    source: (fd) => bunSource(fd, closeSync),
+    sink: (fd) => bunSink(fd, closeSync),
+    onChildSignal: (listener) => void process.on("SIGCHLD", listener),
+  };
+}

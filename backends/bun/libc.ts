@@ -1,0 +1,39 @@
+/**
+ * libc on Bun, through bun:ffi.
+ *
+ * @module
+ */
+
+import { dlopen, FFIType, type Pointer, toArrayBuffer } from "bun:ffi";
+import type { Libc } from "../linux/libc.ts";
+
+/** Opens libc. */
+export function bunLibc(): Libc {
+  const { symbols } = dlopen("libc.so.6", {
+    syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
+    clone: { args: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], returns: "i32" },
+    getauxval: { args: ["u64"], returns: FFIType.u64_fast },
+    getpwnam_r: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i32" },
+    getpwuid_r: { args: ["u32", "i64", "i64", "i64", "i64"], returns: "i32" },
+    getgrouplist: { args: ["i64", "u32", "i64", "i64"], returns: "i32" },
+    __errno_location: { args: [], returns: "ptr" },
+  });
+  const location = symbols.__errno_location();
+  if (location === null) throw new Error("libc has no errno");
+  // Of this thread; its address does not change.
+  const errno = new Int32Array(toArrayBuffer(location, 0, 4));
+  const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
+  return {
+    syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
+      result(Number(symbols.syscall(number, a, b, c, d, e, f))),
+    clone: (entry, stackTop, flags, argument, pidfd) =>
+      result(symbols.clone(entry, stackTop, flags, argument, pidfd, 0, 0)),
+    getauxval: (type) => Number(symbols.getauxval(type)),
+    getpwnam_r: (name, entry, strings, size, found) =>
+      symbols.getpwnam_r(name, entry, strings, size, found),
+    getpwuid_r: (uid, entry, strings, size, found) =>
+      symbols.getpwuid_r(uid, entry, strings, size, found),
+    getgrouplist: (name, gid, groups, count) => symbols.getgrouplist(name, gid, groups, count),
+    view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
+  };
+}

@@ -1,0 +1,46 @@
+/**
+ * libc on Deno, through Deno.dlopen (needs --allow-ffi).
+ *
+ * @module
+ */
+
+import type { Libc } from "../linux/libc.ts";
+
+/** Opens libc. Throws if FFI is not allowed. */
+export function denoLibc(): Libc {
+  const { symbols } = Deno.dlopen("libc.so.6", {
+    syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+    clone: { parameters: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], result: "i32" },
+    getauxval: { parameters: ["u64"], result: "u64" },
+    getpwnam_r: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i32" },
+    getpwuid_r: { parameters: ["u32", "i64", "i64", "i64", "i64"], result: "i32" },
+    getgrouplist: { parameters: ["i64", "u32", "i64", "i64"], result: "i32" },
+    __errno_location: { parameters: [], result: "pointer" },
+  });
+  const view = (pointer: Deno.PointerValue, length: number) => {
+    if (pointer === null) throw new Error("a null pointer has no memory");
+    return Deno.UnsafePointerView.getArrayBuffer(pointer, length);
+  };
+  // Of this thread; its address does not change.
+  const errno = new Int32Array(view(symbols.__errno_location(), 4));
+  const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
+  const word = (value: number) => value as unknown as bigint; // Deno takes either for an i64
+  return {
+    syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
+      result(Number(
+        symbols.syscall(word(number), word(a), word(b), word(c), word(d), word(e), word(f)),
+      )),
+    clone: (entry, stackTop, flags, argument, pidfd) =>
+      result(
+        symbols.clone(word(entry), word(stackTop), flags, word(argument), word(pidfd), 0n, 0n),
+      ),
+    getauxval: (type) => Number(symbols.getauxval(BigInt(type))),
+    getpwnam_r: (name, entry, strings, size, found) =>
+      symbols.getpwnam_r(word(name), word(entry), word(strings), word(size), word(found)),
+    getpwuid_r: (uid, entry, strings, size, found) =>
+      symbols.getpwuid_r(uid, word(entry), word(strings), word(size), word(found)),
+    getgrouplist: (name, gid, groups, count) =>
+      symbols.getgrouplist(word(name), gid, word(groups), word(count)),
+    view: (address, length) => view(Deno.UnsafePointer.create(BigInt(address)), length),
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * Linux on aarch64: system call numbers, struct layouts, and the interpreter of child programs.
+ *
+ * @module
+ */
+
+import type { Arch } from "../arch.ts";
+
+/*
+  The interpreter: runs the operations of a child program, 96 bytes each (see ../encode.ts).
+  x0 = header. tests/backends/interpreter.test.ts assembles this listing and compares.
+
+    mov x19, x0
+    ldr x20, [x19]
+1:  ldp x8, x0, [x20]
+    ldp x1, x2, [x20, 16]
+    ldp x3, x4, [x20, 32]
+    ldr x5, [x20, 48]
+    svc #0
+    ldr x6, [x20, 56]
+    str x0, [x6]
+    cmp x0, #0
+    b.eq 2f
+    b.mi 3f
+    ldr x20, [x20, 80]
+    b 1b
+2:  ldr x20, [x20, 72]
+    b 1b
+3:  str x20, [x19, 8]
+    ldr x20, [x20, 64]
+    b 1b
+*/
+const interpreter =
+  "f30300aa740240f9880240a9810a41a9831242a9851a40f9010000d4861e40f9c00000f91f0000f1" +
+  "80000054a4000054942a40f9f5ffff17942640f9f3ffff17740600f9942240f9f0ffff17";
+
+/** From the kernel's include/uapi/asm-generic/unistd.h. */
+const numbers = {
+  capget: 90,
+  capset: 91,
+  chdir: 49,
+  chroot: 51,
+  clone: 220,
+  close: 57,
+  close_range: 436,
+  dup3: 24,
+  epoll_create1: 20,
+  epoll_ctl: 21,
+  epoll_pwait: 22,
+  execve: 221,
+  execveat: 281,
+  exit_group: 94,
+  faccessat: 48,
+  faccessat2: 439,
+  fchdir: 50,
+  fcntl: 25,
+  fstat: 80,
+  ftruncate: 46,
+  futex: 98,
+  getegid: 177,
+  geteuid: 175,
+  getgid: 176,
+  getpid: 172,
+  getppid: 173,
+  getresgid: 150,
+  getresuid: 148,
+  getuid: 174,
+  ioctl: 29,
+  ioprio_set: 30,
+  keyctl: 219,
+  kill: 129,
+  landlock_restrict_self: 446,
+  lseek: 62,
+  memfd_create: 279,
+  mkdirat: 34,
+  mlockall: 230,
+  mmap: 222,
+  mount: 40,
+  mprotect: 226,
+  munmap: 215,
+  nanosleep: 101,
+  newfstatat: 79,
+  openat: 56,
+  personality: 92,
+  pidfd_open: 434,
+  pidfd_send_signal: 424,
+  pipe2: 59,
+  pivot_root: 41,
+  ppoll: 73,
+  prctl: 167,
+  pread64: 67,
+  prlimit64: 261,
+  read: 63,
+  readlinkat: 78,
+  recvfrom: 207,
+  rt_sigaction: 134,
+  rt_sigprocmask: 135,
+  sched_get_priority_max: 125,
+  sched_setaffinity: 122,
+  sched_setscheduler: 119,
+  seccomp: 277,
+  sendto: 206,
+  setdomainname: 162,
+  setgroups: 159,
+  sethostname: 161,
+  setns: 268,
+  setpgid: 154,
+  setpriority: 140,
+  setresgid: 149,
+  setresuid: 147,
+  setsid: 157,
+  socketpair: 199,
+  umask: 166,
+  umount2: 39,
+  unlinkat: 35,
+  unshare: 97,
+  waitid: 95,
+  write: 64,
+} as const;
+
+/** Linux on aarch64. */
+export const aarch64: Arch = {
+  name: "aarch64",
+  elfMachine: 183,
+  numbers,
+  interpreter,
+  epollEvent: { size: 16, data: 8 },
+  stat: { size: 128, dev: 0, ino: 8, nlink: 20, mode: 16 },
+};

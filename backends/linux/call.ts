@@ -1,0 +1,102 @@
+/**
+ * A system call of a child program as data: what the steps of a plan are lowered to, what the
+ * encoder lays out in memory, and what `explain()` prints.
+ *
+ * @module
+ */
+
+import type { StepName } from "../../core/order.ts";
+import type { SyscallName } from "./arch.ts";
+
+/** An argument: a number, or something in memory whose address is passed. */
+export type Arg =
+  | number
+  | bigint
+  /** Text, NUL-terminated. */
+  | { readonly text: string }
+  /** A copy of these bytes. */
+  | { readonly bytes: Uint8Array }
+  /** A NULL-terminated array of texts. */
+  | { readonly texts: readonly string[] }
+  /** A cell: memory by name, zero at first, shared by all calls that name it. */
+  | { readonly cell: string; readonly offset?: number }
+  /** The word in which the program notes that it gave up: {@linkcode GAVE_UP_VALUE}, or 0. */
+  | { readonly gaveUp: true }
+  /** The memory of another call's argument: what is read there becomes that argument. */
+  | { readonly call: string; readonly argument: number };
+
+/** Where to go after a call, by the label of another one. */
+export interface Jumps {
+  /** If the result is negative. Default: the program has failed. */
+  readonly error?: string;
+  /** If it is zero. Default: the next call. */
+  readonly zero?: string;
+  /** If it is positive. Default: the next call. */
+  readonly positive?: string;
+}
+
+/** One system call. */
+export interface Call {
+  /** The step that it belongs to, for errors. */
+  readonly step: StepName;
+  /** The call by its name, or by its number on this architecture. */
+  readonly name: SyscallName | number;
+  readonly args: readonly Arg[];
+  /** The arguments as people read them, secrets masked. */
+  readonly shown: readonly string[];
+  /** The file or folder that a failure is about. */
+  readonly path?: string;
+  /** What a failure means, where errno alone would mislead. */
+  readonly meaning?: string;
+  /** More for the reader of `explain()`. */
+  readonly note?: string;
+  /** Whether the same was shown above, so that `explain()` need not show it again. */
+  readonly repeats?: boolean;
+  /** A name for jumps. */
+  readonly label?: string;
+  readonly jumps?: Jumps;
+  /**
+   * Where the result goes: into an argument of another call, or into a cell. Else it is kept as
+   * the last result, which is what a failure is read from.
+   */
+  readonly into?: { readonly call: string; readonly argument: number } | { readonly cell: string };
+}
+
+/** What a program that gave up leaves: sched_get_priority_max(SCHED_FIFO) is 99 everywhere. */
+export const GAVE_UP_VALUE = 99;
+
+/** The label of the exit at the end of every program, for those that have failed. */
+export const FAILED = "failed";
+
+/** A cell of a program. */
+export interface Cell {
+  readonly name: string;
+  /** Its size, in bytes. */
+  readonly size: number;
+}
+
+/** Calls, and the cells that they share. */
+export interface Program {
+  readonly calls: readonly Call[];
+  readonly cells: readonly Cell[];
+}
+
+/** A call with nothing special about it. */
+export function call(
+  step: StepName,
+  name: SyscallName | number,
+  args: readonly Arg[],
+  shown: readonly string[],
+): Call {
+  return { step, name, args, shown };
+}
+
+/** Text as a C string literal, near enough. */
+export function text(value: string): string {
+  return JSON.stringify(value);
+}
+
+/** A mode or mask as C writes it. */
+export function octal(mode: number): string {
+  return `0${mode.toString(8).padStart(3, "0")}`;
+}

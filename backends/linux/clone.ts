@@ -1,0 +1,123 @@
+/**
+ * Starting a child program natively: clone(2) with shared memory, so that the cost does not grow
+ * with the parent's heap, and so that the parent can read the outcome from that memory.
+ *
+ * @module
+ */
+
+import type { Call, Program } from "./call.ts";
+import { encode, type Encoded, sizeOf } from "./encode.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Word } from "./libc.ts";
+import { Arenas } from "./memory.ts";
+
+const CLONE_VM = 0x100;
+const CLONE_VFORK = 0x4000;
+const CLONE_PIDFD = 0x1000;
+const SIGCHLD = 17;
+const SIG_SETMASK = 2;
+
+/** Where in the scratch memory masks and the pidfd go. */
+const ALL_AT = 0;
+const OLD_AT = 8;
+const PIDFD_AT = 16;
+
+const PROT_READ_EXEC = 1 | 4;
+
+/** A child that was started, and the program that it was started with. */
+export interface Cloned {
+  readonly pid: number;
+  readonly pidfd: number;
+  /** What the program has noted in the memory it shares with us. */
+  readonly program: Encoded;
+  /** Gives the memory back. Only after the child has exec'ed or ended. */
+  release(): void;
+}
+
+/** The cloning machinery of a process: the interpreter's page and the arenas. */
+export class Cloner {
+  readonly #kernel: Kernel;
+  readonly #arenas: Arenas;
+  readonly #interpreter: Word;
+
+  /** Makes the interpreter's page; throws if the system allows no executable memory. */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#arenas = new Arenas(kernel);
+    this.#interpreter = mapInterpreter(kernel);
+  }
+
+  /** How many arenas are mapped. */
+  get arenas(): number {
+    return this.#arenas.living;
+  }
+
+  /**
+   * Runs a program in a new child. If `suspend`, this returns when the child has exec'ed or ended;
+   * else at once, and until one of the two nothing of its program may be touched. With
+   * `ownMemory`, the child gets a copy of our memory, arenas excepted, at the price of a fork.
+   */
+  clone(program: Program, how: { suspend: boolean; ownMemory: boolean }): Cloned {
+    const kernel = this.#kernel;
+    const arena = this.#arenas.lease(sizeOf(program));
+    try {
+      const encoded = encode(program, kernel.arch, arena);
+      const sharing = how.ownMemory ? 0 : CLONE_VM;
+      const started = this.#start(encoded, sharing | (how.suspend ? CLONE_VFORK : 0));
+      return { ...started, program: encoded, release: () => this.#arenas.release(arena) };
+    } catch (error) {
+      this.#arenas.release(arena);
+      throw error;
+    }
+  }
+
+  /** Runs the calls of a program in this very process, up to the first one that fails. */
+  runHere(program: Program): { call: Call; errno: number } | undefined {
+    const arena = this.#arenas.lease(sizeOf(program));
+    try {
+      const { argumentsOf } = encode(program, this.#kernel.arch, arena);
+      for (const call of program.calls) {
+        const { numbers } = this.#kernel.arch;
+        const number = typeof call.name === "number" ? call.name : numbers[call.name];
+        const result = this.#kernel.libc.syscall(number, ...argumentsOf(call));
+        if (result < 0) return { call, errno: -result };
+      }
+      return undefined;
+    } finally {
+      this.#arenas.release(arena);
+    }
+  }
+
+  #start({ header, stackTop }: Encoded, flags: number): { pid: number; pidfd: number } {
+    const kernel = this.#kernel;
+    const { scratch, view } = kernel;
+    // Blocked in the parent, so that none of its handlers runs in the child before the child has
+    // reset them. libc's own wrappers leave two signals out; the system call does not.
+    view.setBigInt64(ALL_AT, -1n, true);
+    kernel.call("rt_sigprocmask", SIG_SETMASK, scratch + ALL_AT, scratch + OLD_AT, 8);
+    let pid: number;
+    try {
+      const all = CLONE_PIDFD | SIGCHLD | flags;
+      pid = kernel.libc.clone(this.#interpreter, stackTop, all, header, scratch + PIDFD_AT);
+    } finally {
+      kernel.call("rt_sigprocmask", SIG_SETMASK, scratch + OLD_AT, 0, 8);
+    }
+    if (pid < 0) throw kernel.error("clone", pid);
+    return { pid, pidfd: view.getInt32(PIDFD_AT, true) };
+  }
+}
+
+/** The page is never writable and executable at once. */
+function mapInterpreter(kernel: Kernel): Word {
+  const code = hexBytes(kernel.arch.interpreter);
+  const length = 4096;
+  const page = kernel.map(length);
+  new Uint8Array(kernel.libc.view(page, length)).set(code);
+  kernel.call("mprotect", page, length, PROT_READ_EXEC);
+  return page;
+}
+
+/** Bytes from hexadecimal text. */
+export function hexBytes(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}

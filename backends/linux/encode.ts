@@ -1,0 +1,302 @@
+/**
+ * The encoder: a program becomes bytes, laid out in an arena.
+ *
+ * ```text
+ *   0  address of the first operation
+ *   8  address of the last operation that failed, written by the interpreter; 0 before
+ *  16  the last result that was not stored elsewhere
+ *  24  not zero once the program has given up
+ *  64  cells, as the program names them
+ *      operations, 96 bytes each, in order
+ *      data: strings, structs, argv and envp
+ *      …
+ *      the child's stack (clone(3) puts two words there, the interpreter none)
+ * ```
+ *
+ * An operation, everything a little-endian 64-bit word:
+ *
+ * ```text
+ *   0  system call number
+ *   8  six arguments
+ *  56  address where the result is stored
+ *  64  address of the next operation if the result is negative
+ *  72  … if it is zero
+ *  80  … if it is positive
+ *  88  free
+ * ```
+ *
+ * @module
+ */
+
+import { UsageError } from "../../core/errors.ts";
+import type { Arch, SyscallName } from "./arch.ts";
+import { type Arg, type Call, FAILED, type Program } from "./call.ts";
+import type { Word } from "./libc.ts";
+import type { Arena } from "./memory.ts";
+
+/** Where the cells begin. */
+export const CELLS = 64;
+
+/** The size of one operation. */
+export const OPERATION = 96;
+
+/** Where in the header the last failed operation and the last result are noted. */
+export const FAILED_AT = 8;
+export const LAST_RESULT = 16;
+
+/**
+ * Where a program notes that it gives up. A call may fail and the program go on, so that a failed
+ * call alone does not tell.
+ */
+export const GAVE_UP = 24;
+
+/** Where in an operation the arguments, the address for the result and the jumps are. */
+const ARGUMENTS = 8;
+const RESULT_ADDRESS = 56;
+const JUMPS = 64;
+
+/** Room for the child's stack at the end of an arena. */
+const STACK = 4096;
+
+/** How many operations follow the calls: note that the program gave up, report it, exit. */
+const EPILOGUE = 4;
+
+/** What stands before the notes of a program that reports its failure. */
+export const FAILURE_REPORT = 2;
+
+const SCHED_FIFO = 1;
+
+/** The status of a child whose program stopped at a failed operation. */
+const FAILED_STATUS = 127;
+
+/** An upper bound of what a program takes, in bytes. */
+export function sizeOf({ calls, cells }: Program): number {
+  let data = 0;
+  for (const call of calls) {
+    for (const arg of call.args) {
+      if (typeof arg !== "object") continue;
+      if ("text" in arg) data += boundOf(arg.text);
+      else if ("bytes" in arg) data += arg.bytes.length + 16;
+      else if ("texts" in arg) {
+        data += arg.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
+      }
+    }
+  }
+  const named = cells.reduce((sum, cell) => sum + aligned(cell.size), 0);
+  return CELLS + named + (calls.length + EPILOGUE) * OPERATION + data + STACK;
+}
+
+/** UTF-16 units become three bytes at most; one NUL. */
+function boundOf(text: string): number {
+  return text.length * 3 + 1;
+}
+
+function aligned(size: number): number {
+  return Math.ceil(size / 8) * 8;
+}
+
+/** A program in memory. */
+export interface Encoded {
+  readonly header: Word;
+  readonly stackTop: Word;
+  /** How many bytes from the header on the program takes, without the stack. */
+  readonly length: number;
+  /** The notes of the program, as they stand in the arena: header and cells. */
+  notes(): Uint8Array;
+  /** What notes say: the call that failed and its errno, if the program gave up. */
+  failure(notes: Uint8Array): { call: Call; errno: number } | undefined;
+  /** The bytes of a cell in notes. */
+  cell(notes: Uint8Array, name: string): DataView;
+  /** The six arguments of a call, as they stand in memory. */
+  argumentsOf(call: Call): number[];
+}
+
+/** How a program is laid out. */
+export interface EncodeOptions {
+  /**
+   * Where the arena will stand when the program runs. Default: its own address; another one if the
+   * program is sent to another process.
+   */
+  readonly base?: Word;
+  /**
+   * Where the program writes its notes if it gives up, after a byte {@linkcode FAILURE_REPORT}:
+   * for programs whose memory the parent does not see.
+   */
+  readonly report?: number;
+}
+
+/** Lays a program out in an arena. */
+export function encode(
+  program: Program,
+  arch: Arch,
+  arena: Pick<Arena, "address" | "size" | "bytes" | "words">,
+  { base = arena.address, report }: EncodeOptions = {},
+): Encoded {
+  const { calls } = program;
+  const cells = new Map<string, { at: number; size: number }>();
+  let first = CELLS;
+  for (const { name, size } of program.cells) {
+    cells.set(name, { at: first, size });
+    first += aligned(size);
+  }
+  arena.bytes.fill(0, 0, first);
+  const at = (index: number) => first + index * OPERATION;
+  const failed = at(calls.length);
+  const labels = new Map<string, number>([[FAILED, failed]]);
+  calls.forEach(({ label }, index) => label !== undefined && labels.set(label, at(index)));
+  const writer = new Writer(arena, base, at(calls.length + EPILOGUE));
+
+  const addressOf = (arg: Exclude<Arg, number | bigint>): Word => {
+    if ("cell" in arg) return base + find(cells, arg.cell).at + (arg.offset ?? 0);
+    if ("gaveUp" in arg) return base + GAVE_UP;
+    if ("call" in arg) return base + find(labels, arg.call) + ARGUMENTS + arg.argument * 8;
+    return writer.data(arg);
+  };
+  const resultAt = ({ into }: Pick<Call, "into">) => {
+    if (into === undefined) return LAST_RESULT;
+    if ("cell" in into) return find(cells, into.cell).at;
+    return find(labels, into.call) + ARGUMENTS + into.argument * 8;
+  };
+  const operation = (
+    offset: number,
+    name: Call["name"],
+    args: readonly Arg[],
+    { jumps, into }: Pick<Call, "into" | "jumps"> = {},
+  ) => {
+    writer.word(offset, typeof name === "number" ? name : numberOf(arch, name));
+    for (let i = 0; i < 6; i++) {
+      const arg = args[i] ?? 0;
+      writer.word(offset + ARGUMENTS + i * 8, typeof arg === "object" ? addressOf(arg) : arg);
+    }
+    writer.word(offset + RESULT_ADDRESS, base + resultAt(into === undefined ? {} : { into }));
+    const next = offset + OPERATION;
+    const to = (target: string | undefined, otherwise: number) =>
+      base + (target === undefined ? otherwise : find(labels, target));
+    writer.word(offset + JUMPS, to(jumps?.error, failed));
+    writer.word(offset + JUMPS + 8, to(jumps?.zero, next));
+    writer.word(offset + JUMPS + 16, to(jumps?.positive, next));
+  };
+
+  writer.word(0, base + first);
+  calls.forEach((call, index) => operation(at(index), call.name, call.args, call));
+
+  // The epilogue: nothing in it may count as the failure that is reported, so it ignores results.
+  const exit = at(calls.length + 3);
+  const ignore = (offset: number) => {
+    const next = offset + OPERATION;
+    for (let way = 0; way < 3; way++) writer.word(offset + JUMPS + way * 8, base + next);
+  };
+  // The one call that returns a known number which is not zero: 99, see sched(7).
+  operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
+  writer.word(failed + RESULT_ADDRESS, base + GAVE_UP);
+  const kind = { bytes: new Uint8Array([FAILURE_REPORT]) };
+  operation(failed + OPERATION, "write", [report ?? -1, kind, 1]);
+  operation(failed + 2 * OPERATION, "write", [report ?? -1, base, first]);
+  for (const offset of [failed, failed + OPERATION, failed + 2 * OPERATION]) ignore(offset);
+  // Notes are taken before a report can fail, and a program that shares our memory has no report.
+  if (report === undefined) {
+    for (let way = 0; way < 3; way++) writer.word(failed + JUMPS + way * 8, base + exit);
+  }
+  operation(exit, "exit_group", [FAILED_STATUS]);
+
+  return {
+    header: base,
+    stackTop: base + arena.size - 16,
+    length: writer.end,
+    notes: () => arena.bytes.slice(0, first),
+    failure(notes) {
+      const view = viewOf(notes);
+      if (view.getInt32(GAVE_UP, true) === 0) return undefined;
+      const call = calls[(Number(view.getBigUint64(FAILED_AT, true)) - base - first) / OPERATION];
+      if (call === undefined) throw new Error("a child program gave up nowhere");
+      return { call, errno: -view.getInt32(LAST_RESULT, true) };
+    },
+    cell(notes, name) {
+      const { at, size } = find(cells, name);
+      return new DataView(notes.buffer, notes.byteOffset + at, size);
+    },
+    argumentsOf(call) {
+      const offset = at(calls.indexOf(call)) + ARGUMENTS;
+      return Array.from({ length: 6 }, (_, i) => signedWord(arena, offset + i * 8));
+    },
+  };
+}
+
+function find<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const found = map.get(name);
+  if (found === undefined) throw new Error(`a child program without ${name}`);
+  return found;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function numberOf({ numbers }: Arch, name: SyscallName): number {
+  const number: number | undefined = numbers[name];
+  if (number === undefined) throw new UsageError(`step: no system call is known as ${name}`);
+  return number;
+}
+
+function signedWord({ words }: Pick<Arena, "words">, offset: number): number {
+  return ((words[offset / 4 + 1] ?? 0) | 0) * 0x1_0000_0000 + (words[offset / 4] ?? 0);
+}
+
+/** Writes words and data. Numbers are split by hand: a BigInt for each word costs ten times this. */
+class Writer {
+  readonly #arena: Pick<Arena, "bytes" | "words">;
+  readonly #base: Word;
+  readonly #encoder = new TextEncoder();
+  #free: number;
+
+  constructor(arena: Pick<Arena, "bytes" | "words">, base: Word, free: number) {
+    this.#arena = arena;
+    this.#base = base;
+    this.#free = free;
+  }
+
+  word(offset: number, value: number | bigint): void {
+    const { words } = this.#arena;
+    if (typeof value === "bigint") {
+      words[offset / 4] = Number(BigInt.asUintN(32, value));
+      words[offset / 4 + 1] = Number(BigInt.asUintN(32, value >> 32n));
+      return;
+    }
+    words[offset / 4] = value; // modulo 2^32
+    words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
+  }
+
+  /** How far the program reaches. */
+  get end(): number {
+    return this.#free;
+  }
+
+  data(arg: Extract<Arg, { text: string } | { bytes: Uint8Array } | { texts: unknown }>): Word {
+    if ("text" in arg) return this.#base + this.#text(arg.text);
+    if ("bytes" in arg) {
+      const at = this.#align();
+      this.#arena.bytes.set(arg.bytes, at);
+      this.#free = at + arg.bytes.length;
+      return this.#base + at;
+    }
+    const at = this.#align();
+    this.#free = at + (arg.texts.length + 1) * 8;
+    arg.texts.forEach((text, i) => this.word(at + i * 8, this.#base + this.#text(text)));
+    this.word(at + arg.texts.length * 8, 0);
+    return this.#base + at;
+  }
+
+  #text(text: string): number {
+    const at = this.#free;
+    const { bytes } = this.#arena;
+    const { written } = this.#encoder.encodeInto(text, bytes.subarray(at));
+    bytes[at + written] = 0;
+    this.#free = at + written + 1;
+    return at;
+  }
+
+  #align(): number {
+    this.#free = Math.ceil(this.#free / 8) * 8;
+    return this.#free;
+  }
+}

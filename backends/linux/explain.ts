@@ -1,0 +1,74 @@
+/**
+ * The text of `explain()`: the calls of a child program, one a line, as strace(1) would print
+ * them, without running anything.
+ *
+ * @module
+ */
+
+import type { Mapping } from "../../core/descriptors.ts";
+import { findStep, type Plan, stepOf, type Wire } from "../../core/plan.ts";
+import type { Call } from "./call.ts";
+import { lower } from "./lower.ts";
+import { layoutOf } from "./starter.ts";
+
+/** Descriptors that are opened at run time get numbers from here on, which no one passes. */
+const UNOPENED = 0x4000_0000;
+
+/** The lines for a plan. */
+export function explainPlan(plan: Plan): string[] {
+  const names = new Map<number, string>();
+  const numbers = new Map<number, number>();
+  const mappings = stepOf(plan, "fds").wires.map((wire, index): Mapping => {
+    const { source, to } = wire;
+    if (source.from === "fd") numbers.set(to, source.fd);
+    else if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? source.as);
+    else {
+      numbers.set(to, UNOPENED + index);
+      names.set(UNOPENED + index, nameOf(wire));
+    }
+    return { from: numbers.get(to) ?? to, to };
+  });
+  const [tell, word] = [UNOPENED + 1000, UNOPENED + 1001];
+  names.set(tell, "<tell>").set(word, "<word>");
+  const talks = findStep(plan, "handshake") !== undefined;
+  const { moves, free, reserved } = layoutOf({ mappings }, talks ? [tell, word] : []);
+  const [tellFd = tell, wordFd = word] = reserved;
+  const { calls } = lower(plan, {
+    moves,
+    free,
+    control: { tell: tellFd, word: wordFd },
+    fdName: (fd) => names.get(fd) ?? String(fd),
+  });
+  return folded(calls.filter((each) => each.repeats !== true)).map(lineOf);
+}
+
+function nameOf({ source, to }: Wire): string {
+  switch (source.from) {
+    case "null":
+      return "</dev/null>";
+    case "file":
+      return `<${source.path}>`;
+    case "pipe":
+      return source.carries === "buffer" ? `<pipe: buffer ${to}>` : `<pipe: ${source.carries}>`;
+    default:
+      return `<${to}>`;
+  }
+}
+
+function lineOf({ step, name, shown, note }: Call): string {
+  const comment = note === undefined ? "" : ` /* ${note} */`;
+  return `${step.padEnd(12)} ${name}(${shown.join(", ")})${comment}`;
+}
+
+/** One line for the many calls that reset signals. */
+function folded(calls: readonly Call[]): Call[] {
+  const resets = calls.filter((each) => each.step === "signals");
+  const [first] = resets;
+  if (first === undefined) return [...calls];
+  const one: Call = {
+    ...first,
+    shown: ["1…64", ...first.shown.slice(1)],
+    note: `${resets.length} calls: every signal but SIGKILL and SIGSTOP`,
+  };
+  return [one, ...calls.filter((each) => each.step !== "signals")];
+}

@@ -1,0 +1,53 @@
+/**
+ * Looking at files through the kernel, with the eyes of execve(2): effective ids, no permission
+ * of the runtime needed beyond the one for FFI.
+ *
+ * @module
+ */
+
+import type { Access } from "../../core/lookup.ts";
+import { AT_FDCWD, ERR, type Kernel, O } from "./kernel.ts";
+
+const X_OK = 1;
+const AT_EACCESS = 0x200;
+const ENOTDIR = -20;
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+
+/** Where in the scratch memory struct stat goes, behind the path. */
+const STAT_AT = 32 * 1024;
+
+/** Whether a path is a regular file that this process may execute. */
+export function accessOf(kernel: Kernel, path: string): Access {
+  const result = kernel.raw("faccessat2", AT_FDCWD, kernel.path(path), X_OK, AT_EACCESS);
+  if (result === ERR.ENOENT) return "ENOENT";
+  if (result === ENOTDIR) return "ENOTDIR";
+  if (result < 0) return "EACCES";
+  // Folders have x bits too.
+  return (modeOf(kernel, path) & S_IFMT) === S_IFREG ? "ok" : "EACCES";
+}
+
+/** st_mode of a path, or 0 if there is none. */
+function modeOf(kernel: Kernel, path: string): number {
+  const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), kernel.scratch + STAT_AT, 0);
+  return result < 0 ? 0 : kernel.view.getUint32(STAT_AT + kernel.arch.stat.mode, true);
+}
+
+/** The first bytes of a file, or undefined if it cannot be read. */
+export function headOf(kernel: Kernel, path: string): Uint8Array | undefined {
+  const flags = O.RDONLY | O.CLOEXEC | O.NONBLOCK | O.NOCTTY;
+  const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), flags, 0);
+  if (fd < 0) return undefined;
+  try {
+    const head = kernel.readInto(fd);
+    return typeof head === "number" ? undefined : head.slice();
+  } finally {
+    kernel.close(fd);
+  }
+}
+
+/** All of a small file such as those of /proc, or undefined if it cannot be read. */
+export function textOf(kernel: Kernel, path: string): string | undefined {
+  const head = headOf(kernel, path);
+  return head === undefined ? undefined : new TextDecoder().decode(head);
+}

@@ -1,0 +1,38 @@
+/**
+ * What the Linux engine needs of a runtime besides libc: an event loop that reads and writes
+ * pipes, the news that a child has died, and a way to keep running. Each runtime folder makes one.
+ *
+ * @module
+ */
+
+import type { Sink, Source } from "../../core/backend.ts";
+
+/** The runtime, as the engine sees it. */
+export interface Host {
+  /** `deno`, `bun` or `node`. */
+  readonly runtime: string;
+  /** The runtime's own version. */
+  readonly version: string;
+  /** All variables of this process. */
+  environment(): Record<string, string>;
+  /** One variable of this process. */
+  variable(name: string): string | undefined;
+  /** The current folder, absolute. */
+  currentFolder(): string;
+  /**
+   * Refuses what the runtime's permissions do not allow, with the runtime's own error: FFI would
+   * get past them.
+   */
+  checkRun?(path: string): void;
+  /**
+   * Closes a descriptor that the runtime keeps a record of; false if it knows of none. Closed
+   * behind its back, the record would be taken for that of the next file with the same number.
+   */
+  closeRecorded?(fd: number): boolean;
+  /** Reads a non-blocking pipe, which it owns from here on. */
+  source(fd: number): Source;
+  /** Writes to a non-blocking pipe, which it owns from here on. */
+  sink(fd: number): Sink;
+  /** Calls `listener` after each SIGCHLD, from now on; must not keep the event loop alive. */
+  onChildSignal(listener: () => void): void;
+}

@@ -1,0 +1,134 @@
+/**
+ * System calls by name, for the parent: what the engine itself asks of the kernel. Results are
+ * checked here; a failure that is part of the game (EAGAIN, ENOENT) is returned, any other thrown.
+ *
+ * @module
+ */
+
+import { errnoName, errnoText } from "../../core/errno.ts";
+import type { Arch, SyscallName } from "./arch.ts";
+import { type Libc, SystemCallError, type Word } from "./libc.ts";
+
+/** Constants of the kernel's interface, the same on x86-64 and aarch64. */
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  NOCTTY: 0o400,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NONBLOCK: 0o4000,
+  CLOEXEC: 0o2000000,
+} as const;
+
+/** fcntl(2) commands. */
+export const F = {
+  GETFD: 1,
+  SETFD: 2,
+  GETFL: 3,
+  SETFL: 4,
+  SETPIPE_SZ: 1031,
+} as const;
+
+/** Errors that callers look for, negative as the kernel returns them. */
+export const ERR = { ENOENT: -2, ESRCH: -3, EINTR: -4, EAGAIN: -11, EACCES: -13, EPIPE: -32 };
+
+/** openat(2): relative to the current folder. */
+export const AT_FDCWD = -100;
+
+/** How much scratch memory there is for arguments and results of one call, in bytes. */
+const SCRATCH = 64 * 1024;
+
+/** The kernel, as the parent talks to it. */
+export class Kernel {
+  readonly arch: Arch;
+  readonly libc: Libc;
+  /** Scratch memory outside the garbage-collected heap, for one call at a time. */
+  readonly scratch: Word;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  /** Maps the scratch memory; throws if not even that is allowed. */
+  constructor(libc: Libc, arch: Arch) {
+    this.libc = libc;
+    this.arch = arch;
+    this.scratch = this.map(SCRATCH);
+    const buffer = libc.view(this.scratch, SCRATCH);
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+  }
+
+  /** The raw call: the result, or the negative errno. */
+  raw(name: SyscallName, ...args: Word[]): number {
+    return this.libc.syscall(this.arch.numbers[name], ...args);
+  }
+
+  /** The call, if it must succeed. */
+  call(name: SyscallName, ...args: Word[]): number {
+    const result = this.raw(name, ...args);
+    if (result < 0) throw this.error(name, result);
+    return result;
+  }
+
+  /** The error for a negative result. */
+  error(name: SyscallName, result: number): SystemCallError {
+    return new SystemCallError(name, -result, errnoName(-result), errnoText(-result));
+  }
+
+  /** Anonymous memory, readable and writable; `shared` with children that copy the rest. */
+  map(length: number, shared: boolean = false): Word {
+    const PROT_READ_WRITE = 3;
+    const [MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS] = [1, 2, 0x20];
+    const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS;
+    return this.call("mmap", 0, length, PROT_READ_WRITE, flags, -1, 0);
+  }
+
+  unmap(address: Word, length: number): void {
+    this.call("munmap", address, length);
+  }
+
+  /** Both ends of a new pipe, closed on exec. */
+  pipe(): { read: number; write: number } {
+    this.call("pipe2", this.scratch, O.CLOEXEC);
+    return { read: this.view.getInt32(0, true), write: this.view.getInt32(4, true) };
+  }
+
+  /** Makes reads and writes return EAGAIN instead of waiting. */
+  setNonblocking(fd: number): void {
+    const flags = this.call("fcntl", fd, F.GETFL);
+    this.call("fcntl", fd, F.SETFL, flags | O.NONBLOCK);
+  }
+
+  /** Closes a descriptor. Linux frees the number whatever close(2) returns. */
+  close(fd: number): void {
+    this.raw("close", fd);
+  }
+
+  /** Puts a path into scratch memory, NUL-terminated; returns its address. */
+  path(path: string): Word {
+    const { written, read } = new TextEncoder().encodeInto(path, this.bytes);
+    if (read < path.length || written >= this.bytes.length) throw this.error("openat", -36);
+    this.bytes[written] = 0;
+    return this.scratch;
+  }
+
+  /** Reads what is there, at most as much as the scratch memory holds; lent until the next call. */
+  readInto(fd: number): Uint8Array | number {
+    for (;;) {
+      const n = this.raw("read", fd, this.scratch, SCRATCH);
+      if (n >= 0) return this.bytes.subarray(0, n);
+      if (n !== ERR.EINTR) return n;
+    }
+  }
+
+  /** Writes a part of `bytes`, as much as fits; the count, or the negative errno. */
+  writeFrom(fd: number, bytes: Uint8Array): number {
+    const part = bytes.subarray(0, SCRATCH);
+    this.bytes.set(part);
+    for (;;) {
+      const n = this.raw("write", fd, this.scratch, part.length);
+      if (n !== ERR.EINTR) return n;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What the engine needs of a runtime's foreign function interface: a few functions of libc and a
+ * view of raw memory. Each runtime folder makes one; everything else on Linux is built on it.
+ *
+ * @module
+ */
+
+/** An address or another machine word. Addresses in user space fit a double exactly. */
+export type Word = number;
+
+/** The runtime's way to libc. */
+export interface Libc {
+  /** syscall(2), with the kernel's own convention: the result, or the negative errno. */
+  syscall(number: number, ...args: Word[]): number;
+  /**
+   * The wrapper clone(2), which starts a function on a new stack: the child runs `entry(argument)`
+   * there. The pid, or the negative errno; the pidfd is stored at `pidfd`.
+   */
+  clone(entry: Word, stackTop: Word, flags: number, argument: Word, pidfd: Word): number;
+  /** getauxval(3). */
+  getauxval(type: number): number;
+  /** getpwnam_r(3): an errno; the entry is there if what `result` points to is not null. */
+  getpwnam_r(name: Word, entry: Word, strings: Word, size: number, result: Word): number;
+  /** getpwuid_r(3). */
+  getpwuid_r(uid: number, entry: Word, strings: Word, size: number, result: Word): number;
+  /** getgrouplist(3): -1 if the array is too small. */
+  getgrouplist(name: Word, gid: number, groups: Word, count: Word): number;
+  /** Memory at an address, as it is, not a copy. */
+  view(address: Word, length: number): ArrayBuffer;
+}
+
+/** An `errno` that the caller did not expect, of a call that has no step. */
+export class SystemCallError extends Error {
+  override readonly name: string = "SystemCallError";
+  /** The error number, positive. */
+  readonly errno: number;
+  /** Its name: `EMFILE`. */
+  readonly code: string;
+  /** The system call. */
+  readonly syscall: string;
+
+  /** Composes the message. */
+  constructor(syscall: string, errno: number, code: string, text: string) {
+    super(`${syscall}: ${code}: ${text}`);
+    this.errno = errno;
+    this.code = code;
+    this.syscall = syscall;
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * Lowering: each step of a plan becomes system calls. The order is the plan's; nothing here knows
+ * which step comes before which. Steps that take more than a call or two have files of their own.
+ *
+ * @module
+ */
+
+import type { FdMove } from "../../core/descriptors.ts";
+import { LIMIT_INFINITY } from "../../core/limits.ts";
+import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
+import type { Plan, Step } from "../../core/plan.ts";
+import type { SyscallName } from "./arch.ts";
+import { type Arg, type Call, call, type Cell, octal, type Program, text } from "./call.ts";
+import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
+import { lowerIdentity } from "./lower_identity.ts";
+import { lowerApparmor, lowerCore, lowerSelinux } from "./lower_labels.ts";
+import { lowerPidFile, PIDFILE_CELLS } from "./lower_pid_file.ts";
+import { F, O } from "./kernel.ts";
+
+/** struct sigaction of the kernel, all zero: SIG_DFL, no flags, no mask. */
+const DEFAULT_ACTION = new Uint8Array(32);
+
+/** An empty sigset_t of the kernel: one bit a signal, 64 of them. */
+const NO_SIGNALS = new Uint8Array(8);
+
+const SIG_SETMASK = 2;
+const SIGKILL = 9;
+const SIGSTOP = 19;
+const SIGNALS = 64;
+const CLONE_NEWUSER = 0x1000_0000;
+
+/** The cell into which the parent's word is read. */
+const WORD = "word";
+
+/** What the lowering needs to know besides the plan. */
+export interface Circumstances {
+  /** What becomes of the `fds` step. */
+  readonly moves: readonly FdMove[];
+  /** Numbers that are free in the child once `fds` is done, lowest first. */
+  readonly free: readonly number[];
+  /** How a descriptor of the parent is shown. Default: by its number. */
+  readonly fdName?: (fd: number) => string;
+  /** The child's ends of the channels for the handshake. */
+  readonly control?: { readonly tell: number; readonly word: number };
+}
+
+/** The child program of a plan. */
+export function lower(plan: Plan, circumstances: Circumstances): Program {
+  const cells: Cell[] = [];
+  const calls = plan.steps.flatMap((step) => lowerStep(step, circumstances, cells));
+  return { calls, cells };
+}
+
+/**
+ * Whether the child must not share its parent's memory: unshare(2) refuses CLONE_NEWUSER to a
+ * process that shares its memory with another.
+ */
+export function needsOwnMemory(plan: Plan): boolean {
+  return plan.steps.some((step) => {
+    if (step.step !== "step" || step.call.name !== "unshare") return false;
+    const [what] = step.call.args;
+    return typeof what === "bigint" && (Number(what) & CLONE_NEWUSER) !== 0;
+  });
+}
+
+function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
+  switch (step.step) {
+    case "signals":
+      return resetSignals();
+    case "umask":
+      return [call("umask", "umask", [step.mask], [octal(step.mask)])];
+    case "fds":
+      return around.moves.map((move) => moveFd(move, around.fdName ?? String));
+    case "session":
+      if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
+      return lowerGrouping(step.grouping);
+    case "pidFile":
+      cells.push(...PIDFILE_CELLS);
+      return lowerPidFile(step.path, around.free);
+    case "limits":
+      return [setLimit(step)];
+    case "preExec":
+      throw new Error("preExec splits a plan in two; neither half has it");
+    case "selinux":
+      return lowerSelinux(step.label, around.free);
+    case "apparmor":
+      return lowerApparmor(step.profile, around.free);
+    case "core":
+      return [lowerCore(step.scheduling)];
+    case "identity":
+      return lowerIdentity(step.ids, step.caps);
+    case "chdir": {
+      const { path } = step;
+      return [{ ...call("chdir", "chdir", [{ text: path }], [text(path)]), path }];
+    }
+    case "step":
+      return [paletteCall(step.call)];
+    case "unblock":
+      return [
+        call("unblock", "rt_sigprocmask", [SIG_SETMASK, { bytes: NO_SIGNALS }, 0, 8], [
+          "SIG_SETMASK",
+          "[]",
+          "NULL",
+          "8",
+        ]),
+      ];
+    case "handshake":
+      cells.push({ name: WORD, size: 8 });
+      return shakeHands(around);
+    case "exec":
+      return [execute(step)];
+    default:
+      return step satisfies never;
+  }
+}
+
+/**
+ * Signals 32 and 33 belong to the threads library, whose wrappers hide them; a raw system call may
+ * set them all the same, and posix_spawn(3) is known for handing them on ignored.
+ */
+function resetSignals(): Call[] {
+  const calls: Call[] = [];
+  for (let signal = 1; signal <= SIGNALS; signal++) {
+    if (signal === SIGKILL || signal === SIGSTOP) continue;
+    calls.push(
+      call("signals", "rt_sigaction", [signal, { bytes: DEFAULT_ACTION }, 0, 8], [
+        String(signal),
+        "SIG_DFL",
+        "NULL",
+        "8",
+      ]),
+    );
+  }
+  return calls;
+}
+
+function moveFd(move: FdMove, fdName: (fd: number) => string): Call {
+  switch (move.kind) {
+    case "dup": {
+      const flags = move.cloexec ? O.CLOEXEC : 0;
+      const shown = [fdName(move.from), String(move.to), move.cloexec ? "O_CLOEXEC" : "0"];
+      return call("fds", "dup3", [move.from, move.to, flags], shown);
+    }
+    case "keep":
+      return call("fds", "fcntl", [move.fd, F.SETFD, 0], [fdName(move.fd), "F_SETFD", "0"]);
+    case "closeRange": {
+      const last = move.last === 0xffff_ffff ? "~0U" : String(move.last);
+      const shown = [String(move.first), last, "0"];
+      return call("fds", "close_range", [move.first, move.last, 0], shown);
+    }
+    default:
+      return move satisfies never;
+  }
+}
+
+function lowerGrouping(grouping: Extract<Step, { step: "session" }>["grouping"]): Call[] {
+  switch (grouping.kind) {
+    case "session":
+      return [call("session", "setsid", [], [])];
+    case "group":
+      return [call("session", "setpgid", [0, grouping.pgid], ["0", String(grouping.pgid)])];
+    case "daemon":
+      return lowerDaemon();
+    default:
+      return grouping satisfies never;
+  }
+}
+
+function setLimit(step: Extract<Step, { step: "limits" }>): Call {
+  const pair = new Uint8Array(new BigUint64Array([step.soft, step.hard]).buffer);
+  const value = (n: bigint) => n === LIMIT_INFINITY ? "RLIM64_INFINITY" : String(n);
+  const shown = `{rlim_cur=${value(step.soft)}, rlim_max=${value(step.hard)}}`;
+  return {
+    ...call("limits", "prlimit64", [0, step.resource, { bytes: pair }, 0], [
+      "0",
+      `RLIMIT_${step.name.toUpperCase()}`,
+      shown,
+      "NULL",
+    ]),
+    ...(step.note === undefined ? {} : { note: step.note }),
+  };
+}
+
+function paletteCall({ name, args, shown, path }: PaletteCall): Call {
+  const lowered = call("step", name as SyscallName | number, args.map(paletteArgument), shown);
+  return path === undefined ? lowered : { ...lowered, path };
+}
+
+function paletteArgument(arg: PaletteArgument): Arg {
+  if (arg === null) return 0;
+  if (typeof arg === "string") return { text: arg };
+  return arg instanceof Uint8Array ? { bytes: arg } : arg;
+}
+
+/**
+ * The child tells its parent that it is ready, and reads the parent's word. End of file instead of
+ * a word means that the parent has died, or does not want the program: then it never runs.
+ */
+function shakeHands({ control, fdName }: Circumstances): Call[] {
+  const name = fdName ?? String;
+  const { tell, word } = control ?? { tell: 0, word: 0 };
+  return [
+    {
+      ...call("handshake", "write", [tell, { bytes: new Uint8Array([1]) }, 1], [
+        name(tell),
+        '"\\1"',
+        "1",
+      ]),
+      note: "tell the parent",
+    },
+    {
+      ...call("handshake", "read", [word, { cell: WORD }, 1], [name(word), "…", "1"]),
+      note: "its word, or the end of it",
+      jumps: { zero: ABANDONED },
+    },
+    {
+      ...call("handshake", "getpid", [], []),
+      note: "it was let go",
+      jumps: { zero: "let go", positive: "let go" },
+    },
+    { ...call("handshake", "exit_group", [ABANDONED_STATUS], ["125"]), label: ABANDONED },
+    { ...call("handshake", "getpid", [], []), label: "let go" },
+  ];
+}
+
+const ABANDONED = "abandoned";
+
+/** The status of a child that was never let go. */
+export const ABANDONED_STATUS = 125;
+
+function execute(step: Extract<Step, { step: "exec" }>): Call {
+  const env = step.inherits
+    ? `/* all ${step.env.length} variables of the parent */`
+    : `[${step.shownEnv.map(text).join(", ")}]`;
+  return {
+    ...call("exec", "execve", [{ text: step.path }, { texts: step.argv }, { texts: step.env }], [
+      text(step.path),
+      `[${step.shownArgv.map(text).join(", ")}]`,
+      env,
+    ]),
+    path: step.path,
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * Lowering of labels and core scheduling.
+ *
+ * Both LSMs are asked for the label of the *next* exec, so that the steps in between still run
+ * with the rights of the parent. The file system of the kernel's attributes has a folder for each
+ * LSM since 5.1 (SELinux has none and uses the shared files).
+ *
+ * @module
+ */
+
+import type { StepName } from "../../core/order.ts";
+import type { CoreScheduling } from "../../core/spec.ts";
+import { type Call, call, text } from "./call.ts";
+import { AT_FDCWD, O } from "./kernel.ts";
+
+/** The attribute files, the specific one first. */
+export const SELINUX_EXEC: readonly string[] = ["/proc/self/attr/exec"];
+export const APPARMOR_EXEC: readonly string[] = [
+  "/proc/self/attr/apparmor/exec",
+  "/proc/self/attr/exec",
+];
+
+const PR_SCHED_CORE = 62;
+const PR_SCHED_CORE_CREATE = 1;
+const PR_SCHED_CORE_SHARE_FROM = 3;
+const PIDTYPE_PID = 0;
+const PIDTYPE_TGID = 1;
+
+/** setexeccon(3): the context, with its NUL. */
+export function lowerSelinux(label: string, free: readonly number[]): Call[] {
+  return writeAttribute("selinux", SELINUX_EXEC, `${label}\0`, free);
+}
+
+/** aa_change_onexec(2): `exec` and the name of the profile. */
+export function lowerApparmor(profile: string, free: readonly number[]): Call[] {
+  return writeAttribute("apparmor", APPARMOR_EXEC, `exec ${profile}`, free);
+}
+
+/** Opens the first of `paths` that is there, and writes the value in one go. */
+function writeAttribute(
+  step: StepName,
+  paths: readonly string[],
+  value: string,
+  free: readonly number[],
+): Call[] {
+  const fd = free[0] ?? 3;
+  const bytes = new TextEncoder().encode(value);
+  const opened = `${step} opened`;
+  const flags = O.WRONLY | O.CLOEXEC;
+  const open = paths.map((path, index): Call => ({
+    ...call(step, "openat", [AT_FDCWD, { text: path }, flags, 0], [
+      "AT_FDCWD",
+      text(path),
+      "O_WRONLY|O_CLOEXEC",
+    ]),
+    path,
+    label: `${step} ${index}`,
+    jumps: {
+      zero: opened,
+      positive: opened,
+      ...(index + 1 < paths.length ? { error: `${step} ${index + 1}` } : {}),
+    },
+  }));
+  return [
+    ...open,
+    {
+      ...call(step, "write", [fd, { bytes }, bytes.length], [
+        String(fd),
+        text(value),
+        String(bytes.length),
+      ]),
+      label: opened,
+      meaning: `the label ${text(value.replace("\0", ""))} was refused`,
+    },
+    call(step, "close", [fd], [String(fd)]),
+  ];
+}
+
+/** prctl(2) PR_SCHED_CORE: a cookie of one's own, for all threads, or that of another process. */
+export function lowerCore(scheduling: CoreScheduling): Call {
+  if (scheduling.kind === "alone") {
+    return call("core", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_TGID, 0], [
+      "PR_SCHED_CORE",
+      "PR_SCHED_CORE_CREATE",
+      "0",
+      "PIDTYPE_TGID",
+    ]);
+  }
+  const { pid } = scheduling;
+  return call("core", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0], [
+    "PR_SCHED_CORE",
+    "PR_SCHED_CORE_SHARE_FROM",
+    String(pid),
+    "PIDTYPE_PID",
+  ]);
+}

@@ -1,0 +1,67 @@
+/**
+ * Arenas: memory for child programs, from mmap(2) and so out of the garbage collector's reach. A
+ * child that shares its parent's memory reads its program, its strings and its stack from here,
+ * and the kernel stores results here, while the collector may move everything else.
+ *
+ * @module
+ */
+
+import type { Kernel } from "./kernel.ts";
+import type { Word } from "./libc.ts";
+
+/** The size of a pooled arena, in bytes. Pages that are never touched cost nothing. */
+export const ARENA: number = 256 * 1024;
+
+/** How many arenas are kept for the next child. */
+const KEPT = 4;
+
+/** One child's memory. */
+export interface Arena {
+  readonly address: Word;
+  readonly size: number;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+}
+
+/** A pool of arenas. */
+export class Arenas {
+  readonly #kernel: Kernel;
+  readonly #free: Arena[] = [];
+  #living = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** How many arenas are mapped, leased or not. */
+  get living(): number {
+    return this.#living;
+  }
+
+  /** Leases an arena of at least `size` bytes. What it holds is arbitrary. */
+  lease(size: number): Arena {
+    const pooled = size <= ARENA ? this.#free.pop() : undefined;
+    if (pooled !== undefined) return pooled;
+    const length = Math.max(ARENA, Math.ceil(size / 4096) * 4096);
+    // Shared, so that a child that was forked after all leaves its notes where we can read them.
+    const address = this.#kernel.map(length, true);
+    const buffer = this.#kernel.libc.view(address, length);
+    this.#living++;
+    return {
+      address,
+      size: length,
+      bytes: new Uint8Array(buffer),
+      words: new Uint32Array(buffer),
+    };
+  }
+
+  /** Gives an arena back. No child may run in it any more. */
+  release(arena: Arena): void {
+    if (arena.size === ARENA && this.#free.length < KEPT) {
+      this.#free.push(arena);
+      return;
+    }
+    this.#kernel.unmap(arena.address, arena.size);
+    this.#living--;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Pid files, seen from the parent: who holds one, and tidying up after a daemon that failed.
+ *
+ * @module
+ */
+
+import type { Call } from "./call.ts";
+import type { Encoded } from "./encode.ts";
+import { AT_FDCWD, type Kernel, O } from "./kernel.ts";
+import { HOLDER, HOLDER_AT, LOCK, LOCKED } from "./lower_pid_file.ts";
+
+const F_SETLK = 6;
+
+/** The process that holds the lock which a call could not get, if that is what the call was. */
+export function holderOf(program: Encoded, notes: Uint8Array, call: Call): number | undefined {
+  if (call.label?.startsWith(LOCKED) !== true) return undefined;
+  const pid = program.cell(notes, HOLDER).getInt32(HOLDER_AT, true);
+  return pid > 0 ? pid : undefined;
+}
+
+/**
+ * Removes a pid file whose daemon `pid` did not come to exec. Only with the lock in hand and the
+ * dead pid in the file: else somebody else has taken it over meanwhile.
+ */
+export function discardPidFile(kernel: Kernel, path: string, pid: number): void {
+  const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), O.RDWR | O.CLOEXEC, 0);
+  if (fd < 0) return;
+  try {
+    kernel.bytes.set(LOCK);
+    if (kernel.raw("fcntl", fd, F_SETLK, kernel.scratch) < 0) return;
+    const content = kernel.readInto(fd);
+    if (typeof content === "number") return;
+    if (new TextDecoder().decode(content.slice()) !== String(pid)) return;
+    const AT_REMOVEDIR = 0;
+    kernel.raw("unlinkat", AT_FDCWD, kernel.path(path), AT_REMOVEDIR);
+  } finally {
+    kernel.close(fd);
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Wiring: opens what the child's descriptors come from, in the parent, closed on exec from birth.
+ * Afterwards the parent keeps its ends of the pipes, and lets go of the child's.
+ *
+ * @module
+ */
+
+import type { Mapping } from "../../core/descriptors.ts";
+import { SpawnError } from "../../core/errors.ts";
+import { type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
+import { AT_FDCWD, F, type Kernel, O } from "./kernel.ts";
+
+/** The parent's end of a pipe. */
+export interface ParentEnd {
+  readonly carries: PipeName;
+  readonly fd: number;
+}
+
+/** Everything that is open for one child. */
+export interface Wiring {
+  /** From the parent's numbers to the child's. */
+  readonly mappings: readonly Mapping[];
+  /** Hands the parent's ends over: the caller closes them. */
+  takeParentEnds(): ParentEnd[];
+  /** Closes what only the child needs, once the child has its copies. */
+  closeChildEnds(): void;
+  /** Closes whatever is still open and was not taken. */
+  close(): void;
+}
+
+/** Opens the descriptors of a plan. Throws a SpawnError of step `fds`; then nothing is open. */
+export function openWires(kernel: Kernel, plan: Plan): Wiring {
+  const mappings: Mapping[] = [];
+  const parentEnds: ParentEnd[] = [];
+  const childEnds: number[] = [];
+  const close = (fds: readonly number[]) => fds.forEach((fd) => kernel.close(fd));
+  const open = (source: WireSource): number => {
+    switch (source.from) {
+      case "fd":
+        return source.fd;
+      case "same": {
+        const same = mappings.find((each) => each.to === source.as);
+        if (same === undefined) throw new Error(`a wire to ${source.as}, which comes later`);
+        return same.from;
+      }
+      case "null":
+        return openNull(kernel, plan, childEnds);
+      case "file": {
+        const fd = openFile(kernel, plan, source);
+        childEnds.push(fd);
+        return fd;
+      }
+      case "pipe": {
+        const intoChild = source.carries === "stdin" || source.carries === "buffer";
+        const { read, write } = openPipe(kernel, plan);
+        const [child, parent] = intoChild ? [read, write] : [write, read];
+        childEnds.push(child);
+        parentEnds.push({ carries: source.carries, fd: parent });
+        // Only the parent's end: the two ends of a pipe have flags of their own.
+        kernel.setNonblocking(parent);
+        return child;
+      }
+      default:
+        return source satisfies never;
+    }
+  };
+  try {
+    for (const { to, source } of stepOf(plan, "fds").wires) {
+      mappings.push({ from: open(source), to });
+    }
+  } catch (error) {
+    close(childEnds);
+    close(parentEnds.map((each) => each.fd));
+    throw error;
+  }
+  const closeChildEnds = () => close(childEnds.splice(0));
+  return {
+    mappings,
+    takeParentEnds: () => parentEnds.splice(0),
+    closeChildEnds,
+    close() {
+      closeChildEnds();
+      close(parentEnds.splice(0).map((each) => each.fd));
+    },
+  };
+}
+
+/** One /dev/null serves all streams of a child that have nowhere else to go. */
+function openNull(kernel: Kernel, plan: Plan, childEnds: number[]): number {
+  const fd = checked(
+    kernel.raw("openat", AT_FDCWD, kernel.path("/dev/null"), O.RDWR | O.CLOEXEC, 0),
+    plan,
+    "openat",
+    "/dev/null",
+  );
+  childEnds.push(fd);
+  return fd;
+}
+
+function openPipe(kernel: Kernel, plan: Plan): { read: number; write: number } {
+  checked(kernel.raw("pipe2", kernel.scratch, O.CLOEXEC), plan, "pipe2");
+  return { read: kernel.view.getInt32(0, true), write: kernel.view.getInt32(4, true) };
+}
+
+/**
+ * Opening a FIFO waits for its other side, which would stop the event loop. O_NONBLOCK makes it an
+ * error (ENXIO) or no wait; the child gets the flag cleared, since it would be surprised by it.
+ */
+function openFile(
+  kernel: Kernel,
+  plan: Plan,
+  source: Extract<WireSource, { from: "file" }>,
+): number {
+  const how = {
+    read: O.RDONLY,
+    write: O.WRONLY | O.CREAT | O.TRUNC,
+    append: O.WRONLY | O.CREAT | O.APPEND,
+  }[source.access];
+  const flags = how | O.CLOEXEC | O.NOCTTY | O.NONBLOCK;
+  const path = kernel.path(source.path);
+  const fd = checked(
+    kernel.raw("openat", AT_FDCWD, path, flags, source.mode),
+    plan,
+    "openat",
+    source.path,
+  );
+  kernel.raw("fcntl", fd, F.SETFL, how & O.APPEND);
+  return fd;
+}
+
+function checked(result: number, plan: Plan, syscall: string, path?: string): number {
+  if (result >= 0) return result;
+  throw new SpawnError({
+    step: "fds",
+    syscall,
+    args: path === undefined ? [] : ["AT_FDCWD", JSON.stringify(path)],
+    errno: -result,
+    path,
+    command: plan.command,
+  });
+}

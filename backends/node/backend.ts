@@ -1,0 +1,26 @@
+/**
+ * The drivers on Node, and the choice between them.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import type { Backend } from "../../core/backend.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { archNamed, nativeBackend } from "../linux/native.ts";
+import { nodeHost } from "./host.ts";
+import { nodeFfi, nodeLibc } from "./libc.ts";
+
+/** The backend of this process. */
+export function createBackend(): Backend {
+  const arch = process.platform === "linux" ? archNamed(process.arch) : undefined;
+  const ffi = arch === undefined ? undefined : nodeFfi();
+  if (arch === undefined || ffi === undefined) {
+    throw new UnsupportedError({
+      feature: "starting programs",
+      driver: "native",
+      remedy: "use Node 26.1 or newer on Linux, x86-64 or aarch64",
+    });
+  }
+  return nativeBackend(nodeHost(), nodeLibc(ffi), arch);
+}

@@ -1,0 +1,24 @@
+/**
+ * Node's event loop and process, as the Linux engine needs them.
+ *
+ * @module
+ */
+
+import { Socket } from "node:net";
+import process from "node:process";
+import type { Host } from "../linux/host.ts";
+import { socketSink, socketSource } from "../linux/socket.ts";
+
+/** Makes the host. */
+export function nodeHost(): Host {
+  return {
+    runtime: "node",
+    version: process.versions.node,
+    environment: () => ({ ...process.env }) as Record<string, string>,
+    variable: (name) => process.env[name],
+    currentFolder: () => process.cwd(),
+    source: (fd) => socketSource(Socket, fd),
+    sink: (fd) => socketSink(Socket, fd),
+    onChildSignal: (listener) => void process.on("SIGCHLD", listener),
+  };
+}

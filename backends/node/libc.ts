@@ -1,0 +1,89 @@
+/**
+ * libc on Node, through node:ffi (26.1 or newer).
+ *
+ * @module
+ */
+
+import type { Libc } from "../linux/libc.ts";
+
+/** What is used of node:ffi, typed here: not every tool that checks the sources knows it. */
+export interface Ffi {
+  dlopen<const D extends Readonly<Record<string, Signature>>>(
+    path: string | null,
+    definitions: D,
+  ): { functions: { [K in keyof D]: (...args: Word[]) => ReturnOf<D[K]["return"]> } };
+  toArrayBuffer(address: bigint, length: number, copy: boolean): ArrayBuffer;
+}
+
+type Word = number | bigint;
+
+interface Signature {
+  readonly arguments: readonly string[];
+  readonly return: "i32" | "i64" | "u64" | "pointer";
+}
+
+type ReturnOf<T> = T extends "i32" ? number : bigint;
+
+/** The FFI module, or undefined where there is none or it is not allowed. */
+export function nodeFfi(): Ffi | undefined {
+  // Node warns when the module is first loaded that FFI is experimental. That is for the one who
+  // chose to use it, which is this library, not for the users of a program that uses it.
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return process.getBuiltinModule?.("node:ffi") as Ffi | undefined;
+  } catch {
+    return undefined;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** Opens the symbols that are linked into Node itself. */
+export function nodeLibc(ffi: Ffi): Libc {
+  const { functions } = ffi.dlopen(null, {
+    syscall: { arguments: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], return: "i64" },
+    clone: { arguments: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], return: "i32" },
+    getauxval: { arguments: ["u64"], return: "u64" },
+    getpwnam_r: { arguments: ["i64", "i64", "i64", "i64", "i64"], return: "i32" },
+    getpwuid_r: { arguments: ["u32", "i64", "i64", "i64", "i64"], return: "i32" },
+    getgrouplist: { arguments: ["i64", "u32", "i64", "i64"], return: "i32" },
+    __errno_location: { arguments: [], return: "pointer" },
+  });
+  const { syscall, clone, getauxval } = functions;
+  // Of this thread; its address does not change.
+  const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location(), 4, false));
+  const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
+  return {
+    syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
+      result(Number(
+        syscall(
+          BigInt(number),
+          BigInt(a),
+          BigInt(b),
+          BigInt(c),
+          BigInt(d),
+          BigInt(e),
+          BigInt(f),
+        ),
+      )),
+    clone: (entry, stackTop, flags, argument, pidfd) =>
+      result(
+        clone(BigInt(entry), BigInt(stackTop), flags, BigInt(argument), BigInt(pidfd), 0n, 0n),
+      ),
+    getauxval: (type) => Number(getauxval(BigInt(type))),
+    getpwnam_r: (name, entry, strings, size, found) =>
+      functions.getpwnam_r(
+        BigInt(name),
+        BigInt(entry),
+        BigInt(strings),
+        BigInt(size),
+        BigInt(found),
+      ),
+    getpwuid_r: (uid, entry, strings, size, found) =>
+      functions.getpwuid_r(uid, BigInt(entry), BigInt(strings), BigInt(size), BigInt(found)),
+    getgrouplist: (name, gid, groups, count) =>
+      functions.getgrouplist(BigInt(name), gid, BigInt(groups), BigInt(count)),
+    view: (address, length) => ffi.toArrayBuffer(BigInt(address), length, false),
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * Start programs the way a careful systems engineer would: no shell, argument lists, an
+ * environment and descriptors that hold only what was chosen, and exact errors.
+ *
+ * @example
+ * ```ts
+ * import { Command } from "@vircommand/vircommand";
+ *
+ * const cmd = new Command("uname", "-s").envPassCommon().cwd("/").umask(0o027);
+ * console.log(cmd.toString());
+ * console.log((await cmd.run()).stdout);
+ * ```
+ *
+ * The rest of the API hangs on {@linkcode Command}. The runtime's own way of starting processes
+ * is chosen when this module is loaded; {@linkcode backendInfo} tells which it is.
+ *
+ * @module
+ */
+
+import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
+
+export { Command, run, runSync } from "./core/command.ts";
+export { Child } from "./core/child.ts";
+export { Result, type Status, type Usage } from "./core/result.ts";
+export type { RunOptions } from "./core/options.ts";
+export {
+  AbortError,
+  CommandError,
+  ExitError,
+  HandshakeError,
+  MaxBufferError,
+  ResultError,
+  SpawnError,
+  StateError,
+  TimeoutError,
+  UnsupportedError,
+  UsageError,
+} from "./core/errors.ts";
+export { Secret, secret } from "./core/secret.ts";
+export { quote } from "./core/quote.ts";
+export { type SignalName, signals } from "./core/signals.ts";
+export { type LimitName, limits, type LimitValue } from "./core/limits.ts";
+export { capabilities, type CapabilityName } from "./core/capabilities.ts";
+export * as syscalls from "./core/syscalls.ts";
+export type { Flags, PaletteArgument, PaletteCall } from "./core/palette.ts";
+export type { State } from "./core/lifecycle.ts";
+export type { BackendInfo } from "./core/backend.ts";
+export type { FormatOptions } from "./core/quote.ts";
+export type {
+  Chunk,
+  InputFile,
+  OutputFile,
+  StderrOutput,
+  StdinInput,
+  StdoutOutput,
+} from "./core/stdio.ts";
+export type { SpawnFailure } from "./core/errors.ts";
+export type { ResultFields } from "./core/result.ts";
+export type { Ids } from "./core/identity.ts";
+// The parts of the builder, so that its documentation is whole.
+export type { Argument, Draft } from "./core/draft.ts";
+export type { ArgumentsDraft } from "./core/build_arguments.ts";
+export type { EnvironmentDraft, EnvPassOptions, EnvValue } from "./core/build_environment.ts";
+export type { DescriptorsDraft, PassFdOptions } from "./core/build_descriptors.ts";
+export type { AttributesDraft } from "./core/build_attributes.ts";
+export type { IdentityDraft } from "./core/build_identity.ts";
+export type { LifecycleDraft } from "./core/build_lifecycle.ts";
+
+/**
+ * Which runtime and driver start the programs, why this one, and what it can do.
+ *
+ * @example
+ * ```ts
+ * import { backendInfo } from "@vircommand/vircommand";
+ *
+ * console.log(backendInfo().driver);
+ * ```
+ */
+export function backendInfo(): BackendInfo {
+  return backend().info();
+}
+
+// A dynamic import, so that no runtime loads another's code.
+const { createBackend } = "Deno" in globalThis
+  ? await import("./backends/deno/backend.ts")
+  : "Bun" in globalThis
+  ? await import("./backends/bun/backend.ts")
+  : await import("./backends/node/backend.ts");
+
+useBackend(createBackend());
