@@ -23,6 +23,7 @@ export { Command, run, runSync } from "./core/command.ts";
 export { Child } from "./core/child.ts";
 export { Result, type Status, type Usage } from "./core/result.ts";
 export type { RunOptions } from "./core/options.ts";
+export type { RegexOptions } from "./core/lines.ts";
 export {
   AbortError,
   CommandError,
@@ -36,6 +37,14 @@ export {
   UnsupportedError,
   UsageError,
 } from "./core/errors.ts";
+export {
+  type DryAnswer,
+  type DryCall,
+  type DryHandler,
+  type DryRun,
+  dryRun,
+  type DryRunFunction,
+} from "./core/dry_run.ts";
 export { Secret, secret } from "./core/secret.ts";
 export { quote } from "./core/quote.ts";
 export { type SignalName, signals } from "./core/signals.ts";

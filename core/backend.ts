@@ -155,9 +155,20 @@ export interface Surroundings {
   startingNofile(): { soft: bigint; hard: bigint; note: string } | undefined;
 }
 
+/** A value that is seen in one asynchronous context and those that come of it. */
+export interface AsyncScope<T> {
+  current(): T | undefined;
+  /** Calls `fn` in a context that has the value. */
+  run<R>(value: T, fn: () => R): R;
+  /** Gives the value to the current context from here on. */
+  enter(value: T | undefined): void;
+}
+
 /** A driver on a runtime. */
 export interface Backend {
   info(): BackendInfo;
+  /** Makes a scope of its own. */
+  asyncScope<T>(): AsyncScope<T>;
   readonly surroundings: Surroundings;
   /** Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. */
   start(plan: Plan): Promise<Process>;

@@ -12,7 +12,7 @@ import { backend } from "./backend.ts";
 import type { Child } from "./child.ts";
 import { type Argument, freeze } from "./draft.ts";
 import { execute, launch, outputsOf, runSynchronously } from "./launch.ts";
-import { linesOf } from "./lines.ts";
+import { linesOf, matchLines, readRows, type RegexOptions } from "./lines.ts";
 import type { RunOptions } from "./options.ts";
 import { describe, makePlan, resolveProgram, shownParts } from "./plan.ts";
 import { type FormatOptions, plainCommand } from "./quote.ts";
@@ -133,6 +133,49 @@ export class Command extends LifecycleDraft {
    */
   lines(options: RunOptions = {}): AsyncGenerator<string, void, void> {
     return linesOf(this, options);
+  }
+
+  /**
+   * Runs the program and calls `matched` for each line of its output that all of the expressions
+   * match, with the groups of all of them. An error of `matched` stops the program.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * await new Command("printf", "a=1\\nb=2\\n").runRegex([/^(\w)=(\d)$/], ([name, value]) => {
+   *   console.log(name, value); // a 1, then b 2
+   * });
+   * ```
+   */
+  async runRegex(
+    expressions: RegExp | readonly RegExp[],
+    matched: (groups: (string | undefined)[]) => unknown,
+    options: RegexOptions = {},
+  ): Promise<Result> {
+    const all = expressions instanceof RegExp ? [expressions] : expressions;
+    return await matchLines(this, all, matched, options);
+  }
+
+  /**
+   * Runs the program, whose output ends each value with a NUL byte, and calls `row` for every
+   * `columns` values; what is left at the end is a last, shorter row.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * await new Command("printf", "a\\0001\\000b\\0002\\000").runNul(2, ([name, value]) => {
+   *   console.log(name, value); // a 1, then b 2
+   * });
+   * ```
+   */
+  async runNul(
+    columns: number,
+    row: (values: string[]) => unknown,
+    options: RunOptions = {},
+  ): Promise<Result> {
+    return await readRows(this, columns, row, options);
   }
 
   /**

@@ -7,11 +7,12 @@
 
 import { backend, type SyncOutcome } from "./backend.ts";
 import { Child } from "./child.ts";
+import { currentDryRun, dryProcess, drySync } from "./dry_run.ts";
 import { type Draft, freeze, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
-import { describe, makePlan, type Plan, shownArgv } from "./plan.ts";
+import { describe, dryPlan, makePlan, type Plan, shownArgv } from "./plan.ts";
 import { Result } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
@@ -31,9 +32,12 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
   try {
     const { spec, checked } = prepare(draft, manner.mode, options);
     const outputs = outputsOf(spec, manner);
-    const plan = makePlan({ ...spec, ...outputs }, backend().surroundings);
+    const dry = currentDryRun();
+    const plan = dry === undefined
+      ? makePlan({ ...spec, ...outputs }, backend().surroundings)
+      : dryPlan(spec, backend().surroundings);
     if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
-    const process = await backend().start(plan);
+    const process = await (dry === undefined ? backend().start(plan) : dryProcess(dry, spec));
     return new Child({ spec, plan, process, options: checked, outputs, since });
   } finally {
     closeHandedOver(draft);
@@ -50,12 +54,17 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     }
     const outputs = outputsOf(spec, { mode: "run" });
     const input = inputBytes(spec);
-    const plan = makePlan({ ...spec, ...outputs }, backend().surroundings);
-    const outcome = backend().runSync(plan, {
-      ...checked,
-      input,
-      buffers: spec.buffers.map(({ bytes }) => bytes),
-    });
+    const dry = currentDryRun();
+    const plan = dry === undefined
+      ? makePlan({ ...spec, ...outputs }, backend().surroundings)
+      : dryPlan(spec, backend().surroundings);
+    const outcome = dry === undefined
+      ? backend().runSync(plan, {
+        ...checked,
+        input,
+        buffers: spec.buffers.map(({ bytes }) => bytes),
+      })
+      : drySync(dry, spec, input);
     return judge(syncResult(spec, outcome, since), checked, {
       spec,
       command: plan.command,
@@ -82,7 +91,9 @@ export function outputsOf(
   const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {
-    stdout: spec.stdout ?? { kind: manner.stdout ?? unset },
+    stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
+      ? { kind: manner.stdout ?? spec.stdout?.kind ?? unset }
+      : spec.stdout,
     stderr: spec.stderr ?? { kind: unset },
   };
 }

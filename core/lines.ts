@@ -7,6 +7,8 @@
 import type { Draft } from "./draft.ts";
 import { launch } from "./launch.ts";
 import type { RunOptions } from "./options.ts";
+import { UsageError } from "./errors.ts";
+import type { Result } from "./result.ts";
 
 /**
  * Yields the lines of a program's output without their line ends (`\n`; a `\r` before it stays). A
@@ -53,5 +55,79 @@ export async function* splitLines(
   } finally {
     // Ends the program's output too, if the caller has left the loop.
     await reader.cancel();
+  }
+}
+
+/** How `runRegex` reads lines. */
+export interface RegexOptions extends RunOptions {
+  /** Text that is taken off the start of each line that begins with it. */
+  readonly ignorePrefix?: string;
+}
+
+/**
+ * Calls `matched` for each line that all of the expressions match, with the groups of all of
+ * them, in order; a group that took no part is undefined.
+ */
+export async function matchLines(
+  draft: Draft,
+  expressions: readonly RegExp[],
+  matched: (groups: (string | undefined)[]) => unknown,
+  options: RegexOptions,
+): Promise<Result> {
+  // A sticky or global expression remembers where it was: each line is to be matched afresh.
+  const fresh = expressions.map((each) => new RegExp(each.source, each.flags.replace(/[gy]/g, "")));
+  const { ignorePrefix = "" } = options;
+  return await consume(draft, options, "\n", async (line) => {
+    const text = ignorePrefix !== "" && line.startsWith(ignorePrefix)
+      ? line.slice(ignorePrefix.length)
+      : line;
+    const groups: (string | undefined)[] = [];
+    for (const expression of fresh) {
+      const match = expression.exec(text);
+      if (match === null) return;
+      groups.push(...match.slice(1));
+    }
+    await matched(groups);
+  });
+}
+
+/**
+ * Calls `row` for every `columns` texts of an output that ends each with a NUL byte, as `find
+ * -print0` does. What is left at the end comes as a last, shorter row; no output, no row.
+ */
+export async function readRows(
+  draft: Draft,
+  columns: number,
+  row: (values: string[]) => unknown,
+  options: RunOptions,
+): Promise<Result> {
+  if (!Number.isInteger(columns) || columns < 1) {
+    throw new UsageError(`runNul(${columns}): expected 1 column or more`);
+  }
+  let values: string[] = [];
+  const result = await consume(draft, options, "\0", async (value) => {
+    values.push(value);
+    if (values.length < columns) return;
+    const whole = values;
+    values = [];
+    await row(whole);
+  });
+  if (values.length > 0) await row(values);
+  return result;
+}
+
+/** Runs a command and hands over its output piece by piece; an error of `take` ends it. */
+async function consume(
+  draft: Draft,
+  options: RunOptions,
+  separator: string,
+  take: (piece: string) => Promise<void>,
+): Promise<Result> {
+  const child = await launch(draft, options, { mode: "run", stdout: "pipe" });
+  try {
+    for await (const piece of splitLines(child.stdout, separator)) await take(piece);
+    return await child.wait();
+  } finally {
+    await child[Symbol.asyncDispose]();
   }
 }

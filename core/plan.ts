@@ -141,6 +141,11 @@ export function makePlan(spec: Spec, around: Surroundings): Plan {
   return { steps: inOrder(steps), command };
 }
 
+/** The plan of a dry run: nothing is done, but there is a command to speak of. */
+export function dryPlan(spec: Spec, around: Surroundings): Plan {
+  return { steps: [], command: maskedCommand(spec, chosenEnv(spec, around)) };
+}
+
 /** The program that the command would run. Throws a SpawnError if there is none. */
 export function resolveProgram(spec: Spec, around: Surroundings): string {
   const environment = chosenEnv(spec, around);
@@ -176,7 +181,7 @@ function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined)
 }
 
 /** The environment that was chosen; undefined if the child inherits all. */
-function chosenEnv(spec: Spec, around: Surroundings): [string, string][] | undefined {
+export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] | undefined {
   // Single variables are asked for by name: Deno grants --allow-env by name.
   const parent: Record<string, string> = {};
   for (const each of spec.envOps) {

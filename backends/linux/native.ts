@@ -7,6 +7,7 @@
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import type { Plan } from "../../core/plan.ts";
+import { asyncScope } from "../async_scope.ts";
 import { aarch64 } from "./arch/aarch64.ts";
 import { x86_64 } from "./arch/x86_64.ts";
 import type { Arch } from "./arch.ts";
@@ -58,6 +59,7 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
 
   return {
     info: () => infoOf(host, arch),
+    asyncScope,
     surroundings: surroundingsOf(kernel, host),
     start(plan) {
       requireLsm(kernel, plan);

@@ -1,0 +1,18 @@
+/**
+ * Values that belong to an asynchronous context. All three runtimes have Node's module for it.
+ *
+ * @module
+ */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { AsyncScope } from "../core/backend.ts";
+
+/** Makes a scope. */
+export function asyncScope<T>(): AsyncScope<T> {
+  const storage = new AsyncLocalStorage<T | undefined>();
+  return {
+    current: () => storage.getStore(),
+    run: (value, fn) => storage.run(value, fn),
+    enter: (value) => storage.enterWith(value),
+  };
+}
