@@ -5,8 +5,10 @@
  * @module
  */
 
+import { backend } from "./backend.ts";
 import { IdentityDraft } from "./build_identity.ts";
 import { misuse, notes } from "./draft.ts";
+import { absolute } from "./lookup.ts";
 import type { PaletteCall } from "./palette.ts";
 import { pathProblem } from "./stdio.ts";
 
@@ -22,6 +24,43 @@ export abstract class LifecycleDraft extends IdentityDraft {
       if (!valid) misuse(this, "step: expected calls of the palette, such as syscalls.prctl(…)");
       else if (this.error === undefined) notes(this).steps.push(call);
     }
+    return this;
+  }
+
+  /**
+   * Runs a JavaScript module in the child, before it becomes the program: with the child's pid and
+   * descriptors, and with the rights of the parent. Its default export (or `preExec`) is called
+   * with `data` and with `{ pid, argv, env, fds }` of the program to come. If it throws, or returns
+   * a number other than 0, the program does not run: a SpawnError of step `preExec`.
+   *
+   * The runtime is executed anew for it, in the same process, which costs as much as starting the
+   * runtime does. For single system calls, {@linkcode LifecycleDraft.step} is cheaper.
+   *
+   * @param module A URL, as `new URL("./hook.ts", import.meta.url)`, or a path from the current
+   * folder.
+   * @param data Anything that JSON can carry.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const hook = "data:text/javascript,export default (data) => { process.stdout.write(data); }";
+   * const { stdout } = await new Command("echo", "world").preExec(hook, "hello ").run();
+   * console.log(stdout); // hello world\n
+   * ```
+   */
+  preExec(module: string | URL, data?: unknown): this {
+    const url = moduleUrl(module);
+    let text: string | undefined;
+    try {
+      text = JSON.stringify(data ?? null);
+    } catch (error) {
+      misuse(this, `preExec: the data is nothing that JSON can carry: ${String(error)}`);
+    }
+    if (notes(this).preExec !== undefined) misuse(this, "preExec: a hook was set before");
+    else if (url === undefined) misuse(this, "preExec: expected a URL or a path");
+    else if (text === undefined) misuse(this, "preExec: the data is nothing that JSON can carry");
+    else notes(this).preExec = { module: url, data: text };
     return this;
   }
 
@@ -91,4 +130,14 @@ export abstract class LifecycleDraft extends IdentityDraft {
     notes(this).nonblocking = true;
     return this;
   }
+}
+
+/** A module's URL. Paths are taken from the current folder of now, not of the run. */
+function moduleUrl(module: unknown): string | undefined {
+  if (module instanceof URL) return module.href;
+  if (typeof module !== "string" || pathProblem(module) !== undefined) return undefined;
+  if (/^[a-z][a-z0-9+.-]+:/i.test(module)) return module;
+  const path = absolute(module, backend().surroundings.currentFolder());
+  const escaped = path.split("/").map(encodeURIComponent).join("/");
+  return new URL(`file://${escaped}`).href;
 }

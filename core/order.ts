@@ -53,7 +53,12 @@ export const ORDER = [
 /** The name of a step. */
 export type StepName = typeof ORDER[number];
 
+const PLACE = Object.fromEntries(
+  ORDER.map((name, place) => [name, place]),
+) as Readonly<Record<StepName, number>>;
+
 /** Sorts steps into {@linkcode ORDER}; those of one kind keep their order. */
 export function inOrder<S extends { readonly step: StepName }>(steps: readonly S[]): S[] {
-  return ORDER.flatMap((name) => steps.filter((each) => each.step === name));
+  // Array.sort is stable.
+  return [...steps].sort((a, b) => PLACE[a.step] - PLACE[b.step]);
 }

@@ -182,6 +182,7 @@ function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined)
 
 /** The environment that was chosen; undefined if the child inherits all. */
 export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] | undefined {
+  if (spec.envOps.length === 0) return undefined;
   // Single variables are asked for by name: Deno grants --allow-env by name.
   const parent: Record<string, string> = {};
   for (const each of spec.envOps) {

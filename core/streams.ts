@@ -43,7 +43,15 @@ export function readableFrom(source: Source, ended: () => void): ReadableStream<
 export function writableTo(sink: Sink): WritableStream<Chunk> {
   const encoder = new TextEncoder();
   return new WritableStream<Chunk>({
-    write: (chunk) => sink.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk),
+    async write(chunk) {
+      try {
+        await sink.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
+      } catch (error) {
+        // The stream is errored from here on, and calls neither close nor abort.
+        sink.close();
+        throw error;
+      }
+    },
     close: () => sink.end(),
     abort: () => sink.close(),
   });

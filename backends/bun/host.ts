@@ -7,6 +7,7 @@
 import { closeSync } from "node:fs";
 import process from "node:process";
 import type { Host } from "../linux/host.ts";
+import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
 import { bun } from "./runtime.ts";
 
@@ -20,6 +21,7 @@ export function bunHost(): Host {
     currentFolder: () => process.cwd(),
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),
+    hook: hookCommand,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };
 }

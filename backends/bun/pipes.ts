@@ -5,32 +5,61 @@
  * @module
  */
 
+import { readSync } from "node:fs";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import { bun } from "./runtime.ts";
 
-/** A source over a non-blocking pipe. */
+/** How often a pipe is looked at that must not keep the event loop alive, in milliseconds. */
+const POLL = 10;
+
+/**
+ * A source over a non-blocking pipe. A pending read of a file keeps Bun's event loop alive, and
+ * nothing can change that: a source that is not held is read by a timer instead.
+ */
 export function bunSource(fd: number, close: (fd: number) => void): Source {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let wake: (() => void) | undefined;
   let paused = false;
+  let held = true;
   let closed = false;
+  const interrupt = () => wake?.();
   const release = () => {
     if (closed) return;
     closed = true;
-    wake?.();
+    interrupt();
     // Bun must stop watching the descriptor before its number can serve somebody else.
     if (reader === undefined) close(fd);
     else reader.cancel().catch(() => {}).finally(() => close(fd));
   };
-  const flow = async (receiver: Receiver, from: ReadableStreamDefaultReader<Uint8Array>) => {
+  /** The next piece; undefined at the end, empty if there is only a reason to look again. */
+  const next = async (): Promise<Uint8Array | undefined> => {
+    if (held) {
+      const from = reader ??= bun.file(fd).stream().getReader();
+      const { done, value } = await from.read();
+      if (!done) return value;
+      return held ? undefined : NOTHING;
+    }
+    const piece = readNow(fd);
+    if (piece !== undefined) return piece.length === 0 ? undefined : piece;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, POLL);
+      timer.unref();
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return NOTHING;
+  };
+  const flow = async (receiver: Receiver) => {
     try {
       for (;;) {
-        if (paused && !closed) await new Promise<void>((resolve) => wake = resolve);
+        while (paused && !closed) await new Promise<void>((resolve) => wake = resolve);
         if (closed) return;
-        const { done, value } = await from.read();
+        const piece = await next();
         if (closed) return;
-        if (done) break;
-        receiver.chunk(value, false);
+        if (piece === undefined) break;
+        if (piece.length > 0) receiver.chunk(piece, false);
       }
     } catch (error) {
       if (!closed) receiver.end(error instanceof Error ? error : new Error(String(error)));
@@ -40,20 +69,38 @@ export function bunSource(fd: number, close: (fd: number) => void): Source {
   };
   return {
     start(receiver) {
-      const from = bun.file(fd).stream().getReader();
-      reader = from;
-      void flow(receiver, from);
+      void flow(receiver);
     },
     pause() {
       paused = true;
     },
     resume() {
       paused = false;
-      wake?.();
+      interrupt();
     },
     close: release,
-    hold() {},
+    hold(keep) {
+      if (keep === held || closed) return;
+      held = keep;
+      // Ends a pending read; what it has read already is delivered before.
+      reader?.cancel().catch(() => {});
+      reader = undefined;
+      interrupt();
+    },
   };
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** What is in the pipe now: empty at its end, undefined if nothing is there yet. */
+function readNow(fd: number): Uint8Array | undefined {
+  const buffer = new Uint8Array(64 * 1024);
+  try {
+    return buffer.subarray(0, readSync(fd, buffer));
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "EAGAIN") return undefined;
+    throw error;
+  }
 }
 
 /** A sink over a non-blocking pipe. */

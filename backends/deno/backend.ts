@@ -6,7 +6,8 @@
 
 import type { Backend } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { archNamed, nativeBackend } from "../linux/native.ts";
+import { archNamed } from "../linux/arch_named.ts";
+import { nativeBackend } from "../linux/native.ts";
 import { denoHost } from "./host.ts";
 import { denoLibc } from "./libc.ts";
 

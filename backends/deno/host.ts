@@ -7,6 +7,7 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Host } from "../linux/host.ts";
+import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
 
 /** Makes the host. */
@@ -34,6 +35,7 @@ export function denoHost(): Host {
     },
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
+    hook: hookCommand,
     onChildSignal: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
 }

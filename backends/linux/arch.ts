@@ -94,6 +94,11 @@ export interface Arch {
   /** e_machine of its ELF files, see elf(5). */
   readonly elfMachine: number;
   readonly numbers: Readonly<Record<SyscallName, number>>;
+  /**
+   * Machine code that loads an address into the register where the interpreter expects it, and
+   * goes on behind itself: what stands before and after the eight bytes of the address.
+   */
+  readonly entry: readonly [before: string, after: string];
   /** The interpreter of child programs as machine code, in hexadecimal. */
   readonly interpreter: string;
   /** Size of struct epoll_event, and where its data stands. */

@@ -44,6 +44,8 @@ export interface Call {
   readonly args: readonly Arg[];
   /** The arguments as people read them, secrets masked. */
   readonly shown: readonly string[];
+  /** The same for errors, which may travel far: environment values masked. Default: `shown`. */
+  readonly told?: readonly string[];
   /** The file or folder that a failure is about. */
   readonly path?: string;
   /** What a failure means, where errno alone would mislead. */

@@ -6,6 +6,7 @@
  */
 
 import type { Call, Program } from "./call.ts";
+import { hexBytes } from "./elf.ts";
 import { encode, type Encoded, sizeOf } from "./encode.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
@@ -115,9 +116,4 @@ function mapInterpreter(kernel: Kernel): Word {
   new Uint8Array(kernel.libc.view(page, length)).set(code);
   kernel.call("mprotect", page, length, PROT_READ_EXEC);
   return page;
-}
-
-/** Bytes from hexadecimal text. */
-export function hexBytes(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }

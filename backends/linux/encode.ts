@@ -6,6 +6,7 @@
  *   8  address of the last operation that failed, written by the interpreter; 0 before
  *  16  the last result that was not stored elsewhere
  *  24  not zero once the program has given up
+ *  32  results that nobody wants
  *  64  cells, as the program names them
  *      operations, 96 bytes each, in order
  *      data: strings, structs, argv and envp
@@ -44,6 +45,9 @@ export const OPERATION = 96;
 export const FAILED_AT = 8;
 export const LAST_RESULT = 16;
 
+/** Where results go that nobody wants. */
+const IGNORED = 32;
+
 /**
  * Where a program notes that it gives up. A call may fail and the program go on, so that a failed
  * call alone does not tell.
@@ -72,9 +76,11 @@ const FAILED_STATUS = 127;
 /** An upper bound of what a program takes, in bytes. */
 export function sizeOf({ calls, cells }: Program): number {
   let data = 0;
+  let last: Arg | undefined;
   for (const call of calls) {
     for (const arg of call.args) {
-      if (typeof arg !== "object") continue;
+      if (typeof arg !== "object" || arg === last) continue;
+      last = arg;
       if ("text" in arg) data += boundOf(arg.text);
       else if ("bytes" in arg) data += arg.bytes.length + 16;
       else if ("texts" in arg) {
@@ -146,7 +152,14 @@ export function encode(
   calls.forEach(({ label }, index) => label !== undefined && labels.set(label, at(index)));
   const writer = new Writer(arena, base, at(calls.length + EPILOGUE));
 
+  let last: { readonly arg: Arg; readonly address: Word } | undefined;
   const addressOf = (arg: Exclude<Arg, number | bigint>): Word => {
+    // The very same argument of one call after the other, as the many of resetting signals have it.
+    if (last?.arg === arg) return last.address;
+    last = { arg, address: placed(arg) };
+    return last.address;
+  };
+  const placed = (arg: Exclude<Arg, number | bigint>): Word => {
     if ("cell" in arg) return base + find(cells, arg.cell).at + (arg.offset ?? 0);
     if ("gaveUp" in arg) return base + GAVE_UP;
     if ("call" in arg) return base + find(labels, arg.call) + ARGUMENTS + arg.argument * 8;
@@ -193,6 +206,9 @@ export function encode(
   operation(failed + OPERATION, "write", [report ?? -1, kind, 1]);
   operation(failed + 2 * OPERATION, "write", [report ?? -1, base, first]);
   for (const offset of [failed, failed + OPERATION, failed + 2 * OPERATION]) ignore(offset);
+  for (const offset of [failed + OPERATION, failed + 2 * OPERATION]) {
+    writer.word(offset + RESULT_ADDRESS, base + IGNORED);
+  }
   // Notes are taken before a report can fail, and a program that shares our memory has no report.
   if (report === undefined) {
     for (let way = 0; way < 3; way++) writer.word(failed + JUMPS + way * 8, base + exit);
@@ -242,11 +258,12 @@ function signedWord({ words }: Pick<Arena, "words">, offset: number): number {
   return ((words[offset / 4 + 1] ?? 0) | 0) * 0x1_0000_0000 + (words[offset / 4] ?? 0);
 }
 
+const encoder = new TextEncoder();
+
 /** Writes words and data. Numbers are split by hand: a BigInt for each word costs ten times this. */
 class Writer {
   readonly #arena: Pick<Arena, "bytes" | "words">;
   readonly #base: Word;
-  readonly #encoder = new TextEncoder();
   #free: number;
 
   constructor(arena: Pick<Arena, "bytes" | "words">, base: Word, free: number) {
@@ -281,15 +298,28 @@ class Writer {
     }
     const at = this.#align();
     this.#free = at + (arg.texts.length + 1) * 8;
-    arg.texts.forEach((text, i) => this.word(at + i * 8, this.#base + this.#text(text)));
+    this.#texts(at, arg.texts);
     this.word(at + arg.texts.length * 8, 0);
     return this.#base + at;
+  }
+
+  /** All texts are encoded at once: one call for each would cost more than all else here. */
+  #texts(pointers: number, texts: readonly string[]): void {
+    let at = this.#free;
+    const joined = texts.join("\0");
+    this.#text(joined);
+    const ascii = this.#free - at === joined.length + 1;
+    const { bytes } = this.#arena;
+    texts.forEach((text, i) => {
+      this.word(pointers + i * 8, this.#base + at);
+      at = (ascii ? at + text.length : bytes.indexOf(0, at)) + 1;
+    });
   }
 
   #text(text: string): number {
     const at = this.#free;
     const { bytes } = this.#arena;
-    const { written } = this.#encoder.encodeInto(text, bytes.subarray(at));
+    const { written } = encoder.encodeInto(text, bytes.subarray(at));
     bytes[at + written] = 0;
     this.#free = at + written + 1;
     return at;

@@ -6,13 +6,16 @@
  */
 
 import type { Mapping } from "../../core/descriptors.ts";
-import { findStep, type Plan, stepOf, type Wire } from "../../core/plan.ts";
+import { findStep, type Plan, type Step, stepOf, type Wire } from "../../core/plan.ts";
 import type { Call } from "./call.ts";
-import { lower } from "./lower.ts";
+import { type Circumstances, lower } from "./lower.ts";
 import { layoutOf } from "./starter.ts";
 
 /** Descriptors that are opened at run time get numbers from here on, which no one passes. */
 const UNOPENED = 0x4000_0000;
+
+/** How wide the names of steps are, the longest included. */
+const WIDTH = 12;
 
 /** The lines for a plan. */
 export function explainPlan(plan: Plan): string[] {
@@ -33,13 +36,26 @@ export function explainPlan(plan: Plan): string[] {
   const talks = findStep(plan, "handshake") !== undefined;
   const { moves, free, reserved } = layoutOf({ mappings }, talks ? [tell, word] : []);
   const [tellFd = tell, wordFd = word] = reserved;
-  const { calls } = lower(plan, {
+  const circumstances: Circumstances = {
     moves,
     free,
     control: { tell: tellFd, word: wordFd },
     fdName: (fd) => names.get(fd) ?? String(fd),
-  });
-  return folded(calls.filter((each) => each.repeats !== true)).map(lineOf);
+  };
+  const linesOf = (steps: readonly Step[]) => {
+    const { calls } = lower({ ...plan, steps }, circumstances);
+    return folded(calls.filter((each) => each.repeats !== true)).map(lineOf);
+  };
+  const at = plan.steps.findIndex((each) => each.step === "preExec");
+  if (at < 0) return linesOf(plan.steps);
+  const { hook } = stepOf(plan, "preExec");
+  return [
+    ...linesOf(plan.steps.slice(0, at)),
+    `${"preExec".padEnd(WIDTH)} ${
+      JSON.stringify(hook.module)
+    } /* in this runtime, executed anew */`,
+    ...linesOf(plan.steps.slice(at + 1)),
+  ];
 }
 
 function nameOf({ source, to }: Wire): string {
@@ -57,7 +73,7 @@ function nameOf({ source, to }: Wire): string {
 
 function lineOf({ step, name, shown, note }: Call): string {
   const comment = note === undefined ? "" : ` /* ${note} */`;
-  return `${step.padEnd(12)} ${name}(${shown.join(", ")})${comment}`;
+  return `${step.padEnd(WIDTH)} ${name}(${shown.join(", ")})${comment}`;
 }
 
 /** One line for the many calls that reset signals. */

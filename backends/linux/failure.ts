@@ -24,14 +24,14 @@ export function spawnError(
   files: Files,
   meaning: string | undefined = call.meaning,
 ): SpawnError {
-  const { step, shown, path } = call;
+  const { step, shown, told = shown, path } = call;
   const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
   const code = errnoName(errno);
   const detail = meaning === undefined ? undefined : `${code}: ${meaning}`;
   const blamed = call.name === "execve" && path !== undefined
     ? blame(path, code, files)
     : { path, detail };
-  return new SpawnError({ step, syscall, args: shown, errno, command, ...blamed });
+  return new SpawnError({ step, syscall, args: told, errno, command, ...blamed });
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 
 import type { Sink, Source } from "../../core/backend.ts";
+import type { HookCommand } from "./talk.ts";
 
 /** The runtime, as the engine sees it. */
 export interface Host {
@@ -29,6 +30,8 @@ export interface Host {
    * behind its back, the record would be taken for that of the next file with the same number.
    */
   closeRecorded?(fd: number): boolean;
+  /** How this runtime is executed anew, to run a hook. */
+  readonly hook: HookCommand;
   /** Reads a non-blocking pipe, which it owns from here on. */
   source(fd: number): Source;
   /** Writes to a non-blocking pipe, which it owns from here on. */

@@ -40,6 +40,8 @@ export const AT_FDCWD = -100;
 /** How much scratch memory there is for arguments and results of one call, in bytes. */
 const SCRATCH = 64 * 1024;
 
+const encoder = new TextEncoder();
+
 /** The kernel, as the parent talks to it. */
 export class Kernel {
   readonly arch: Arch;
@@ -94,10 +96,23 @@ export class Kernel {
     return { read: this.view.getInt32(0, true), write: this.view.getInt32(4, true) };
   }
 
+  /** A file in memory, closed on exec. */
+  memfd(name: string): number {
+    const MFD_CLOEXEC = 1;
+    return this.call("memfd_create", this.path(name), MFD_CLOEXEC);
+  }
+
   /** Makes reads and writes return EAGAIN instead of waiting. */
   setNonblocking(fd: number): void {
     const flags = this.call("fcntl", fd, F.GETFL);
     this.call("fcntl", fd, F.SETFL, flags | O.NONBLOCK);
+  }
+
+  /** Stands still. */
+  sleep(ms: number): void {
+    this.view.setBigInt64(0, 0n, true);
+    this.view.setBigInt64(8, BigInt(ms) * 1_000_000n, true);
+    this.raw("nanosleep", this.scratch, 0);
   }
 
   /** Closes a descriptor. Linux frees the number whatever close(2) returns. */
@@ -107,7 +122,7 @@ export class Kernel {
 
   /** Puts a path into scratch memory, NUL-terminated; returns its address. */
   path(path: string): Word {
-    const { written, read } = new TextEncoder().encodeInto(path, this.bytes);
+    const { written, read } = encoder.encodeInto(path, this.bytes);
     if (read < path.length || written >= this.bytes.length) throw this.error("openat", -36);
     this.bytes[written] = 0;
     return this.scratch;
@@ -129,6 +144,16 @@ export class Kernel {
     for (;;) {
       const n = this.raw("write", fd, this.scratch, part.length);
       if (n !== ERR.EINTR) return n;
+    }
+  }
+
+  /** Writes all of `bytes`, waiting where the descriptor does; throws if it cannot. */
+  writeAll(fd: number, bytes: Uint8Array): void {
+    let rest = bytes;
+    while (rest.length > 0) {
+      const n = this.writeFrom(fd, rest);
+      if (n < 0) throw this.error("write", n);
+      rest = rest.subarray(n);
     }
   }
 }

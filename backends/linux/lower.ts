@@ -9,6 +9,7 @@ import type { FdMove } from "../../core/descriptors.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
 import type { Plan, Step } from "../../core/plan.ts";
+import { MASK } from "../../core/secret.ts";
 import type { SyscallName } from "./arch.ts";
 import { type Arg, type Call, call, type Cell, octal, type Program, text } from "./call.ts";
 import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
@@ -32,6 +33,9 @@ const CLONE_NEWUSER = 0x1000_0000;
 /** The cell into which the parent's word is read. */
 const WORD = "word";
 
+/** The byte by which a child tells that it waits. */
+export const WAITS = 1;
+
 /** What the lowering needs to know besides the plan. */
 export interface Circumstances {
   /** What becomes of the `fds` step. */
@@ -42,6 +46,8 @@ export interface Circumstances {
   readonly fdName?: (fd: number) => string;
   /** The child's ends of the channels for the handshake. */
   readonly control?: { readonly tell: number; readonly word: number };
+  /** The flags of the child's descriptors, which a hook's runtime may have changed. */
+  readonly blocking?: readonly { readonly fd: number; readonly flags: number }[];
 }
 
 /** The child program of a plan. */
@@ -66,7 +72,7 @@ export function needsOwnMemory(plan: Plan): boolean {
 function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
   switch (step.step) {
     case "signals":
-      return resetSignals();
+      return RESET_SIGNALS;
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
@@ -120,10 +126,11 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
  */
 function resetSignals(): Call[] {
   const calls: Call[] = [];
+  const action = { bytes: DEFAULT_ACTION };
   for (let signal = 1; signal <= SIGNALS; signal++) {
     if (signal === SIGKILL || signal === SIGSTOP) continue;
     calls.push(
-      call("signals", "rt_sigaction", [signal, { bytes: DEFAULT_ACTION }, 0, 8], [
+      call("signals", "rt_sigaction", [signal, action, 0, 8], [
         String(signal),
         "SIG_DFL",
         "NULL",
@@ -133,6 +140,9 @@ function resetSignals(): Call[] {
   }
   return calls;
 }
+
+/** The same for every program, and most of most of them: made once. */
+const RESET_SIGNALS = resetSignals();
 
 function moveFd(move: FdMove, fdName: (fd: number) => string): Call {
   switch (move.kind) {
@@ -201,7 +211,7 @@ function shakeHands({ control, fdName }: Circumstances): Call[] {
   const { tell, word } = control ?? { tell: 0, word: 0 };
   return [
     {
-      ...call("handshake", "write", [tell, { bytes: new Uint8Array([1]) }, 1], [
+      ...call("handshake", "write", [tell, { bytes: new Uint8Array([WAITS]) }, 1], [
         name(tell),
         '"\\1"',
         "1",
@@ -229,15 +239,20 @@ const ABANDONED = "abandoned";
 export const ABANDONED_STATUS = 125;
 
 function execute(step: Extract<Step, { step: "exec" }>): Call {
-  const env = step.inherits
-    ? `/* all ${step.env.length} variables of the parent */`
-    : `[${step.shownEnv.map(text).join(", ")}]`;
+  const args = [{ text: step.path }, { texts: step.argv }, { texts: step.env }];
+  const shown = [text(step.path), list(step.shownArgv)];
+  if (step.inherits) {
+    const all = `/* all ${step.env.length} variables of the parent */`;
+    return { ...call("exec", "execve", args, [...shown, all]), path: step.path };
+  }
+  const masked = step.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`));
   return {
-    ...call("exec", "execve", [{ text: step.path }, { texts: step.argv }, { texts: step.env }], [
-      text(step.path),
-      `[${step.shownArgv.map(text).join(", ")}]`,
-      env,
-    ]),
+    ...call("exec", "execve", args, [...shown, list(step.shownEnv)]),
+    told: [...shown, list(masked)],
     path: step.path,
   };
+}
+
+function list(texts: readonly string[]): string {
+  return `[${texts.map(text).join(", ")}]`;
 }

@@ -61,12 +61,18 @@ export const PIDFILE_CELLS: readonly Cell[] = [
   { name: IGNORED, size: 8 },
 ];
 
+/** The descriptor that the daemon has of its pid file. */
+export function pidFileFd(free: readonly number[]): number {
+  return free[2] ?? 5;
+}
+
 /**
  * The calls. Numbers of new descriptors are known beforehand: nobody else opens any in the child,
  * so they are the lowest that are free.
  */
 export function lowerPidFile(path: string, free: readonly number[]): Call[] {
-  const [reader = 3, writer = 4, fd = 5] = free;
+  const [reader = 3, writer = 4] = free;
+  const fd = pidFileFd(free);
   const step = "pidFile";
   const lock = (name: string, attempt: number) => `${name} ${attempt}`;
   const attempts: Call[] = [];

@@ -9,6 +9,7 @@ import type { Encoded } from "./encode.ts";
 import { AT_FDCWD, type Kernel, O } from "./kernel.ts";
 import { HOLDER, HOLDER_AT, LOCK, LOCKED } from "./lower_pid_file.ts";
 
+const F_GETLK = 5;
 const F_SETLK = 6;
 
 /** The process that holds the lock which a call could not get, if that is what the call was. */
@@ -26,8 +27,7 @@ export function discardPidFile(kernel: Kernel, path: string, pid: number): void 
   const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), O.RDWR | O.CLOEXEC, 0);
   if (fd < 0) return;
   try {
-    kernel.bytes.set(LOCK);
-    if (kernel.raw("fcntl", fd, F_SETLK, kernel.scratch) < 0) return;
+    if (!lockOf(kernel, fd, pid)) return;
     const content = kernel.readInto(fd);
     if (typeof content === "number") return;
     if (new TextDecoder().decode(content.slice()) !== String(pid)) return;
@@ -36,4 +36,20 @@ export function discardPidFile(kernel: Kernel, path: string, pid: number): void 
   } finally {
     kernel.close(fd);
   }
+}
+
+/**
+ * Locks a file that a process may still hold which is about to end: the end of its talking comes
+ * before the end of its locks.
+ */
+function lockOf(kernel: Kernel, fd: number, dying: number): boolean {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    kernel.bytes.set(LOCK);
+    if (kernel.raw("fcntl", fd, F_SETLK, kernel.scratch) >= 0) return true;
+    if (kernel.raw("fcntl", fd, F_GETLK, kernel.scratch) < 0) return false;
+    const holder = kernel.view.getInt32(HOLDER_AT, true);
+    if (holder !== 0 && holder !== dying) return false;
+    kernel.sleep(1);
+  }
+  return false;
 }

@@ -2,11 +2,8 @@
  * The start of a native child: wiring, lowering, cloning, and the word on how it went.
  *
  * Most children are started with the parent suspended until they have exec'ed or failed; the
- * outcome then stands in shared memory. A child with a handshake, or with a hook, runs beside its
- * parent and talks to it over two pipes:
- *
- * - `tell`, from the child: a byte when it waits, end of file when it has exec'ed or ended;
- * - `word`, to the child: a byte that lets it go, end of file if the parent has died.
+ * outcome then stands in shared memory. Those with a handshake, or with a hook, are talked to: see
+ * talk.ts.
  *
  * @module
  */
@@ -16,17 +13,26 @@ import { layout } from "../../core/descriptors.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { type Cloned, Cloner } from "./clone.ts";
+import type { Program } from "./call.ts";
 import type { Encoded } from "./encode.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf } from "./files.ts";
 import type { Host } from "./host.ts";
-import type { Kernel } from "./kernel.ts";
-import { lower, needsOwnMemory } from "./lower.ts";
+import { F, type Kernel } from "./kernel.ts";
+import { type Circumstances, lower, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
 import { sinkOf } from "./sink.ts";
-import { Tell } from "./tell.ts";
+import {
+  type HookCommand,
+  hookError,
+  needsTalk,
+  parseTold,
+  silentHook,
+  splitAtHook,
+} from "./talk.ts";
+import { joined, Tell } from "./tell.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
 const ETXTBSY = 26;
@@ -45,6 +51,16 @@ export interface Running {
   /** Of the process that is our child: the program, or the one that went before the daemon. */
   readonly pidfd: number;
   readonly daemon: boolean;
+}
+
+/** A child that is talked to. */
+interface Talk {
+  readonly cloned: Cloned;
+  /** Our ends of the channels. */
+  readonly tell: number;
+  readonly word: number;
+  /** With a hook: the half of the program that comes after it. */
+  readonly second: Encoded | undefined;
 }
 
 /** Starts children natively. */
@@ -77,7 +93,7 @@ export class Starter {
     this.#reaper.start();
     const wiring = this.wire(plan);
     try {
-      if (findStep(plan, "handshake") !== undefined) return await this.#talk(plan, wiring);
+      if (needsTalk(plan)) return await this.#talk(plan, wiring);
       for (const delay of BUSY_RETRIES) {
         const running = this.attempt(plan, wiring);
         if (running !== undefined) return this.#adopt(running, wiring);
@@ -107,7 +123,7 @@ export class Starter {
   /** Starts a child while this process stands still; the error is returned, not thrown. */
   #suspended(plan: Plan, wiring: Wiring): Running | SpawnError {
     const { moves, free } = layoutOf(wiring, []);
-    const cloned = this.#clone(plan, { moves, free }, true);
+    const cloned = this.#clone(plan, lower(plan, { moves, free }), true);
     const { pidfd, program, release } = cloned;
     const notes = program.notes();
     release();
@@ -121,67 +137,151 @@ export class Starter {
     return error;
   }
 
-  /** Starts a child beside this process, and waits until it waits for us. */
+  /** Starts a child beside this process; it runs, or waits for our word, when this resolves. */
   async #talk(plan: Plan, wiring: Wiring): Promise<Process> {
     const { kernel } = this;
-    const [tell, word] = [kernel.pipe(), kernel.pipe()];
-    const opened = new Set([tell.read, tell.write, word.read, word.write]);
-    const close = (fd: number) => {
-      const open = opened.delete(fd);
-      if (open) kernel.close(fd);
+    const talk = this.#begin(plan, wiring);
+    const { cloned, word } = talk;
+    wiring.closeChildEnds();
+    kernel.setNonblocking(talk.tell);
+    const tell = new Tell(this.#host.source(talk.tell));
+    let wordOpen = true;
+    const closeWord = () => {
+      const open = wordOpen;
+      wordOpen = false;
+      if (open) kernel.close(word);
       return open;
     };
-    let cloned: Cloned;
+    let settle: (exit: Exit) => void = () => {};
+    const exited = new Promise<Exit>((resolve) => settle = resolve);
+    const watch = this.#reaper.watch(cloned.pidfd, (exit) => {
+      closeWord();
+      settle(exit);
+    });
+    const over = tell.ended().then(() => {
+      const failure = this.#verdict(plan, talk, tell.bytes());
+      cloned.release();
+      return failure;
+    });
+    const waits = await tell.waits();
+    const pid = daemonPid(plan, cloned.program, cloned.program.notes());
+    if (!waits) {
+      closeWord();
+      const failure = await over;
+      if (failure !== undefined || findStep(plan, "handshake") !== undefined) {
+        await exited;
+        throw failure ??
+          new HandshakeError(`the child ended before it was ready: ${plan.command}`, plan);
+      }
+    }
+    const process = this.#connect(pid ?? cloned.pid, watch, exited, wiring.takeParentEnds());
+    const daemon = pid === undefined ? {} : {
+      daemonPid: pid,
+      // A daemon in the making is not our child: it is ended by taking our word back.
+      kill: closeWord,
+    };
+    if (!waits) return { ...process, ...daemon };
+    const release = async () => {
+      const n = wordOpen ? kernel.writeFrom(word, new Uint8Array([1])) : -1;
+      closeWord();
+      const failure = await over;
+      if (failure !== undefined) throw failure;
+      if (n < 0) throw new HandshakeError(`the child has ended: ${plan.command}`, plan);
+    };
+    return { ...process, ...daemon, release };
+  }
+
+  /** Starts a child that must be talked to, while this process stands still. */
+  startTalkingSync(plan: Plan, wiring: Wiring): Running {
+    const { kernel } = this;
+    const talk = this.#begin(plan, wiring);
+    const { cloned, tell, word } = talk;
+    kernel.close(word);
+    wiring.closeChildEnds();
+    const pieces: Uint8Array[] = [];
+    for (;;) {
+      const bytes = kernel.readInto(tell);
+      if (typeof bytes === "number" || bytes.length === 0) break;
+      pieces.push(bytes.slice());
+    }
+    kernel.close(tell);
+    const failure = this.#verdict(plan, talk, joined(pieces));
+    const pid = daemonPid(plan, cloned.program, cloned.program.notes());
+    cloned.release();
+    if (failure === undefined) {
+      return { pid: pid ?? cloned.pid, pidfd: cloned.pidfd, daemon: pid !== undefined };
+    }
+    reap(kernel, cloned.pidfd);
+    kernel.close(cloned.pidfd);
+    throw failure;
+  }
+
+  /** Opens the channels and clones. Afterwards only the parent's ends of them are open here. */
+  #begin(plan: Plan, wiring: Wiring): Talk {
+    const { kernel } = this;
+    const hook = findStep(plan, "preExec") !== undefined;
+    const opened: number[] = [];
+    const pipe = () => {
+      const ends = kernel.pipe();
+      opened.push(ends.read, ends.write);
+      return ends;
+    };
     try {
-      kernel.setNonblocking(tell.read);
-      const { moves, free, reserved } = layoutOf(wiring, [tell.write, word.read]);
-      const [tellFd = 0, wordFd = 0] = reserved;
-      const control = { tell: tellFd, word: wordFd };
-      cloned = this.#clone(plan, { moves, free, control }, false);
+      const [tell, word] = [pipe(), pipe()];
+      const image = hook ? kernel.memfd("vircommand") : -1;
+      if (hook) opened.push(image);
+      const control = [tell.write, word.read, ...(hook ? [image] : [])];
+      const { moves, free, reserved } = layoutOf(wiring, control);
+      const [tellFd = -1, wordFd = -1, imageFd = -1] = reserved;
+      const channels = { tell: tellFd, word: wordFd, image: imageFd };
+      const circumstances: Circumstances = {
+        moves,
+        free,
+        control: channels,
+        blocking: wiring.mappings.map(({ from, to }) => ({
+          fd: to,
+          flags: kernel.raw("fcntl", from, F.GETFL),
+        })),
+      };
+      const halves = hook
+        ? splitAtHook(kernel, plan, circumstances, channels, image, this.#hookRuntime())
+        : undefined;
+      const program = halves?.first ?? lower(plan, circumstances);
+      const cloned = this.#clone(plan, program, hook);
+      for (const fd of [tell.write, word.read, ...(hook ? [image] : [])]) kernel.close(fd);
+      return { cloned, tell: tell.read, word: word.write, second: halves?.second };
     } catch (error) {
       for (const fd of opened) kernel.close(fd);
       throw error;
     }
-    close(tell.write);
-    close(word.read);
-    wiring.closeChildEnds();
-    opened.delete(tell.read);
-    const listener = new Tell(this.#host.source(tell.read));
-    let settle: (exit: Exit) => void = () => {};
-    const exited = new Promise<Exit>((resolve) => settle = resolve);
-    const watch = this.#reaper.watch(cloned.pidfd, (exit) => {
-      close(word.write);
-      settle(exit);
-    });
-    const { program } = cloned;
-    const waits = await listener.waits();
-    const notes = program.notes();
-    if (!waits) {
-      await exited;
-      cloned.release();
-      throw this.failureOf(plan, program, notes) ??
-        new HandshakeError(`the child ended before it was ready: ${plan.command}`, plan);
+  }
+
+  /** The runtime that runs a hook sees what this one sees. */
+  #hookRuntime(): { command: HookCommand; env: string[] } {
+    const env = Object.entries(this.#host.environment());
+    return { command: this.#host.hook, env: env.map(([name, value]) => `${name}=${value}`) };
+  }
+
+  /** What became of a child that is past talking: the failure, or undefined if its program runs. */
+  #verdict(plan: Plan, talk: Talk, bytes: Uint8Array): SpawnError | undefined {
+    const { cloned, second } = talk;
+    const notes = cloned.program.notes();
+    const failure = this.failureOf(plan, cloned.program, notes);
+    if (failure !== undefined || second === undefined) return failure;
+    const told = parseTold(bytes);
+    const pid = daemonPid(plan, cloned.program, notes);
+    const error = told.hook !== undefined
+      ? hookError(plan, told.hook)
+      : !told.secondHalf
+      ? silentHook(plan)
+      : told.notes === undefined
+      ? undefined
+      : this.failureOf(plan, second, told.notes, pid);
+    const pidFile = findStep(plan, "pidFile");
+    if (error !== undefined && pidFile !== undefined && pid !== undefined) {
+      discardPidFile(this.kernel, pidFile.path, pid);
     }
-    const pid = daemonPid(plan, program, notes);
-    const process = this.#connect(pid ?? cloned.pid, watch, exited, wiring.takeParentEnds());
-    const over = listener.ended().then(() => {
-      const last = program.notes();
-      cloned.release();
-      return this.failureOf(plan, program, last);
-    });
-    return {
-      ...process,
-      ...(pid === undefined ? {} : { daemonPid: pid }),
-      // A daemon in the making is not our child: it is ended by taking our word back.
-      ...(pid === undefined ? {} : { kill: () => close(word.write) }),
-      release: async () => {
-        const n = opened.has(word.write) ? kernel.writeFrom(word.write, new Uint8Array([1])) : -1;
-        close(word.write);
-        const failure = await over;
-        if (failure !== undefined) throw failure;
-        if (n < 0) throw new HandshakeError(`the child has ended: ${plan.command}`, plan);
-      },
-    };
+    return error;
   }
 
   #adopt({ pid, pidfd, daemon }: Running, wiring: Wiring): Process {
@@ -224,22 +324,27 @@ export class Starter {
     };
   }
 
-  #clone(plan: Plan, circumstances: Parameters<typeof lower>[1], suspend: boolean): Cloned {
+  #clone(plan: Plan, program: Program, suspend: boolean): Cloned {
     const ownMemory = needsOwnMemory(plan);
     try {
-      return this.cloner.clone(lower(plan, circumstances), { suspend, ownMemory });
+      return this.cloner.clone(program, { suspend, ownMemory });
     } catch (error) {
       throw cloneError(error, plan);
     }
   }
 
   /** What the notes of a program say about its failure, if it gave up; tidies up after it. */
-  failureOf(plan: Plan, program: Encoded, notes: Uint8Array): SpawnError | undefined {
+  failureOf(
+    plan: Plan,
+    program: Encoded,
+    notes: Uint8Array,
+    daemon?: number,
+  ): SpawnError | undefined {
     const failure = program.failure(notes);
     if (failure === undefined) return undefined;
     const { call, errno } = failure;
     const pidFile = findStep(plan, "pidFile");
-    const pid = daemonPid(plan, program, notes);
+    const pid = daemon ?? daemonPid(plan, program, notes);
     if (pidFile !== undefined && pid !== undefined && call.step !== "pidFile") {
       discardPidFile(this.kernel, pidFile.path, pid);
     }

@@ -5,17 +5,16 @@
  */
 
 import type { Source } from "../../core/backend.ts";
+import { parseTold } from "./talk.ts";
 
 /** Listens until the pipe ends. */
 export class Tell {
-  readonly #source: Source;
   readonly #pieces: Uint8Array[] = [];
   #heard: () => void = () => {};
   #over = false;
   readonly #ended: Promise<void>;
 
   constructor(source: Source) {
-    this.#source = source;
     this.#ended = new Promise((resolve) => {
       source.start({
         chunk: (bytes) => {
@@ -32,12 +31,13 @@ export class Tell {
     });
   }
 
-  /** Resolves when the child waits: true; or when it has ended instead: false. */
+  /** Resolves when the child waits: true; or when it has ended, or exec'ed, instead: false. */
   async waits(): Promise<boolean> {
-    if (this.#pieces.length === 0 && !this.#over) {
+    for (;;) {
+      if (parseTold(this.bytes()).waits) return true;
+      if (this.#over) return false;
       await new Promise<void>((resolve) => this.#heard = resolve);
     }
-    return this.#pieces.length > 0;
   }
 
   /** Resolves at the end of the pipe: the child has exec'ed, or is gone. */
@@ -47,17 +47,17 @@ export class Tell {
 
   /** Everything that was told. */
   bytes(): Uint8Array {
-    const whole = new Uint8Array(this.#pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+    return joined(this.#pieces);
   }
+}
 
-  /** Listens no more. */
-  close(): void {
-    this.#source.close();
+/** Pieces as one. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
   }
+  return whole;
 }

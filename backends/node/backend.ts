@@ -7,7 +7,8 @@
 import process from "node:process";
 import type { Backend } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { archNamed, nativeBackend } from "../linux/native.ts";
+import { archNamed } from "../linux/arch_named.ts";
+import { nativeBackend } from "../linux/native.ts";
 import { nodeHost } from "./host.ts";
 import { nodeFfi, nodeLibc } from "./libc.ts";
 

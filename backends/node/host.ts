@@ -7,6 +7,7 @@
 import { Socket } from "node:net";
 import process from "node:process";
 import type { Host } from "../linux/host.ts";
+import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
 
 /** Makes the host. */
@@ -19,6 +20,7 @@ export function nodeHost(): Host {
     currentFolder: () => process.cwd(),
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
+    hook: hookCommand,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };
 }

@@ -124,6 +124,8 @@ export const aarch64: Arch = {
   elfMachine: 183,
   numbers,
   interpreter,
+  // ldr x0, .+8; b .+12; then the address
+  entry: ["4000005803000014", ""],
   epollEvent: { size: 16, data: 8 },
   stat: { size: 128, dev: 0, ino: 8, nlink: 20, mode: 16 },
 };

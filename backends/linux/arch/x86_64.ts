@@ -127,6 +127,8 @@ export const x86_64: Arch = {
   elfMachine: 62,
   numbers,
   interpreter,
+  // movabs rdi, imm64
+  entry: ["48bf", ""],
   // struct epoll_event is packed on this architecture only.
   epollEvent: { size: 12, data: 4 },
   stat: { size: 144, dev: 0, ino: 8, nlink: 16, mode: 24 },

@@ -1,0 +1,90 @@
+/**
+ * A program file around a child program: what continues a start after the process has become
+ * something else in between. It is written from scratch, a few hundred bytes and the program:
+ *
+ * ```text
+ *     0  ELF header                       see elf(5)
+ *    64  program headers: code, program, stack
+ *   232  entry: load the program's address, fall into …
+ *        … the interpreter                mapped read + execute
+ *   512  the child program                mapped read + write
+ *        anything else                    not mapped
+ * ```
+ *
+ * @module
+ */
+
+import type { Arch } from "./arch.ts";
+
+const CODE_AT = 0x40_0000;
+const PROGRAM_SEGMENT = 0x1000_0000;
+
+const HEADER = 64;
+const PROGRAM_HEADER = 56;
+const ENTRY = HEADER + 3 * PROGRAM_HEADER;
+const PROGRAM = 512;
+
+/** Where the child program stands in memory; file offset and address agree modulo any page size. */
+export const PROGRAM_AT = PROGRAM_SEGMENT + PROGRAM;
+
+/** The largest page size of the architectures, which segments are aligned to. */
+const PAGE = 0x1_0000;
+
+const PT_LOAD = 1;
+const PT_GNU_STACK = 0x6474_e551;
+const [PF_X, PF_W, PF_R] = [1, 2, 4];
+const ET_EXEC = 2;
+
+/** The file. `program` was encoded for {@linkcode PROGRAM_AT}. */
+export function elfOf(arch: Arch, program: Uint8Array): Uint8Array<ArrayBuffer> {
+  const code = codeOf(arch);
+  if (ENTRY + code.length > PROGRAM) throw new Error("the interpreter has grown out of its place");
+  const file = new Uint8Array(PROGRAM + program.length);
+  const view = new DataView(file.buffer);
+  // e_ident: magic, 64 bit, little endian, version 1
+  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  view.setUint16(16, ET_EXEC, true);
+  view.setUint16(18, arch.elfMachine, true);
+  view.setUint32(20, 1, true);
+  view.setBigUint64(24, BigInt(CODE_AT + ENTRY), true);
+  view.setBigUint64(32, BigInt(HEADER), true);
+  view.setUint16(52, HEADER, true);
+  view.setUint16(54, PROGRAM_HEADER, true);
+  view.setUint16(56, 3, true);
+  const segment = (
+    index: number,
+    type: number,
+    flags: number,
+    offset: number,
+    address: number,
+    length: number,
+  ) => {
+    const at = HEADER + index * PROGRAM_HEADER;
+    view.setUint32(at, type, true);
+    view.setUint32(at + 4, flags, true);
+    view.setBigUint64(at + 8, BigInt(offset), true);
+    view.setBigUint64(at + 16, BigInt(address), true);
+    view.setBigUint64(at + 24, BigInt(address), true);
+    view.setBigUint64(at + 32, BigInt(length), true);
+    view.setBigUint64(at + 40, BigInt(length), true);
+    view.setBigUint64(at + 48, BigInt(PAGE), true);
+  };
+  segment(0, PT_LOAD, PF_R | PF_X, 0, CODE_AT, ENTRY + code.length);
+  segment(1, PT_LOAD, PF_R | PF_W, PROGRAM, PROGRAM_AT, program.length);
+  segment(2, PT_GNU_STACK, PF_R | PF_W, 0, 0, 0);
+  file.set(code, ENTRY);
+  file.set(program, PROGRAM);
+  return file;
+}
+
+/** The entry and the interpreter. */
+function codeOf({ entry, interpreter }: Arch): Uint8Array {
+  const [before, after] = entry;
+  const address = new Uint8Array(new BigUint64Array([BigInt(PROGRAM_AT)]).buffer);
+  return Uint8Array.from([...hexBytes(before), ...address, ...hexBytes(after + interpreter)]);
+}
+
+/** Bytes from hexadecimal text. */
+export function hexBytes(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}

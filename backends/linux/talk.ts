@@ -1,0 +1,228 @@
+/**
+ * Talking to a child before it runs its program. A child with a handshake, or with a hook, runs
+ * beside its parent and is connected to it by two pipes:
+ *
+ * - `tell`, from the child: single bytes that say how far it has come, and reports of failure;
+ *   end of file when it has exec'ed its program, or is gone;
+ * - `word`, to the child: a byte that lets it go; end of file if the parent has died.
+ *
+ * With a hook, the plan is run in two halves. The first one ends by executing this runtime anew,
+ * in the same process, which runs the hook; then it executes a file that was prepared for it in
+ * memory, and that holds the second half.
+ *
+ * @module
+ */
+
+import { SpawnError } from "../../core/errors.ts";
+import { inOrder } from "../../core/order.ts";
+import { findStep, type Plan, type Step, stepOf } from "../../core/plan.ts";
+import { type Call, call, type Program } from "./call.ts";
+import { elfOf, PROGRAM_AT } from "./elf.ts";
+import { encode, type Encoded, FAILURE_REPORT, sizeOf } from "./encode.ts";
+import { F, type Kernel } from "./kernel.ts";
+import { type Circumstances, lower, WAITS } from "./lower.ts";
+import { pidFileFd } from "./lower_pid_file.ts";
+
+/** A byte on `tell`: the second half of the plan has begun. */
+export const SECOND_HALF = 4;
+
+/** A byte on `tell` before a report of the hook, JSON. */
+export const HOOK_REPORT = 3;
+
+const FD_CLOEXEC = 1;
+
+/** The errno of a hook that failed without one. */
+const ECANCELED = 125;
+
+/** What a child has told so far. */
+export interface Told {
+  readonly waits: boolean;
+  readonly secondHalf: boolean;
+  /** The notes of a program that gave up. */
+  readonly notes: Uint8Array | undefined;
+  /** What the hook has to say of its failure, as JSON. */
+  readonly hook: string | undefined;
+}
+
+/** Takes apart what was read from `tell`. */
+export function parseTold(bytes: Uint8Array): Told {
+  let [waits, secondHalf] = [false, false];
+  for (let at = 0; at < bytes.length; at++) {
+    const rest = bytes.subarray(at + 1);
+    switch (bytes[at]) {
+      case WAITS:
+        waits = true;
+        break;
+      case SECOND_HALF:
+        secondHalf = true;
+        break;
+      case FAILURE_REPORT:
+        return { waits, secondHalf, notes: rest, hook: undefined };
+      case HOOK_REPORT:
+        return { waits, secondHalf, notes: undefined, hook: new TextDecoder().decode(rest) };
+    }
+  }
+  return { waits, secondHalf, notes: undefined, hook: undefined };
+}
+
+/** What a hook reports when it fails. */
+export interface HookFailure {
+  readonly message: string;
+  readonly stack?: string;
+  readonly errno?: number;
+}
+
+/** The channels as the child has them, after its descriptors were laid out. */
+export interface Channels {
+  readonly tell: number;
+  readonly word: number;
+  /** The file with the second half. */
+  readonly image: number;
+}
+
+/** How the runtime is executed anew to run a hook. */
+export type HookCommand = (numbers: {
+  readonly image: number;
+  readonly tell: number;
+  readonly at: number;
+  readonly length: number;
+}) => { readonly path: string; readonly argv: readonly string[] };
+
+/** A plan in two halves. */
+export interface Halves {
+  readonly first: Program;
+  /** The second half, to make sense of its notes. */
+  readonly second: Encoded;
+}
+
+/**
+ * Splits a plan at its hook, and writes the second half, and what the hook is to know, into the
+ * file `image` of this process.
+ */
+export function splitAtHook(
+  kernel: Kernel,
+  plan: Plan,
+  circumstances: Circumstances,
+  channels: Channels,
+  image: number,
+  runtime: { readonly command: HookCommand; readonly env: readonly string[] },
+): Halves {
+  const secondProgram = secondHalf(plan, circumstances, channels);
+  const size = sizeOf(secondProgram);
+  const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
+  const arena = {
+    address: PROGRAM_AT,
+    size,
+    bytes: new Uint8Array(buffer),
+    words: new Uint32Array(buffer),
+  };
+  const second = encode(secondProgram, kernel.arch, arena, {
+    base: PROGRAM_AT,
+    report: channels.tell,
+  });
+  const file = elfOf(kernel.arch, arena.bytes.subarray(0, second.length));
+  const { hook } = stepOf(plan, "preExec");
+  const { argv, env } = stepOf(plan, "exec");
+  const fds = stepOf(plan, "fds").wires.map((wire) => wire.to);
+  // The lock of a pid file is lost with its descriptor.
+  if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free));
+  const note = new TextEncoder().encode(
+    JSON.stringify({ module: hook.module, data: hook.data, argv, env, fds, channels }),
+  );
+  kernel.writeAll(image, file);
+  kernel.writeAll(image, note);
+  const command = runtime.command({
+    image: channels.image,
+    tell: channels.tell,
+    at: file.length,
+    length: note.length,
+  });
+  return {
+    first: firstHalf(plan, circumstances, channels, { ...command, env: runtime.env }),
+    second,
+  };
+}
+
+/** Everything before the hook, and the runtime that runs it. */
+function firstHalf(
+  plan: Plan,
+  circumstances: Circumstances,
+  channels: Channels,
+  runtime: { path: string; argv: readonly string[]; env: readonly string[] },
+): Program {
+  const at = plan.steps.findIndex((each) => each.step === "preExec");
+  const before = plan.steps.slice(0, at);
+  const { calls, cells } = lower(
+    { ...plan, steps: [...before, { step: "unblock" }] },
+    circumstances,
+  );
+  // The runtime must find the channels, and hand them on.
+  const keep = Object.values(channels).map((fd) =>
+    call("preExec", "fcntl", [fd, F.SETFD, 0], [String(fd), "F_SETFD", "0"])
+  );
+  const { path, argv, env } = runtime;
+  const exec: Call = {
+    ...call("preExec", "execve", [{ text: path }, { texts: argv }, { texts: env }], [
+      JSON.stringify(path),
+      "…",
+      "…",
+    ]),
+    path,
+    note: "this runtime anew, for the hook; then the second half",
+  };
+  return { calls: [...calls, ...keep, exec], cells };
+}
+
+/**
+ * Everything after the hook. A runtime raises its limit on descriptors, ignores SIGPIPE and makes
+ * the pipes that it writes to non-blocking: what it may have changed is set right again.
+ */
+function secondHalf(plan: Plan, circumstances: Circumstances, channels: Channels): Program {
+  const at = plan.steps.findIndex((each) => each.step === "preExec");
+  const again = plan.steps.filter((each) => each.step === "signals" || each.step === "limits");
+  const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
+  const { calls, cells } = lower({ ...plan, steps }, circumstances);
+  const { tell, word, image } = channels;
+  const byte = { bytes: new Uint8Array([SECOND_HALF]) };
+  const closeOnExec = (fd: number) =>
+    call("preExec", "fcntl", [fd, F.SETFD, FD_CLOEXEC], [String(fd), "F_SETFD", "FD_CLOEXEC"]);
+  const blocking = (circumstances.blocking ?? []).map(({ fd, flags }) =>
+    call("preExec", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", String(flags)])
+  );
+  const begin = [
+    closeOnExec(tell),
+    closeOnExec(word),
+    closeOnExec(image),
+    call("preExec", "write", [tell, byte, 1], [String(tell), '"\\4"', "1"]),
+    ...blocking,
+  ];
+  return { calls: [...begin, ...calls], cells };
+}
+
+/** The error for what a hook reported. */
+export function hookError(plan: Plan, report: string): SpawnError {
+  const { message, stack, errno } = JSON.parse(report) as HookFailure;
+  const { hook } = stepOf(plan, "preExec");
+  const cause = new Error(message);
+  if (stack !== undefined) cause.stack = stack;
+  return new SpawnError({
+    step: "preExec",
+    syscall: "preExec",
+    args: [JSON.stringify(hook.module)],
+    errno: errno ?? ECANCELED,
+    path: hook.module,
+    detail: message,
+    command: plan.command,
+    cause,
+  });
+}
+
+/** The error for a hook whose runtime ended without a word. */
+export function silentHook(plan: Plan): SpawnError {
+  return hookError(plan, JSON.stringify({ message: "the runtime ended before the hook did" }));
+}
+
+/** Whether a plan's child must be talked to. */
+export function needsTalk(plan: Plan): boolean {
+  return findStep(plan, "handshake") !== undefined || findStep(plan, "preExec") !== undefined;
+}
