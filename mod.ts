@@ -96,4 +96,4 @@ const { createBackend } = "Deno" in globalThis
   ? await import("./backends/bun/backend.ts")
   : await import("./backends/node/backend.ts");
 
-useBackend(createBackend());
+useBackend(createBackend);

@@ -170,8 +170,11 @@ export interface Backend {
   /** Makes a scope of its own. */
   asyncScope<T>(): AsyncScope<T>;
   readonly surroundings: Surroundings;
-  /** Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. */
-  start(plan: Plan): Promise<Process>;
+  /**
+   * Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. If
+   * `cancel` fires meanwhile, the child is killed; a process is returned that has ended so.
+   */
+  start(plan: Plan, cancel?: AbortSignal): Promise<Process>;
   /** Starts the child, feeds it, gathers its output and waits for it, without the event loop. */
   runSync(plan: Plan, run: SyncRun): SyncOutcome;
   /** Replaces this process by the program. Returns only to throw. */
@@ -184,15 +187,16 @@ export interface Backend {
   writeFd(fd: number, bytes: Uint8Array): void;
 }
 
+let make: (() => Backend) | undefined;
 let current: Backend | undefined;
 
-/** Sets the backend that every command uses. Called once, by mod.ts. */
-export function useBackend(backend: Backend): void {
-  current = backend;
+/** Sets how the backend is made. Called once, by mod.ts; making it is left to the first use. */
+export function useBackend(create: () => Backend): void {
+  make = create;
 }
 
-/** The backend in use. */
+/** The backend of this process. */
 export function backend(): Backend {
-  if (current === undefined) throw new Error("no backend: import mod.ts, not core");
-  return current;
+  if (make === undefined) throw new Error("no backend: import mod.ts, not core");
+  return current ??= make();
 }

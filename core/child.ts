@@ -38,6 +38,8 @@ export interface Started {
   readonly process: Process;
   readonly options: CheckedOptions;
   readonly outputs: { readonly stdout: OutputForm; readonly stderr: OutputForm };
+  /** Why it was killed before it came to its program, if it was. */
+  readonly verdict: Verdict | undefined;
   /** When the start was begun, as `performance.now()` counts. */
   readonly since: number;
 }
@@ -78,6 +80,7 @@ export class Child implements AsyncDisposable {
   constructor(started: Started) {
     this.#started = started;
     this.#process = started.process;
+    this.#verdict = started.verdict;
     if (this.#process.release !== undefined) this.#state = "handshaking";
     this.#connect();
     const stopWatching = this.#watch(started.options);
@@ -319,7 +322,8 @@ export class Child implements AsyncDisposable {
 
   /** The first reason to kill the child is the one that counts. */
   #condemn(verdict: Verdict, options: CheckedOptions): void {
-    if (this.#isOver()) return;
+    // Too much output is too much also when it is read, or comes, after the program's end.
+    if (this.#isOver() && verdict.why !== "overflow") return;
     this.#verdict ??= verdict;
     this.#end(options.killSignal, options.grace);
   }
@@ -362,6 +366,7 @@ export class Child implements AsyncDisposable {
   async #drain(drain: number): Promise<boolean> {
     const open = new Set([this.#gathering.stdout, this.#gathering.stderr]);
     open.delete(undefined);
+    if (open.size === 0) return true;
     const ended = Promise.all([...open].map((each) => each?.done)).then(() => true);
     const begun = performance.now();
     for (;;) {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { backend, type SyncOutcome } from "./backend.ts";
+import { backend, type Process, type SyncOutcome } from "./backend.ts";
 import { Child } from "./child.ts";
 import { currentDryRun, dryProcess, drySync } from "./dry_run.ts";
 import { type Draft, freeze, notes } from "./draft.ts";
@@ -37,10 +37,43 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
       ? makePlan({ ...spec, ...outputs }, backend().surroundings)
       : dryPlan(spec, backend().surroundings);
     if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
-    const process = await (dry === undefined ? backend().start(plan) : dryProcess(dry, spec));
-    return new Child({ spec, plan, process, options: checked, outputs, since });
+    const started = await (dry === undefined
+      ? start(spec, plan, checked)
+      : { process: await dryProcess(dry, spec), verdict: undefined });
+    return new Child({ spec, plan, ...started, options: checked, outputs, since });
   } finally {
     closeHandedOver(draft);
+  }
+}
+
+/**
+ * Starts the process. With a hook or a handshake that takes as long as somebody else likes, so the
+ * time limit and the signal count from here; else it is done before either could fire.
+ */
+async function start(
+  spec: Spec,
+  plan: Plan,
+  { timeout, signal }: CheckedOptions,
+): Promise<{ process: Process; verdict: Verdict | undefined }> {
+  if (spec.preExec === undefined && !spec.handshake) {
+    return { process: await backend().start(plan), verdict: undefined };
+  }
+  const cancel = new AbortController();
+  let verdict: Verdict | undefined;
+  const stop = (why: Verdict) => {
+    verdict ??= why;
+    cancel.abort();
+  };
+  const abort = () => stop({ why: "abort", reason: signal?.reason });
+  const stopTimer = timeout === undefined
+    ? () => {}
+    : after(timeout, () => stop({ why: "timeout", timeout }));
+  signal?.addEventListener("abort", abort);
+  try {
+    return { process: await backend().start(plan, cancel.signal), verdict };
+  } finally {
+    stopTimer();
+    signal?.removeEventListener("abort", abort);
   }
 }
 

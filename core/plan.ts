@@ -267,14 +267,20 @@ function execStep(
   command: string,
 ): Step {
   const path = findBinary(spec, around, chosen, command);
-  const env = chosen ?? Object.entries(around.environment());
+  // Copying all that is inherited takes long, and not every driver needs a copy.
+  let copied = chosen;
+  const env = () => copied ??= Object.entries(around.environment());
   return {
     step: "exec",
     path,
     argv: [spec.arg0 ?? spec.binary, ...spec.args].map(reveal),
     shownArgv: shownArgv(spec),
-    env: env.map(([name, value]) => `${name}=${value}`),
-    shownEnv: shownEnv(spec, env).map(([name, value]) => `${name}=${value}`),
+    get env() {
+      return env().map(([name, value]) => `${name}=${value}`);
+    },
+    get shownEnv() {
+      return shownEnv(spec, env()).map(([name, value]) => `${name}=${value}`);
+    },
     inherits: chosen === undefined,
   };
 }

@@ -14,7 +14,10 @@ export interface Usage {
   readonly userMs: number;
   /** Time on a processor in the kernel, in milliseconds. */
   readonly systemMs: number;
-  /** The largest resident size, in bytes. */
+  /**
+   * The largest resident size, in bytes. Linux counts from before exec, when the child still
+   * shared this process's memory: it is never less than what this process had then.
+   */
   readonly maxRssBytes: number;
 }
 

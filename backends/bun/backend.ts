@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { isMainThread } from "node:worker_threads";
 import type { Backend } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { archNamed } from "../linux/arch_named.ts";
@@ -14,12 +15,14 @@ import { bunLibc } from "./libc.ts";
 
 /** The backend of this process. */
 export function createBackend(): Backend {
-  const arch = process.platform === "linux" ? archNamed(process.arch) : undefined;
+  // Bun delivers no signals to worker threads: the end of a child would go unheard.
+  const usable = process.platform === "linux" && isMainThread;
+  const arch = usable ? archNamed(process.arch) : undefined;
   if (arch === undefined) {
     throw new UnsupportedError({
       feature: "starting programs",
       driver: "native",
-      remedy: "use Linux, x86-64 or aarch64",
+      remedy: "use the main thread on Linux, x86-64 or aarch64",
     });
   }
   return nativeBackend(bunHost(), bunLibc(), arch);

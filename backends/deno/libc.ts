@@ -16,6 +16,7 @@ export function denoLibc(): Libc {
     getpwuid_r: { parameters: ["u32", "i64", "i64", "i64", "i64"], result: "i32" },
     getgrouplist: { parameters: ["i64", "u32", "i64", "i64"], result: "i32" },
     __errno_location: { parameters: [], result: "pointer" },
+    environ: { type: "pointer" },
   });
   const view = (pointer: Deno.PointerValue, length: number) => {
     if (pointer === null) throw new Error("a null pointer has no memory");
@@ -23,6 +24,8 @@ export function denoLibc(): Libc {
   };
   // Of this thread; its address does not change.
   const errno = new Int32Array(view(symbols.__errno_location(), 4));
+  // Deno.env sets and unsets through libc. The symbol's value is the address of the variable.
+  const environ = new BigUint64Array(view(symbols.environ, 8));
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
   const word = (value: number) => value as unknown as bigint; // Deno takes either for an i64
   return {
@@ -34,6 +37,7 @@ export function denoLibc(): Libc {
       result(
         symbols.clone(word(entry), word(stackTop), flags, word(argument), word(pidfd), 0n, 0n),
       ),
+    environ: () => Number(environ[0]),
     getauxval: (type) => Number(symbols.getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>
       symbols.getpwnam_r(word(name), word(entry), word(strings), word(size), word(found)),

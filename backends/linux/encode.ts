@@ -165,7 +165,9 @@ export function encode(
     if ("call" in arg) return base + find(labels, arg.call) + ARGUMENTS + arg.argument * 8;
     return writer.data(arg);
   };
-  const resultAt = ({ into }: Pick<Call, "into">) => {
+  const to = (target: string | undefined, otherwise: number) =>
+    target === undefined ? otherwise : find(labels, target);
+  const resultAt = (into: Call["into"]) => {
     if (into === undefined) return LAST_RESULT;
     if ("cell" in into) return find(cells, into.cell).at;
     return find(labels, into.call) + ARGUMENTS + into.argument * 8;
@@ -181,13 +183,11 @@ export function encode(
       const arg = args[i] ?? 0;
       writer.word(offset + ARGUMENTS + i * 8, typeof arg === "object" ? addressOf(arg) : arg);
     }
-    writer.word(offset + RESULT_ADDRESS, base + resultAt(into === undefined ? {} : { into }));
+    writer.word(offset + RESULT_ADDRESS, base + resultAt(into));
     const next = offset + OPERATION;
-    const to = (target: string | undefined, otherwise: number) =>
-      base + (target === undefined ? otherwise : find(labels, target));
-    writer.word(offset + JUMPS, to(jumps?.error, failed));
-    writer.word(offset + JUMPS + 8, to(jumps?.zero, next));
-    writer.word(offset + JUMPS + 16, to(jumps?.positive, next));
+    writer.word(offset + JUMPS, base + to(jumps?.error, failed));
+    writer.word(offset + JUMPS + 8, base + to(jumps?.zero, next));
+    writer.word(offset + JUMPS + 16, base + to(jumps?.positive, next));
   };
 
   writer.word(0, base + first);

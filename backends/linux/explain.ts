@@ -31,7 +31,10 @@ export function explainPlan(plan: Plan): string[] {
     }
     return { from: numbers.get(to) ?? to, to };
   });
-  const [tell, word] = [UNOPENED + 1000, UNOPENED + 1001];
+  const used = new Set(mappings.flatMap(({ from, to }) => [from, to]));
+  let tell = 3;
+  while (used.has(tell) || used.has(tell + 1)) tell++;
+  const word = tell + 1;
   names.set(tell, "<tell>").set(word, "<word>");
   const talks = findStep(plan, "handshake") !== undefined;
   const { moves, free, reserved } = layoutOf({ mappings }, talks ? [tell, word] : []);

@@ -22,7 +22,8 @@ export function accessOf(kernel: Kernel, path: string): Access {
   const result = kernel.raw("faccessat2", AT_FDCWD, kernel.path(path), X_OK, AT_EACCESS);
   if (result === ERR.ENOENT) return "ENOENT";
   if (result === ENOTDIR) return "ENOTDIR";
-  if (result < 0) return "EACCES";
+  // What stands in a folder that cannot be searched is not there, as far as this process can see.
+  if (result < 0) return modeOf(kernel, path) === 0 ? "ENOENT" : "EACCES";
   // Folders have x bits too.
   return (modeOf(kernel, path) & S_IFMT) === S_IFREG ? "ok" : "EACCES";
 }

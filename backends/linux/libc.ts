@@ -17,6 +17,11 @@ export interface Libc {
    * there. The pid, or the negative errno; the pidfd is stored at `pidfd`.
    */
   clone(entry: Word, stackTop: Word, flags: number, argument: Word, pidfd: Word): number;
+  /**
+   * environ(7) as it stands now, if that is what the runtime keeps its variables in. A child that
+   * inherits them all is given this address: copying them costs as much as all else in a start.
+   */
+  environ?(): Word;
   /** getauxval(3). */
   getauxval(type: number): number;
   /** getpwnam_r(3): an errno; the entry is there if what `result` points to is not null. */

@@ -17,6 +17,7 @@ import { lowerIdentity } from "./lower_identity.ts";
 import { lowerApparmor, lowerCore, lowerSelinux } from "./lower_labels.ts";
 import { lowerPidFile, PIDFILE_CELLS } from "./lower_pid_file.ts";
 import { F, O } from "./kernel.ts";
+import type { Word } from "./libc.ts";
 
 /** struct sigaction of the kernel, all zero: SIG_DFL, no flags, no mask. */
 const DEFAULT_ACTION = new Uint8Array(32);
@@ -44,6 +45,8 @@ export interface Circumstances {
   readonly free: readonly number[];
   /** How a descriptor of the parent is shown. Default: by its number. */
   readonly fdName?: (fd: number) => string;
+  /** Where the parent's own environment stands, for a child that inherits it; else it is copied. */
+  readonly environ?: Word;
   /** The child's ends of the channels for the handshake. */
   readonly control?: { readonly tell: number; readonly word: number };
   /** The flags of the child's descriptors, which a hook's runtime may have changed. */
@@ -114,7 +117,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
       cells.push({ name: WORD, size: 8 });
       return shakeHands(around);
     case "exec":
-      return [execute(step)];
+      return [execute(step, around)];
     default:
       return step satisfies never;
   }
@@ -221,35 +224,38 @@ function shakeHands({ control, fdName }: Circumstances): Call[] {
     {
       ...call("handshake", "read", [word, { cell: WORD }, 1], [name(word), "…", "1"]),
       note: "its word, or the end of it",
-      jumps: { zero: ABANDONED },
+      jumps: { zero: ABANDONED, positive: LET_GO },
     },
     {
-      ...call("handshake", "getpid", [], []),
-      note: "it was let go",
-      jumps: { zero: "let go", positive: "let go" },
+      ...call("handshake", "exit_group", [ABANDONED_STATUS], [String(ABANDONED_STATUS)]),
+      label: ABANDONED,
+      note: "if its parent is gone",
     },
-    { ...call("handshake", "exit_group", [ABANDONED_STATUS], ["125"]), label: ABANDONED },
-    { ...call("handshake", "getpid", [], []), label: "let go" },
   ];
 }
 
+const LET_GO = "let go";
 const ABANDONED = "abandoned";
 
 /** The status of a child that was never let go. */
 export const ABANDONED_STATUS = 125;
 
-function execute(step: Extract<Step, { step: "exec" }>): Call {
-  const args = [{ text: step.path }, { texts: step.argv }, { texts: step.env }];
+function execute(step: Extract<Step, { step: "exec" }>, { environ }: Circumstances): Call {
+  const shared = step.inherits ? environ : undefined;
+  const env = shared ?? { texts: step.env };
   const shown = [text(step.path), list(step.shownArgv)];
-  if (step.inherits) {
+  const environment = () => {
+    if (shared !== undefined) return { shown: [...shown, "/* all variables of the parent */"] };
     const all = `/* all ${step.env.length} variables of the parent */`;
-    return { ...call("exec", "execve", args, [...shown, all]), path: step.path };
-  }
-  const masked = step.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`));
+    if (step.inherits) return { shown: [...shown, all] };
+    const masked = step.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`));
+    return { shown: [...shown, list(step.shownEnv)], told: [...shown, list(masked)] };
+  };
   return {
-    ...call("exec", "execve", args, [...shown, list(step.shownEnv)]),
-    told: [...shown, list(masked)],
+    ...call("exec", "execve", [{ text: step.path }, { texts: step.argv }, env], shown),
+    ...environment(),
     path: step.path,
+    label: LET_GO,
   };
 }
 

@@ -6,6 +6,7 @@
  */
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { type Feature, FEATURES } from "../../core/features.ts";
 import type { Plan } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import type { Arch } from "./arch.ts";
@@ -14,7 +15,7 @@ import { explainPlan } from "./explain.ts";
 import type { Host } from "./host.ts";
 import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
-import { requireLsm } from "./lsm.ts";
+import { hasApparmor, hasSelinux, requireLsm } from "./lsm.ts";
 import { BUSY_RETRIES, type Running, Starter } from "./starter.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import { needsTalk } from "./talk.ts";
@@ -29,17 +30,18 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
     const wiring = starter.wire(plan);
     try {
-      const { pid, pidfd, daemon } = startSync(plan, wiring);
+      const { pid, pidfd, daemon, late = false } = startSync(plan, wiring, run.timeout);
       wiring.closeChildEnds();
       const outcome = waitSync(kernel, { pid, pidfd }, wiring.takeParentEnds(), run);
-      return daemon ? { ...outcome, daemonPid: pid } : outcome;
+      const timedOut = late || outcome.timedOut;
+      return { ...outcome, timedOut, ...(daemon ? { daemonPid: pid } : {}) };
     } finally {
       wiring.close();
     }
   }
 
-  function startSync(plan: Plan, wiring: Wiring): Running {
-    if (needsTalk(plan)) return starter.startTalkingSync(plan, wiring);
+  function startSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
+    if (needsTalk(plan)) return starter.startTalkingSync(plan, wiring, timeout);
     for (const delay of BUSY_RETRIES) {
       const running = starter.attempt(plan, wiring);
       if (running !== undefined) return running;
@@ -49,12 +51,12 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
   }
 
   return {
-    info: () => infoOf(host, arch),
+    info: () => infoOf(host, kernel),
     asyncScope,
     surroundings: surroundingsOf(kernel, host),
-    start(plan) {
+    start(plan, cancel) {
       requireLsm(kernel, plan);
-      return starter.start(plan);
+      return starter.start(plan, cancel);
     },
     runSync(plan, run) {
       requireLsm(kernel, plan);
@@ -72,14 +74,20 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
   };
 }
 
-function infoOf(host: Host, arch: Arch): BackendInfo {
+/** Everything, but for the labels of security modules that this kernel does not run. */
+function featuresOf(kernel: Kernel): Record<Feature, boolean> {
+  const all = Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>;
+  return { ...all, selinuxLabel: hasSelinux(kernel), apparmorProfile: hasApparmor(kernel) };
+}
+
+function infoOf(host: Host, kernel: Kernel): BackendInfo {
   return {
     runtime: host.runtime,
     version: host.version,
     driver: "native",
     os: "linux",
-    arch: arch.name,
+    arch: kernel.arch.name,
     reason: "FFI is available and a child program can be run through it",
-    features: {},
+    features: featuresOf(kernel),
   };
 }

@@ -24,6 +24,7 @@ import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
 import { sinkOf } from "./sink.ts";
+import { isReadable } from "./sync.ts";
 import {
   type HookCommand,
   hookError,
@@ -36,6 +37,7 @@ import { joined, Tell } from "./tell.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
 const ETXTBSY = 26;
+const SIGKILL = 9;
 
 /**
  * How often, and after how many milliseconds, an exec that found its file busy is tried again. A
@@ -51,6 +53,8 @@ export interface Running {
   /** Of the process that is our child: the program, or the one that went before the daemon. */
   readonly pidfd: number;
   readonly daemon: boolean;
+  /** Whether it was killed because it took too long to come to its program. */
+  readonly late?: boolean;
 }
 
 /** A child that is talked to. */
@@ -89,11 +93,11 @@ export class Starter {
   }
 
   /** Starts a child and takes care of it until its end. */
-  async start(plan: Plan): Promise<Process> {
+  async start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
     this.#reaper.start();
     const wiring = this.wire(plan);
     try {
-      if (needsTalk(plan)) return await this.#talk(plan, wiring);
+      if (needsTalk(plan)) return await this.#talk(plan, wiring, cancel);
       for (const delay of BUSY_RETRIES) {
         const running = this.attempt(plan, wiring);
         if (running !== undefined) return this.#adopt(running, wiring);
@@ -123,7 +127,10 @@ export class Starter {
   /** Starts a child while this process stands still; the error is returned, not thrown. */
   #suspended(plan: Plan, wiring: Wiring): Running | SpawnError {
     const { moves, free } = layoutOf(wiring, []);
-    const cloned = this.#clone(plan, lower(plan, { moves, free }), true);
+    // Nothing changes the environment while this thread stands still.
+    const environ = this.kernel.libc.environ?.();
+    const around = environ === undefined ? { moves, free } : { moves, free, environ };
+    const cloned = this.#clone(plan, lower(plan, around), true);
     const { pidfd, program, release } = cloned;
     const notes = program.notes();
     release();
@@ -138,7 +145,7 @@ export class Starter {
   }
 
   /** Starts a child beside this process; it runs, or waits for our word, when this resolves. */
-  async #talk(plan: Plan, wiring: Wiring): Promise<Process> {
+  async #talk(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
     const { kernel } = this;
     const talk = this.#begin(plan, wiring);
     const { cloned, word } = talk;
@@ -163,12 +170,17 @@ export class Starter {
       cloned.release();
       return failure;
     });
+    const kill = () => void watch.kill(SIGKILL);
+    cancel?.addEventListener("abort", kill);
+    if (cancel?.aborted === true) kill();
     const waits = await tell.waits();
+    cancel?.removeEventListener("abort", kill);
     const pid = daemonPid(plan, cloned.program, cloned.program.notes());
     if (!waits) {
       closeWord();
       const failure = await over;
-      if (failure !== undefined || findStep(plan, "handshake") !== undefined) {
+      const shook = findStep(plan, "handshake") === undefined;
+      if (cancel?.aborted !== true && (failure !== undefined || !shook)) {
         await exited;
         throw failure ??
           new HandshakeError(`the child ended before it was ready: ${plan.command}`, plan);
@@ -191,25 +203,33 @@ export class Starter {
     return { ...process, ...daemon, release };
   }
 
-  /** Starts a child that must be talked to, while this process stands still. */
-  startTalkingSync(plan: Plan, wiring: Wiring): Running {
+  /**
+   * Starts a child that must be talked to, while this process stands still. One that takes longer
+   * than `timeout` milliseconds is killed, and returned as it is.
+   */
+  startTalkingSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
     const { kernel } = this;
     const talk = this.#begin(plan, wiring);
     const { cloned, tell, word } = talk;
     kernel.close(word);
     wiring.closeChildEnds();
+    const deadline = performance.now() + (timeout ?? Infinity);
     const pieces: Uint8Array[] = [];
-    for (;;) {
+    let late = false;
+    while (!late) {
+      late = !isReadable(kernel, tell, deadline - performance.now());
+      if (late) break;
       const bytes = kernel.readInto(tell);
       if (typeof bytes === "number" || bytes.length === 0) break;
       pieces.push(bytes.slice());
     }
     kernel.close(tell);
-    const failure = this.#verdict(plan, talk, joined(pieces));
+    if (late) kernel.raw("pidfd_send_signal", cloned.pidfd, SIGKILL, 0, 0);
+    const failure = late ? undefined : this.#verdict(plan, talk, joined(pieces));
     const pid = daemonPid(plan, cloned.program, cloned.program.notes());
     cloned.release();
     if (failure === undefined) {
-      return { pid: pid ?? cloned.pid, pidfd: cloned.pidfd, daemon: pid !== undefined };
+      return { pid: pid ?? cloned.pid, pidfd: cloned.pidfd, daemon: pid !== undefined, late };
     }
     reap(kernel, cloned.pidfd);
     kernel.close(cloned.pidfd);

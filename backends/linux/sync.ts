@@ -227,6 +227,17 @@ function feeder(kernel: Kernel, fd: number, bytes: Uint8Array): Polled {
   };
 }
 
+/** Waits for something to read, or for the end of it, at most `timeout` milliseconds. */
+export function isReadable(kernel: Kernel, fd: number, timeout: number): boolean {
+  const polled: Polled = { fd, events: POLLIN, ready: () => true };
+  const deadline = performance.now() + timeout;
+  for (;;) {
+    const left = Math.max(0, deadline - performance.now());
+    if (poll(kernel, [polled], left).length > 0) return true;
+    if (performance.now() >= deadline) return false;
+  }
+}
+
 /** Waits until something is ready, at most `timeout` milliseconds. */
 function poll(kernel: Kernel, polled: readonly Polled[], timeout: number): Polled[] {
   const { view, scratch } = kernel;

@@ -34,6 +34,7 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
   const parentEnds: ParentEnd[] = [];
   const childEnds: number[] = [];
   const close = (fds: readonly number[]) => fds.forEach((fd) => kernel.close(fd));
+  let nothing: number | undefined;
   const open = (source: WireSource): number => {
     switch (source.from) {
       case "fd":
@@ -44,7 +45,7 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
         return same.from;
       }
       case "null":
-        return openNull(kernel, plan, childEnds);
+        return nothing ??= openNull(kernel, plan, childEnds);
       case "file": {
         const fd = openFile(kernel, plan, source);
         childEnds.push(fd);

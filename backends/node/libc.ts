@@ -11,7 +11,10 @@ export interface Ffi {
   dlopen<const D extends Readonly<Record<string, Signature>>>(
     path: string | null,
     definitions: D,
-  ): { functions: { [K in keyof D]: (...args: Word[]) => ReturnOf<D[K]["return"]> } };
+  ): {
+    lib: { getSymbol(name: string): bigint };
+    functions: { [K in keyof D]: (...args: Word[]) => ReturnOf<D[K]["return"]> };
+  };
   toArrayBuffer(address: bigint, length: number, copy: boolean): ArrayBuffer;
 }
 
@@ -41,7 +44,7 @@ export function nodeFfi(): Ffi | undefined {
 
 /** Opens the symbols that are linked into Node itself. */
 export function nodeLibc(ffi: Ffi): Libc {
-  const { functions } = ffi.dlopen(null, {
+  const { lib, functions } = ffi.dlopen(null, {
     syscall: { arguments: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], return: "i64" },
     clone: { arguments: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], return: "i32" },
     getauxval: { arguments: ["u64"], return: "u64" },
@@ -53,6 +56,8 @@ export function nodeLibc(ffi: Ffi): Libc {
   const { syscall, clone, getauxval } = functions;
   // Of this thread; its address does not change.
   const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location(), 4, false));
+  // process.env sets and unsets through libc.
+  const environ = new BigUint64Array(ffi.toArrayBuffer(lib.getSymbol("environ"), 8, false));
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
   return {
     syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
@@ -71,6 +76,7 @@ export function nodeLibc(ffi: Ffi): Libc {
       result(
         clone(BigInt(entry), BigInt(stackTop), flags, BigInt(argument), BigInt(pidfd), 0n, 0n),
       ),
+    environ: () => Number(environ[0]),
     getauxval: (type) => Number(getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>
       functions.getpwnam_r(
