@@ -11,7 +11,7 @@ import { currentDryRun, dryProcess, drySync } from "./dry_run.ts";
 import { type Draft, freeze, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
-import { type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
+import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
 import { describe, dryPlan, makePlan, type Plan, shownArgv } from "./plan.ts";
 import { Result } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
