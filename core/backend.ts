@@ -49,8 +49,11 @@ export interface Receiver {
 
 /** The reading end of a pipe, owned by the one who holds this. */
 export interface Source {
-  /** Starts the flow. Called at most once. */
-  start(receiver: Receiver): void;
+  /**
+   * Starts the flow. Called at most once. A `patient` receiver looks at nothing before the end:
+   * what fits the pipe may stay there until the child has ended.
+   */
+  start(receiver: Receiver, manner?: { readonly patient?: boolean }): void;
   pause(): void;
   resume(): void;
   /** Stops the flow and closes the descriptor. May be called at any time, any number of times. */

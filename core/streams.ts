@@ -102,6 +102,7 @@ export function capture(source: Source, limit: number, overflow: () => void): Ga
   };
   let whole: Uint8Array | undefined;
   return gather(source, {
+    patient: true,
     chunk(bytes) {
       if (total + bytes.length > limit) {
         add(bytes.subarray(0, limit - total));
@@ -161,6 +162,8 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
 }
 
 interface Taker {
+  /** Whether nobody sees what is taken before the end. */
+  readonly patient?: boolean;
   /** Takes a piece; false if it wants no more. */
   chunk(bytes: Uint8Array, lent: boolean, gathering: { fail(error: unknown): void }): boolean;
   end?(error: unknown): Promise<void>;
@@ -186,7 +189,7 @@ function gather(source: Source, taker: Taker): Gathering {
     },
     end: finish,
   };
-  source.start(receiver);
+  source.start(receiver, { patient: taker.patient === true });
   return {
     done,
     get lastArrival() {

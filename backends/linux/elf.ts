@@ -25,7 +25,7 @@ const ENTRY = HEADER + 3 * PROGRAM_HEADER;
 const PROGRAM = 512;
 
 /** Where the child program stands in memory; file offset and address agree modulo any page size. */
-export const PROGRAM_AT = PROGRAM_SEGMENT + PROGRAM;
+export const PROGRAM_AT: number = PROGRAM_SEGMENT + PROGRAM;
 
 /** The largest page size of the architectures, which segments are aligned to. */
 const PAGE = 0x1_0000;

@@ -24,6 +24,7 @@ import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
 import { sinkOf } from "./sink.ts";
+import { sourceOf } from "./source.ts";
 import { isReadable } from "./sync.ts";
 import {
   type HookCommand,
@@ -332,7 +333,7 @@ export class Starter {
     for (const { carries, fd } of ends) {
       if (carries === "buffer") buffers.push(sinkOf(this.kernel, this.#host, fd));
       else if (carries === "stdin") pipes.stdin = sinkOf(this.kernel, this.#host, fd);
-      else pipes[carries] = this.#host.source(fd);
+      else pipes[carries] = sourceOf(this.kernel, this.#host, fd, exited);
     }
     return {
       pid,

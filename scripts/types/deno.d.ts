@@ -29,16 +29,18 @@ declare namespace Deno {
     pointer: PointerValue;
   };
   type Parameters = { i32: number; u32: number; i64: bigint; u64: bigint };
-  function dlopen<
-    const S extends Record<
-      string,
-      { parameters: readonly (keyof Parameters)[]; result: keyof Results }
-    >,
-  >(path: string, symbols: S): {
-    symbols: {
-      [K in keyof S]: (
-        ...args: { [I in keyof S[K]["parameters"]]: Parameters[S[K]["parameters"][I]] }
-      ) => Results[S[K]["result"]];
-    };
+  interface Call {
+    readonly parameters: readonly (keyof Parameters)[];
+    readonly result: keyof Results;
+  }
+  interface Variable {
+    readonly type: "pointer";
+  }
+  type Symbol<S> = S extends Call ? (
+      ...args: { [I in keyof S["parameters"]]: Parameters[S["parameters"][I]] }
+    ) => Results[S["result"]]
+    : PointerValue;
+  function dlopen<const S extends Record<string, Call | Variable>>(path: string, symbols: S): {
+    symbols: { [K in keyof S]: Symbol<S[K]> };
   };
 }

@@ -1,0 +1,250 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "node:test";
+import type { Arch } from "../../backends/linux/arch.ts";
+import { type Call, call, type Cell } from "../../backends/linux/call.ts";
+import {
+  CELLS,
+  encode,
+  type Encoded,
+  FAILED_AT,
+  GAVE_UP,
+  LAST_RESULT,
+  OPERATION,
+  sizeOf,
+} from "../../backends/linux/encode.ts";
+import type { Arena } from "../../backends/linux/memory.ts";
+import { ARCHES } from "../support/native.ts";
+
+/** An address as they come: above 2^32, so that both halves of a word count. */
+const BASE = 0x7f12_3456_8000;
+
+const [x86_64, aarch64] = ARCHES as [Arch, Arch];
+
+/** An arena in which something else was before. */
+function dirtyArena(size = 64 * 1024): Arena {
+  const buffer = new ArrayBuffer(size);
+  const bytes = new Uint8Array(buffer).fill(0xaa);
+  return { address: BASE, size, bytes, words: new Uint32Array(buffer) } as Arena;
+}
+
+interface Layout extends Encoded {
+  word(at: number): number;
+  signed(at: number): bigint;
+  text(address: number): string;
+  readonly bytes: Uint8Array;
+}
+
+function layOut(calls: Call[], cells: Cell[] = [], arch = x86_64): Layout {
+  const arena = dirtyArena();
+  const encoded = encode({ calls, cells }, arch, arena);
+  const view = new DataView(arena.bytes.buffer);
+  return {
+    ...encoded,
+    bytes: arena.bytes,
+    word: (at) => Number(view.getBigUint64(at, true)),
+    signed: (at) => view.getBigInt64(at, true),
+    text(address) {
+      const from = address - BASE;
+      return new TextDecoder().decode(arena.bytes.subarray(from, arena.bytes.indexOf(0, from)));
+    },
+  };
+}
+
+const umask = (mask: number) => call("umask", "umask", [mask], [String(mask)]);
+const at = (index: number) => CELLS + index * OPERATION;
+
+test("the header holds the first operation's address and clean notes", () => {
+  const { word, header } = layOut([umask(1)]);
+  assertEquals(header, BASE);
+  assertEquals([word(0), word(FAILED_AT), word(LAST_RESULT), word(GAVE_UP)], [
+    BASE + at(0),
+    0,
+    0,
+    0,
+  ]);
+  assertEquals([FAILED_AT, LAST_RESULT, GAVE_UP, CELLS, OPERATION], [8, 16, 24, 64, 96]);
+});
+
+test("an operation is a number, six arguments, an address for the result and three jumps", () => {
+  const { word } = layOut([call("fds", "dup3", [3, 4, 5], []), umask(0o22)]);
+  const first = Array.from({ length: 11 }, (_, i) => word(at(0) + i * 8));
+  const failed = BASE + at(2);
+  const next = BASE + at(1);
+  assertEquals(first, [
+    x86_64.numbers.dup3,
+    3,
+    4,
+    5,
+    0,
+    0,
+    0,
+    BASE + LAST_RESULT,
+    failed,
+    next,
+    next,
+  ]);
+});
+
+test("every call has its architecture's number, and a number is a number", () => {
+  for (const arch of ARCHES) {
+    const { word } = layOut([umask(1), call("step", 451, [], [])], [], arch);
+    assertEquals([word(at(0)), word(at(1))], [arch.numbers.umask, 451]);
+  }
+  assert(x86_64.numbers.umask !== aarch64.numbers.umask);
+});
+
+test("an argument may be negative, large or a bigint of 64 bits", () => {
+  const args = [-100, -1, 0xffff_ffff, 2 ** 40 + 1, 2n ** 63n, -(2n ** 40n)];
+  const { word, signed, argumentsOf } = (() => {
+    const one = call("step", "ioctl", args, []);
+    const laidOut = layOut([one]);
+    return { ...laidOut, argumentsOf: () => laidOut.argumentsOf(one) };
+  })();
+  assertEquals(signed(at(0) + 8), -100n);
+  assertEquals(signed(at(0) + 16), -1n);
+  assertEquals([word(at(0) + 24), word(at(0) + 32)], [0xffff_ffff, 2 ** 40 + 1]);
+  assertEquals(signed(at(0) + 40), -(2n ** 63n));
+  assertEquals(signed(at(0) + 48), -(2n ** 40n));
+  assertEquals(argumentsOf().slice(0, 4), [-100, -1, 0xffff_ffff, 2 ** 40 + 1]);
+});
+
+test("text is passed by address, in UTF-8, with a NUL behind it", () => {
+  const paths = ["/", "", "/ünï→𝄞", "/a b"];
+  const calls = paths.map((text) => call("chdir", "chdir", [{ text }], []));
+  const { word, text } = layOut(calls);
+  assertEquals(paths.map((_, i) => text(word(at(i) + 8))), paths);
+});
+
+test("bytes are copied as they are, at an address that is a multiple of eight", () => {
+  const first = new Uint8Array([1, 0, 255]);
+  const second = new Uint8Array([7]);
+  const { word, bytes } = layOut([
+    call("limits", "prlimit64", [0, 7, { bytes: first }, { bytes: second }], []),
+  ]);
+  const [a, b] = [word(at(0) + 24), word(at(0) + 32)];
+  assertEquals([a % 8, b % 8], [0, 0]);
+  assertEquals([...bytes.subarray(a - BASE, a - BASE + 3)], [1, 0, 255]);
+  assertEquals(bytes[b - BASE], 7);
+});
+
+test("a list of texts is an array of addresses with a NULL behind it", () => {
+  const argv = ["sh", "", "ü b"];
+  const { word, text } = layOut([
+    call("exec", "execve", [{ text: "/bin/sh" }, { texts: argv }, { texts: [] }], []),
+  ]);
+  const [list, none] = [word(at(0) + 16) - BASE, word(at(0) + 24) - BASE];
+  assertEquals([list % 8, none % 8], [0, 0]);
+  assertEquals(argv.map((_, i) => text(word(list + i * 8))), argv);
+  assertEquals([word(list + argv.length * 8), word(none)], [0, 0]);
+});
+
+test("cells stand before the operations, zeroed, and are shared by all who name them", () => {
+  const cells = [{ name: "a", size: 4 }, { name: "b", size: 24 }];
+  const { word, bytes } = layOut([
+    call("step", "read", [0, { cell: "a" }, 4], []),
+    call("step", "read", [0, { cell: "b", offset: 8 }, 4], []),
+    call("step", "write", [1, { cell: "a" }, 4], []),
+  ], cells);
+  const first = CELLS + 8 + 24;
+  assertEquals(word(0), BASE + first);
+  const second = (index: number) => word(first + index * OPERATION + 16);
+  assertEquals([second(0), second(1), second(2)], [BASE + CELLS, BASE + CELLS + 16, BASE + CELLS]);
+  assert(bytes.subarray(CELLS, first).every((each) => each === 0));
+});
+
+test("a result can become an argument of another call, or fill a cell", () => {
+  const { word } = layOut([
+    { ...call("step", "openat", [-100], []), into: { call: "later", argument: 2 } },
+    { ...call("step", "getpid", [], []), into: { cell: "pid" } },
+    { ...call("step", "write", [0, 0, 0], []), label: "later" },
+  ], [{ name: "pid", size: 8 }]);
+  const first = CELLS + 8;
+  const later = first + 2 * OPERATION;
+  assertEquals(word(first + 56), BASE + later + 8 + 2 * 8);
+  assertEquals(word(first + OPERATION + 56), BASE + CELLS);
+  assertEquals(word(later + 56), BASE + LAST_RESULT);
+});
+
+test("a call can be given the memory of another one's argument", () => {
+  const { word } = layOut([
+    call("step", "read", [3, { call: "later", argument: 1 }, 8], []),
+    { ...call("step", "kill", [0, 0], []), label: "later" },
+  ]);
+  assertEquals(word(at(0) + 16), BASE + at(1) + 8 + 8);
+});
+
+test("jumps lead to labels, forwards and backwards; the others to the next call", () => {
+  const { word } = layOut([
+    { ...umask(0), label: "first" },
+    { ...umask(1), jumps: { error: "last", zero: "first" } },
+    { ...umask(2), label: "last", jumps: { positive: "first" } },
+  ]);
+  const jumps = (index: number) => [64, 72, 80].map((offset) => word(at(index) + offset) - BASE);
+  assertEquals(jumps(1), [at(2), at(0), at(2)]);
+  assertEquals(jumps(2), [at(3), at(3), at(0)]);
+});
+
+test("a label or a cell that is missing is found out while encoding", () => {
+  assertThrows(() => layOut([{ ...umask(0), jumps: { zero: "nowhere" } }]));
+  assertThrows(() => layOut([call("step", "read", [0, { cell: "none" }], [])]));
+  assertThrows(() => layOut([{ ...umask(0), into: { call: "none", argument: 0 } }]));
+});
+
+test("behind the calls stands the exit of those that failed, with status 127", () => {
+  const { word } = layOut([umask(0)]);
+  const operations = Array.from({ length: 5 }, (_, i) => at(1 + i));
+  const exit = operations.find((each) => word(each) === x86_64.numbers.exit_group);
+  assert(exit !== undefined);
+  assertEquals(word(exit + 8), 127);
+  // From wherever a call fails, a few jumps lead there.
+  let here = word(at(0) + 64) - BASE;
+  for (let i = 0; i < 5 && here !== exit; i++) here = word(here + 80) - BASE;
+  assertEquals(here, exit);
+});
+
+test("notes tell which call failed and why, once the program has given up", () => {
+  const calls = [umask(0), umask(1), umask(2)];
+  const arena = dirtyArena();
+  const encoded = encode({ calls, cells: [] }, x86_64, arena);
+  assertEquals(encoded.failure(encoded.notes()), undefined);
+  const view = new DataView(arena.bytes.buffer);
+  view.setBigInt64(FAILED_AT, BigInt(BASE + at(1)), true);
+  view.setBigInt64(LAST_RESULT, -13n, true);
+  // A call may fail, and the program go on.
+  assertEquals(encoded.failure(encoded.notes()), undefined);
+  view.setBigInt64(GAVE_UP, 99n, true);
+  assertEquals(encoded.failure(encoded.notes()), { call: calls[1], errno: 13 });
+});
+
+test("a program can be encoded for another address than that of its arena", () => {
+  const arena = dirtyArena();
+  const elsewhere = 0x1000_0000;
+  const encoded = encode(
+    { calls: [call("chdir", "chdir", [{ text: "/" }], [])], cells: [] },
+    x86_64,
+    arena,
+    { base: elsewhere },
+  );
+  const view = new DataView(arena.bytes.buffer);
+  assertEquals(encoded.header, elsewhere);
+  assertEquals(Number(view.getBigUint64(0, true)), elsewhere + at(0));
+  const path = Number(view.getBigUint64(at(0) + 8, true)) - elsewhere;
+  assertEquals([...arena.bytes.subarray(path, path + 2)], [47, 0]);
+});
+
+test("a program fits into the size that was computed for it, whatever it holds", () => {
+  const pieces = ["", "a", "ü".repeat(99), "𝄞".repeat(50), "x".repeat(1000)];
+  for (let round = 0; round < 50; round++) {
+    const pick = (i: number) => pieces[(round * 7 + i * 3) % pieces.length] ?? "";
+    const calls = Array.from({ length: 1 + round % 9 }, (_, i) =>
+      call("exec", "execve", [
+        { text: pick(i) },
+        { texts: Array.from({ length: (round + i) % 6 }, (_, j) => pick(j)) },
+        { bytes: new Uint8Array((round * i) % 33) },
+      ], []));
+    const program = { calls, cells: [{ name: "c", size: round }] };
+    const { length, stackTop } = encode(program, x86_64, dirtyArena(256 * 1024));
+    assert(length <= sizeOf(program), `${length} of ${sizeOf(program)}`);
+    assert(stackTop > BASE + length && stackTop % 16 === 0);
+  }
+});

@@ -1,0 +1,79 @@
+import { assert, assertEquals } from "@std/assert";
+import process from "node:process";
+import { Command } from "../../mod.ts";
+import { conform } from "../support/harness.ts";
+import { preparedProgram, programArgv } from "../support/runtime.ts";
+import { parseStatus, statusSeen } from "../support/world.ts";
+
+const NONE = "0000000000000000";
+
+function expectClean(status: Record<string, string>): void {
+  const { SigBlk, SigIgn, SigCgt, SigPnd, ShdPnd } = status;
+  assertEquals([SigBlk, SigIgn, SigCgt, SigPnd, ShdPnd], [NONE, NONE, NONE, NONE, NONE]);
+}
+
+conform("no signal is blocked, ignored or caught in the child", async () => {
+  expectClean(await statusSeen());
+});
+
+conform("no signal is blocked, ignored or caught in a child of runSync", () => {
+  expectClean(parseStatus(new Command("cat", "/proc/self/status").runSync().stdout));
+});
+
+conform("handlers of the parent are gone in the child", async ({ defer }) => {
+  const handler = () => {};
+  process.on("SIGUSR2", handler);
+  defer(() => process.off("SIGUSR2", handler));
+  expectClean(await statusSeen());
+});
+
+conform(
+  "signals that the parent was started with ignored are not ignored in the child",
+  async () => {
+    const cmd = preparedProgram(
+      "trap '' USR1 PIPE INT TERM HUP QUIT ALRM WINCH TSTP RTMIN",
+      programArgv("report", "cat", "/proc/self/status"),
+    );
+    expectClean(parseStatus(await cmd.text()));
+  },
+  { needs: ["bash"], skip: undefined },
+);
+
+conform(
+  "signals that the parent was started with blocked are not blocked in the child",
+  async () => {
+    const argv = programArgv("report", "cat", "/proc/self/status");
+    const cmd = Command.from(["env", "--block-signal=USR1,PIPE,TERM,RTMIN", "--", ...argv]);
+    expectClean(parseStatus(await cmd.text()));
+  },
+  { skip: blocksSignals() ? undefined : "this env(1) cannot block signals" },
+);
+
+conform("the parent's own signal mask is as it was before", async () => {
+  const argv = ["sh", "-c", "grep SigBlk /proc/$PPID/status"];
+  const before = await Command.from(argv).text();
+  for (let i = 0; i < 10; i++) await new Command("true").run();
+  assertEquals(await Command.from(argv).text(), before);
+});
+
+conform("a program that writes into a closed pipe gets SIGPIPE", async () => {
+  const { stdout } = await new Command("sh", "-c", "yes | head -n 1; exit 0").run();
+  assertEquals(stdout, "y\n");
+});
+
+conform("a signal sent while many children are started reaches the parent's handler", async (t) => {
+  let heard = 0;
+  const handler = () => void heard++;
+  process.on("SIGUSR2", handler);
+  t.defer(() => process.off("SIGUSR2", handler));
+  const own = String(process.pid);
+  for (let i = 0; i < 10; i++) {
+    await new Command("sh", "-c", 'kill -USR2 "$0"', own).run();
+  }
+  await new Command("true").run();
+  assert(heard > 0);
+});
+
+function blocksSignals(): boolean {
+  return new Command("env", "--block-signal=USR1", "true").runSync({ check: false }).code === 0;
+}

@@ -1,0 +1,219 @@
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  AbortError,
+  Command,
+  ExitError,
+  MaxBufferError,
+  type RunOptions,
+  TimeoutError,
+  UsageError,
+} from "../../mod.ts";
+import { failure, thrown, WAYS } from "../support/failures.ts";
+import { conform, killHard, until } from "../support/harness.ts";
+
+/** Ends by SIGKILL only: an ignored signal stays ignored through exec. */
+const STUBBORN = "trap '' TERM INT HUP; echo ready; exec sleep 1000";
+
+const sh = (script: string) => new Command("sh", "-c", script);
+
+/** Runs in both ways in which something is waited for. */
+const BOTH: Record<string, (cmd: Command, options: RunOptions) => unknown> = {
+  run: (cmd, options) => cmd.run(options),
+  runSync: (cmd, options) => cmd.runSync(options),
+};
+
+for (const [way, start] of Object.entries(BOTH)) {
+  conform(`${way}: a program that takes too long gets SIGTERM: a TimeoutError`, async () => {
+    const cmd = sh("echo before; exec sleep 1000");
+    const error = await failure(TimeoutError, () => start(cmd, { timeout: 100 }));
+    assertEquals([error.signal, error.code, error.exitCode], ["SIGTERM", null, 143]);
+    assertEquals([error.result.timedOut, error.stdout], [true, "before\n"]);
+    assertStringIncludes(error.message, "100 ms");
+    assertStringIncludes(error.message, "sleep 1000");
+    assert(error.result.durationMs >= 99, `${error.result.durationMs} ms`);
+  });
+
+  conform(`${way}: a program that ignores SIGTERM is killed after the grace`, async () => {
+    const options = { timeout: 100, grace: 100 };
+    const error = await failure(TimeoutError, () => start(sh(STUBBORN), options));
+    assertEquals([error.signal, error.stdout], ["SIGKILL", "ready\n"]);
+    assert(error.result.durationMs >= 199, `${error.result.durationMs} ms`);
+  });
+
+  conform(`${way}: a program may end in its own way within the grace`, async () => {
+    const script = "trap 'echo cleaned up; exit 7' TERM; echo ready; while :; do sleep 0.02; done";
+    const error = await failure(TimeoutError, () => start(sh(script), { timeout: 100 }));
+    assertEquals([error.code, error.stdout], [7, "ready\ncleaned up\n"]);
+    assert(error.result.timedOut);
+  });
+
+  conform(`${way}: killSignal is what is sent first`, async () => {
+    const options: RunOptions = { timeout: 50, killSignal: "SIGINT" };
+    const cmd = new Command("sleep", 1000);
+    assertEquals((await failure(TimeoutError, () => start(cmd, options))).signal, "SIGINT");
+    const number = await failure(TimeoutError, () => start(cmd, { timeout: 50, killSignal: 10 }));
+    assertEquals(number.signal, "SIGUSR1");
+  });
+
+  conform(`${way}: with check: false, a timeout is told by the result`, async () => {
+    const options = { timeout: 50, check: false };
+    const result = await start(new Command("sleep", 1000), options) as { timedOut: boolean };
+    assertEquals(result.timedOut, true);
+  });
+
+  conform(`${way}: a program that is in time is not disturbed`, async () => {
+    const result = await start(new Command("echo", "x"), { timeout: 60_000 });
+    assertEquals((result as { timedOut: boolean }).timedOut, false);
+    await start(new Command("true"), { timeout: Infinity });
+    await start(new Command("true"), { timeout: 2 ** 40 });
+  });
+
+  conform(`${way}: a timeout of 0 is over at once`, async () => {
+    await failure(TimeoutError, () => start(new Command("sleep", 1000), { timeout: 0 }));
+  });
+
+  conform(`${way}: a timeout while a descendant holds the pipe does not hang`, async () => {
+    const script = "sleep 1000 & echo $!; wait";
+    const options = { timeout: 100, drain: 50 };
+    const error = await failure(TimeoutError, () => start(sh(script), options));
+    killHard(Number(error.stdout));
+    assertEquals([error.signal, error.result.drained], ["SIGTERM", false]);
+  });
+
+  conform(`${way}: too much output is a MaxBufferError, and the program is killed`, async () => {
+    for (const script of ["exec yes", "exec yes >&2"]) {
+      const error = await failure(MaxBufferError, () => start(sh(script), { maxBuffer: 1000 }));
+      assert(error.result.status.signal !== null);
+      assertEquals(error.stdout.length + error.stderr.length, 1000);
+      assertStringIncludes(error.message, "1000");
+      assertStringIncludes(error.message, script.endsWith("2") ? "stderr" : "stdout");
+    }
+  });
+
+  conform(`${way}: exactly maxBuffer bytes are not too many`, async () => {
+    const cmd = new Command("head", "-c", 1000, "/dev/zero");
+    const result = await start(cmd, { maxBuffer: 1000 }) as { stdoutBytes: Uint8Array };
+    assertEquals(result.stdoutBytes.length, 1000);
+    await failure(MaxBufferError, () => start(cmd, { maxBuffer: 999 }));
+    await start(new Command("true"), { maxBuffer: 0 });
+  });
+
+  conform(`${way}: too much output is too much after the program's end as well`, async () => {
+    const late = sh("(sleep 0.1; head -c 2000 /dev/zero) & exit 0");
+    const error = await failure(MaxBufferError, () => start(late, { maxBuffer: 1000 }));
+    assertEquals([error.code, error.result.stdoutBytes.length], [0, 1000]);
+    for (let i = 0; i < 50; i++) {
+      const cmd = new Command("head", "-c", 1000, "/dev/zero");
+      await failure(MaxBufferError, () => start(cmd, { maxBuffer: 999 }));
+    }
+  });
+
+  conform(`${way}: a program that ignores SIGTERM does not outlive too much output`, async () => {
+    const options = { maxBuffer: 10, grace: 50 };
+    const script =
+      "trap '' TERM PIPE; while :; do echo xxxxxxxxxxxxxxxx; sleep 0.01; done 2>/dev/null";
+    const error = await failure(MaxBufferError, () => start(sh(script), options));
+    assertEquals(error.signal, "SIGKILL");
+  });
+}
+
+conform("a signal that has fired already: nothing is started", async ({ folder }) => {
+  const path = join(folder(), "touched");
+  const reason = new RangeError("too late");
+  for (const way of ["run", "spawn"]) {
+    const cmd = new Command("touch", path);
+    const signal = AbortSignal.abort(reason);
+    const error = await failure(AbortError, () => WAYS[way]?.(cmd, { signal }));
+    assertEquals([error.cause, error.result], [reason, undefined]);
+    assertEquals(error.command, `touch ${path}`);
+  }
+  assert(!existsSync(path));
+});
+
+conform("a signal that fires ends the program: an AbortError with its reason", async () => {
+  const controller = new AbortController();
+  const reason = new RangeError("enough");
+  const running = thrown(() => sh("echo out; exec sleep 1000").run({ signal: controller.signal }));
+  setTimeout(() => controller.abort(reason), 60);
+  const error = await running;
+  assertInstanceOf(error, AbortError);
+  assertEquals([error.cause, error.result?.signal], [reason, "SIGTERM"]);
+  assertEquals([error.result?.stdout, error.result?.timedOut], ["out\n", false]);
+});
+
+conform(
+  "an abort escalates: a program that ignores SIGTERM is killed after the grace",
+  async () => {
+    const child = await sh(STUBBORN).stdout("pipe").spawn({ grace: 80 });
+    const reader = child.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    const controller = new AbortController();
+    const waiting = thrown(() => child.wait({ signal: controller.signal }));
+    const since = performance.now();
+    controller.abort();
+    const error = await waiting;
+    assertInstanceOf(error, AbortError);
+    assertEquals(error.result?.signal, "SIGKILL");
+    assert(performance.now() - since >= 79);
+  },
+);
+
+conform("a signal that was given to spawn ends the child", async () => {
+  const controller = new AbortController();
+  const child = await new Command("sleep", 1000).spawn({ signal: controller.signal });
+  controller.abort();
+  await failure(AbortError, () => child.wait());
+  assertEquals(child.kill(), false);
+});
+
+conform("a timeout that was given to spawn ends the child", async () => {
+  const child = await new Command("sleep", 1000).spawn({ timeout: 50 });
+  const error = await failure(TimeoutError, () => child.wait());
+  assert(error.result.timedOut);
+});
+
+conform("a timeout that is given to wait counts from there", async () => {
+  const child = await new Command("sleep", 1000).spawn();
+  const error = await failure(TimeoutError, () => child.wait({ timeout: 50 }));
+  assertEquals(error.signal, "SIGTERM");
+});
+
+conform("a signal that fires after the end changes nothing", async () => {
+  const controller = new AbortController();
+  const result = await new Command("echo", "x").run({ signal: controller.signal });
+  controller.abort();
+  assertEquals(result.stdout, "x\n");
+});
+
+conform("a signal can serve many runs, and no listener stays behind", async () => {
+  let listeners = 0;
+  const { signal } = new AbortController();
+  const [add, remove] = [
+    signal.addEventListener.bind(signal),
+    signal.removeEventListener.bind(signal),
+  ];
+  signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args));
+  signal.removeEventListener = (
+    ...args: Parameters<typeof remove>
+  ) => (listeners--, remove(...args));
+  for (let i = 0; i < 5; i++) await new Command("true").run({ signal });
+  await failure(ExitError, () => new Command("false").run({ signal }));
+  await until("all listeners are removed", () => listeners === 0);
+});
+
+conform("an AbortSignal needs the event loop: not with runSync", async () => {
+  const { signal } = new AbortController();
+  await failure(UsageError, () => new Command("true").runSync({ signal }));
+});
+
+conform("of two reasons to kill, the first one counts", async () => {
+  const controller = new AbortController();
+  const running = thrown(() =>
+    sh(STUBBORN).run({ signal: controller.signal, timeout: 120, grace: 200 })
+  );
+  setTimeout(() => controller.abort(), 40);
+  assertInstanceOf(await running, AbortError);
+});

@@ -1,0 +1,37 @@
+/**
+ * The parts of the native driver, put together by hand: for tests that reach below the public API.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import type { Arch } from "../../backends/linux/arch.ts";
+import { aarch64 } from "../../backends/linux/arch/aarch64.ts";
+import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
+import { Kernel } from "../../backends/linux/kernel.ts";
+import type { Libc } from "../../backends/linux/libc.ts";
+import { backendInfo } from "../../mod.ts";
+
+/** The architectures that have an interpreter. */
+export const ARCHES: readonly Arch[] = [x86_64, aarch64];
+
+/** Why the native driver's parts cannot be used here, if they cannot. */
+export function noNativeParts(): string | undefined {
+  const { driver } = backendInfo();
+  return driver === "native" ? undefined : `needs the native driver, and ${driver} serves`;
+}
+
+/** The kernel, through this runtime's FFI. */
+export async function openKernel(): Promise<Kernel> {
+  const arch = process.arch === "arm64" ? aarch64 : x86_64;
+  return new Kernel(await openLibc(), arch);
+}
+
+async function openLibc(): Promise<Libc> {
+  if ("Deno" in globalThis) return (await import("../../backends/deno/libc.ts")).denoLibc();
+  if ("Bun" in globalThis) return (await import("../../backends/bun/libc.ts")).bunLibc();
+  const { nodeFfi, nodeLibc } = await import("../../backends/node/libc.ts");
+  const ffi = nodeFfi();
+  if (ffi === undefined) throw new Error("Node has no FFI here");
+  return nodeLibc(ffi);
+}

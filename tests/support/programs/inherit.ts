@@ -1,0 +1,24 @@
+// Runs programs that inherit this process's own streams: which of them, the arguments say.
+import process from "node:process";
+import { Command } from "../../../mod.ts";
+
+const [what, ...rest] = process.argv.slice(2);
+const script = "echo out 1; echo err 1 >&2; echo out 2; echo err 2 >&2";
+
+/** A number, or the name of a form. */
+function form(text: string | undefined): number | "inherit" | "null" | "stdout" {
+  const number = Number(text);
+  return Number.isInteger(number) ? number : text as "inherit";
+}
+
+if (what === "stdin") {
+  await new Command("cat").stdin("inherit").stdout("inherit").run();
+} else {
+  const cmd = new Command("sh", "-c", script);
+  const [stdout, stderr, way] = rest;
+  const output = form(stdout);
+  if (output !== "stdout") cmd.stdout(output);
+  cmd.stderr(form(stderr));
+  if (way === "sync") cmd.runSync();
+  else await cmd.run();
+}
