@@ -5,6 +5,7 @@
  */
 
 import { dlopen, FFIType, type Pointer, toArrayBuffer } from "bun:ffi";
+import { environOf } from "./environ.ts";
 import type { Libc } from "../linux/libc.ts";
 
 /** Opens libc. */
@@ -17,13 +18,22 @@ export function bunLibc(): Libc {
     getpwuid_r: { args: ["u32", "i64", "i64", "i64", "i64"], returns: "i32" },
     getgrouplist: { args: ["i64", "u32", "i64", "i64"], returns: "i32" },
     __errno_location: { args: [], returns: "ptr" },
+    malloc: { args: ["u64"], returns: FFIType.u64_fast },
+    free: { args: ["u64"], returns: "void" },
   });
   const location = symbols.__errno_location();
   if (location === null) throw new Error("libc has no errno");
   // Of this thread; its address does not change.
   const errno = new Int32Array(toArrayBuffer(location, 0, 4));
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
+  const view = (address: number, length: number) => toArrayBuffer(address as Pointer, 0, length);
+  const environ = environOf({
+    malloc: (size) => Number(symbols.malloc(size)),
+    free: (address) => symbols.free(address),
+    view,
+  });
   return {
+    environ,
     syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
       result(Number(symbols.syscall(number, a, b, c, d, e, f))),
     clone: (entry, stackTop, flags, argument, pidfd) =>
@@ -34,6 +44,6 @@ export function bunLibc(): Libc {
     getpwuid_r: (uid, entry, strings, size, found) =>
       symbols.getpwuid_r(uid, entry, strings, size, found),
     getgrouplist: (name, gid, groups, count) => symbols.getgrouplist(name, gid, groups, count),
-    view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
+    view,
   };
 }

@@ -14,6 +14,8 @@ export type Arg =
   | bigint
   /** Text, NUL-terminated. */
   | { readonly text: string }
+  /** The address of {@linkcode ZEROS} bytes that are zero. */
+  | { readonly zeros: true }
   /** A copy of these bytes. */
   | { readonly bytes: Uint8Array }
   /** A NULL-terminated array of texts. */
@@ -63,6 +65,9 @@ export interface Call {
    */
   readonly into?: { readonly call: string; readonly argument: number } | { readonly cell: string };
 }
+
+/** How many zeros every program has: as much as the kernel's struct sigaction takes. */
+export const ZEROS = 32;
 
 /** What a program that gave up leaves: sched_get_priority_max(SCHED_FIFO) is 99 everywhere. */
 export const GAVE_UP_VALUE = 99;

@@ -7,7 +7,9 @@
  *  16  the last result that was not stored elsewhere
  *  24  not zero once the program has given up
  *  32  results that nobody wants
- *  64  cells, as the program names them
+ *  64  zeros
+ *  96  cells, as the program names them
+ *      the epilogue: four operations
  *      operations, 96 bytes each, in order
  *      data: strings, structs, argv and envp
  *      …
@@ -31,12 +33,15 @@
 
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
-import { type Arg, type Call, FAILED, type Program } from "./call.ts";
+import { type Arg, type Call, FAILED, type Program, ZEROS } from "./call.ts";
 import type { Word } from "./libc.ts";
 import type { Arena } from "./memory.ts";
 
+/** Where there is nothing but zeros, up to the cells. */
+const ZEROS_AT = 64;
+
 /** Where the cells begin. */
-export const CELLS = 64;
+export const CELLS: number = ZEROS_AT + ZEROS;
 
 /** The size of one operation. */
 export const OPERATION = 96;
@@ -62,7 +67,7 @@ const JUMPS = 64;
 /** Room for the child's stack at the end of an arena. */
 const STACK = 4096;
 
-/** How many operations follow the calls: note that the program gave up, report it, exit. */
+/** How many operations a program that fails ends with: note that, report it (two), exit. */
 const EPILOGUE = 4;
 
 /** What stands before the notes of a program that reports its failure. */
@@ -76,11 +81,9 @@ const FAILED_STATUS = 127;
 /** An upper bound of what a program takes, in bytes. */
 export function sizeOf({ calls, cells }: Program): number {
   let data = 0;
-  let last: Arg | undefined;
   for (const call of calls) {
     for (const arg of call.args) {
-      if (typeof arg !== "object" || arg === last) continue;
-      last = arg;
+      if (typeof arg !== "object") continue;
       if ("text" in arg) data += boundOf(arg.text);
       else if ("bytes" in arg) data += arg.bytes.length + 16;
       else if ("texts" in arg) {
@@ -109,6 +112,8 @@ export interface Encoded {
   readonly length: number;
   /** The notes of the program, as they stand in the arena: header and cells. */
   notes(): Uint8Array;
+  /** Whether the program has noted that it gave up. */
+  gaveUp(): boolean;
   /** What notes say: the call that failed and its errno, if the program gave up. */
   failure(notes: Uint8Array): { call: Call; errno: number } | undefined;
   /** The bytes of a cell in notes. */
@@ -135,7 +140,7 @@ export interface EncodeOptions {
 export function encode(
   program: Program,
   arch: Arch,
-  arena: Pick<Arena, "address" | "size" | "bytes" | "words">,
+  arena: Pick<Arena, "address" | "size" | "bytes" | "words" | "laid">,
   { base = arena.address, report }: EncodeOptions = {},
 ): Encoded {
   const { calls } = program;
@@ -146,20 +151,14 @@ export function encode(
     first += aligned(size);
   }
   arena.bytes.fill(0, 0, first);
-  const at = (index: number) => first + index * OPERATION;
-  const failed = at(calls.length);
+  const failed = first;
+  const at = (index: number) => first + (EPILOGUE + index) * OPERATION;
   const labels = new Map<string, number>([[FAILED, failed]]);
   calls.forEach(({ label }, index) => label !== undefined && labels.set(label, at(index)));
-  const writer = new Writer(arena, base, at(calls.length + EPILOGUE));
+  const writer = new Writer(arena, base, at(calls.length));
 
-  let last: { readonly arg: Arg; readonly address: Word } | undefined;
   const addressOf = (arg: Exclude<Arg, number | bigint>): Word => {
-    // The very same argument of one call after the other, as the many of resetting signals have it.
-    if (last?.arg === arg) return last.address;
-    last = { arg, address: placed(arg) };
-    return last.address;
-  };
-  const placed = (arg: Exclude<Arg, number | bigint>): Word => {
+    if ("zeros" in arg) return base + ZEROS_AT;
     if ("cell" in arg) return base + find(cells, arg.cell).at + (arg.offset ?? 0);
     if ("gaveUp" in arg) return base + GAVE_UP;
     if ("call" in arg) return base + find(labels, arg.call) + ARGUMENTS + arg.argument * 8;
@@ -190,28 +189,38 @@ export function encode(
     writer.word(offset + JUMPS + 16, base + to(jumps?.positive, next));
   };
 
-  writer.word(0, base + first);
-  calls.forEach((call, index) => operation(at(index), call.name, call.args, call));
+  writer.word(0, base + at(0));
+  const kept = laidAlready(arena.laid, first, calls);
+  for (let i = kept; i < calls.length; i++) {
+    const call = calls[i];
+    if (call !== undefined) operation(at(i), call.name, call.args, call);
+  }
+  const fixed = kept === 0 ? fixedOnes(calls) : kept;
+  if (fixed !== arena.laid?.calls.length || kept === 0) {
+    arena.laid = { first, calls: calls.slice(0, fixed) };
+  }
 
   // The epilogue: nothing in it may count as the failure that is reported, so it ignores results.
-  const exit = at(calls.length + 3);
-  const ignore = (offset: number) => {
-    const next = offset + OPERATION;
+  const [byte, notes, exit] = [1, 2, 3].map((i) => failed + i * OPERATION) as [
+    number,
+    number,
+    number,
+  ];
+  const ignore = (offset: number, next: number) => {
     for (let way = 0; way < 3; way++) writer.word(offset + JUMPS + way * 8, base + next);
   };
   // The one call that returns a known number which is not zero: 99, see sched(7).
   operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
   writer.word(failed + RESULT_ADDRESS, base + GAVE_UP);
-  const kind = { bytes: new Uint8Array([FAILURE_REPORT]) };
-  operation(failed + OPERATION, "write", [report ?? -1, kind, 1]);
-  operation(failed + 2 * OPERATION, "write", [report ?? -1, base, first]);
-  for (const offset of [failed, failed + OPERATION, failed + 2 * OPERATION]) ignore(offset);
-  for (const offset of [failed + OPERATION, failed + 2 * OPERATION]) {
-    writer.word(offset + RESULT_ADDRESS, base + IGNORED);
-  }
   // Notes are taken before a report can fail, and a program that shares our memory has no report.
-  if (report === undefined) {
-    for (let way = 0; way < 3; way++) writer.word(failed + JUMPS + way * 8, base + exit);
+  ignore(failed, report === undefined ? exit : byte);
+  if (report !== undefined) {
+    operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
+    operation(notes, "write", [report, base, first]);
+    for (const offset of [byte, notes]) {
+      ignore(offset, offset + OPERATION);
+      writer.word(offset + RESULT_ADDRESS, base + IGNORED);
+    }
   }
   operation(exit, "exit_group", [FAILED_STATUS]);
 
@@ -220,10 +229,12 @@ export function encode(
     stackTop: base + arena.size - 16,
     length: writer.end,
     notes: () => arena.bytes.slice(0, first),
+    gaveUp: () => arena.words[GAVE_UP / 4] !== 0,
     failure(notes) {
       const view = viewOf(notes);
       if (view.getInt32(GAVE_UP, true) === 0) return undefined;
-      const call = calls[(Number(view.getBigUint64(FAILED_AT, true)) - base - first) / OPERATION];
+      const at0 = base + at(0);
+      const call = calls[(Number(view.getBigUint64(FAILED_AT, true)) - at0) / OPERATION];
       if (call === undefined) throw new Error("a child program gave up nowhere");
       return { call, errno: -view.getInt32(LAST_RESULT, true) };
     },
@@ -236,6 +247,26 @@ export function encode(
       return Array.from({ length: 6 }, (_, i) => signedWord(arena, offset + i * 8));
     },
   };
+}
+
+/** How many calls at the beginning of a program take nothing from its data and go straight on. */
+function fixedOnes(calls: readonly Call[]): number {
+  const moving = calls.findIndex(({ args, label, jumps, into }) =>
+    label !== undefined || jumps !== undefined || into !== undefined ||
+    args.some((arg) => typeof arg === "object" && !("zeros" in arg))
+  );
+  return moving < 0 ? calls.length : moving;
+}
+
+/**
+ * How many calls at the beginning of a program stand in the arena from the program before it. All
+ * programs begin with the 62 calls that reset the signals: most of what there is to lay out.
+ */
+function laidAlready(laid: Arena["laid"], first: number, calls: readonly Call[]): number {
+  if (laid?.first !== first) return 0;
+  let count = 0;
+  while (count < laid.calls.length && laid.calls[count] === calls[count]) count++;
+  return count;
 }
 
 function find<T>(map: ReadonlyMap<string, T>, name: string): T {

@@ -50,6 +50,7 @@ export class Kernel {
   readonly scratch: Word;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  #nullFd = -1;
 
   /** Maps the scratch memory; throws if not even that is allowed. */
   constructor(libc: Libc, arch: Arch) {
@@ -94,6 +95,15 @@ export class Kernel {
   pipe(): { read: number; write: number } {
     this.call("pipe2", this.scratch, O.CLOEXEC);
     return { read: this.view.getInt32(0, true), write: this.view.getInt32(4, true) };
+  }
+
+  /** A descriptor of /dev/null, the same each time, closed on exec; or the negative errno. */
+  nullFd(): number {
+    if (this.#nullFd < 0) {
+      const path = this.path("/dev/null");
+      this.#nullFd = this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0);
+    }
+    return this.#nullFd;
   }
 
   /** A file in memory, closed on exec. */

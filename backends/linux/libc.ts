@@ -18,10 +18,10 @@ export interface Libc {
    */
   clone(entry: Word, stackTop: Word, flags: number, argument: Word, pidfd: Word): number;
   /**
-   * environ(7) as it stands now, if that is what the runtime keeps its variables in. A child that
-   * inherits them all is given this address: copying them costs as much as all else in a start.
+   * The runtime's variables as environ(7), until the next call. A child that inherits them all is
+   * given this address: copying them costs as much as all else in a start.
    */
-  environ?(): Word;
+  environ(): Word;
   /** getauxval(3). */
   getauxval(type: number): number;
   /** getpwnam_r(3): an errno; the entry is there if what `result` points to is not null. */

@@ -19,11 +19,11 @@ import { lowerPidFile, PIDFILE_CELLS } from "./lower_pid_file.ts";
 import { F, O } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
-/** struct sigaction of the kernel, all zero: SIG_DFL, no flags, no mask. */
-const DEFAULT_ACTION = new Uint8Array(32);
+/** struct sigaction of the kernel: SIG_DFL, no flags, no mask. */
+const DEFAULT_ACTION = { zeros: true } as const;
 
 /** An empty sigset_t of the kernel: one bit a signal, 64 of them. */
-const NO_SIGNALS = new Uint8Array(8);
+const NO_SIGNALS = { zeros: true } as const;
 
 const SIG_SETMASK = 2;
 const SIGKILL = 9;
@@ -106,7 +106,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
       return [paletteCall(step.call)];
     case "unblock":
       return [
-        call("unblock", "rt_sigprocmask", [SIG_SETMASK, { bytes: NO_SIGNALS }, 0, 8], [
+        call("unblock", "rt_sigprocmask", [SIG_SETMASK, NO_SIGNALS, 0, 8], [
           "SIG_SETMASK",
           "[]",
           "NULL",
@@ -129,11 +129,10 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
  */
 function resetSignals(): Call[] {
   const calls: Call[] = [];
-  const action = { bytes: DEFAULT_ACTION };
   for (let signal = 1; signal <= SIGNALS; signal++) {
     if (signal === SIGKILL || signal === SIGSTOP) continue;
     calls.push(
-      call("signals", "rt_sigaction", [signal, action, 0, 8], [
+      call("signals", "rt_sigaction", [signal, DEFAULT_ACTION, 0, 8], [
         String(signal),
         "SIG_DFL",
         "NULL",
@@ -144,7 +143,7 @@ function resetSignals(): Call[] {
   return calls;
 }
 
-/** The same for every program, and most of most of them: made once. */
+/** The same for every program, and most of most of them: made once, and laid out once. */
 const RESET_SIGNALS = resetSignals();
 
 function moveFd(move: FdMove, fdName: (fd: number) => string): Call {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Call } from "./call.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
@@ -21,6 +22,8 @@ export interface Arena {
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
+  /** The calls that the last program left in it, as far as the next one may find them useful. */
+  laid?: { readonly first: number; readonly calls: readonly Call[] };
 }
 
 /** A pool of arenas. */

@@ -129,10 +129,17 @@ export class Starter {
   #suspended(plan: Plan, wiring: Wiring): Running | SpawnError {
     const { moves, free } = layoutOf(wiring, []);
     // Nothing changes the environment while this thread stands still.
-    const environ = this.kernel.libc.environ?.();
-    const around = environ === undefined ? { moves, free } : { moves, free, environ };
+    const inherits = stepOf(plan, "exec").inherits;
+    const around = inherits
+      ? { moves, free, environ: this.kernel.libc.environ() }
+      : { moves, free };
     const cloned = this.#clone(plan, lower(plan, around), true);
     const { pidfd, program, release } = cloned;
+    const uneventful = !program.gaveUp() && findStep(plan, "session") === undefined;
+    if (uneventful) {
+      release();
+      return { pid: cloned.pid, pidfd, daemon: false };
+    }
     const notes = program.notes();
     release();
     const error = this.failureOf(plan, program, notes);

@@ -34,7 +34,6 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
   const parentEnds: ParentEnd[] = [];
   const childEnds: number[] = [];
   const close = (fds: readonly number[]) => fds.forEach((fd) => kernel.close(fd));
-  let nothing: number | undefined;
   const open = (source: WireSource): number => {
     switch (source.from) {
       case "fd":
@@ -45,7 +44,7 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
         return same.from;
       }
       case "null":
-        return nothing ??= openNull(kernel, plan, childEnds);
+        return nothing(kernel, plan);
       case "file": {
         const fd = openFile(kernel, plan, source);
         childEnds.push(fd);
@@ -86,16 +85,9 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
   };
 }
 
-/** One /dev/null serves all streams of a child that have nowhere else to go. */
-function openNull(kernel: Kernel, plan: Plan, childEnds: number[]): number {
-  const fd = checked(
-    kernel.raw("openat", AT_FDCWD, kernel.path("/dev/null"), O.RDWR | O.CLOEXEC, 0),
-    plan,
-    "openat",
-    "/dev/null",
-  );
-  childEnds.push(fd);
-  return fd;
+/** /dev/null, opened once: it serves all streams of all children that have nowhere else to go. */
+function nothing(kernel: Kernel, plan: Plan): number {
+  return checked(kernel.nullFd(), plan, "openat", "/dev/null");
 }
 
 function openPipe(kernel: Kernel, plan: Plan): { read: number; write: number } {
