@@ -17,7 +17,7 @@
  * @module
  */
 
-import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
+import { backend, type BackendInfo, type DriverName, useBackend } from "./core/backend.ts";
 
 export { Command, run, runSync } from "./core/command.ts";
 export { Child } from "./core/child.ts";
@@ -53,7 +53,7 @@ export { capabilities, type CapabilityName } from "./core/capabilities.ts";
 export * as syscalls from "./core/syscalls.ts";
 export type { Flags, PaletteArgument, PaletteCall } from "./core/palette.ts";
 export type { State } from "./core/lifecycle.ts";
-export type { BackendInfo } from "./core/backend.ts";
+export type { BackendInfo, DriverName } from "./core/backend.ts";
 export type { FormatOptions } from "./core/quote.ts";
 export type {
   Chunk,
@@ -76,7 +76,10 @@ export type { IdentityDraft } from "./core/build_identity.ts";
 export type { LifecycleDraft } from "./core/build_lifecycle.ts";
 
 /**
- * Which runtime and driver start the programs, why this one, and what it can do.
+ * Which runtime and driver start the programs, why this one, and what it can do. With a driver's
+ * name: what that one can do here.
+ *
+ * @throws {UnsupportedError} That driver cannot be had here.
  *
  * @example
  * ```ts
@@ -85,8 +88,8 @@ export type { LifecycleDraft } from "./core/build_lifecycle.ts";
  * console.log(backendInfo().driver);
  * ```
  */
-export function backendInfo(): BackendInfo {
-  return backend().info();
+export function backendInfo(driver?: DriverName): BackendInfo {
+  return backend(driver).info();
 }
 
 // A dynamic import, so that no runtime loads another's code.

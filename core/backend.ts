@@ -18,7 +18,7 @@ export interface BackendInfo {
   /** The runtime's own version. */
   readonly version: string;
   /** `native`, `launcher` or `portable`. */
-  readonly driver: string;
+  readonly driver: DriverName;
   /** Operating system, as the runtime names it. */
   readonly os: string;
   /** Processor architecture, as Linux names it: `x86_64`, `aarch64`. */
@@ -190,16 +190,29 @@ export interface Backend {
   writeFd(fd: number, bytes: Uint8Array): void;
 }
 
-let make: (() => Backend) | undefined;
-let current: Backend | undefined;
+/** The drivers, the most able one first. */
+export const DRIVERS = ["native", "launcher", "portable"] as const;
 
-/** Sets how the backend is made. Called once, by mod.ts; making it is left to the first use. */
-export function useBackend(create: () => Backend): void {
+/** The name of a driver. */
+export type DriverName = typeof DRIVERS[number];
+
+let make: ((driver: DriverName | undefined) => Backend) | undefined;
+const made = new Map<DriverName | undefined, Backend>();
+
+/** Sets how backends are made. Called once, by mod.ts; making them is left to their first use. */
+export function useBackend(create: (driver: DriverName | undefined) => Backend): void {
   make = create;
 }
 
-/** The backend of this process. */
-export function backend(): Backend {
+/** The backend with that driver, or the one that was chosen for this process. */
+export function backend(driver?: DriverName): Backend {
   if (make === undefined) throw new Error("no backend: import mod.ts, not core");
-  return current ??= make();
+  const known = made.get(driver);
+  if (known !== undefined) return known;
+  const fresh = make(driver);
+  // The chosen one is not made twice when it is asked for by its name.
+  const { driver: name } = fresh.info();
+  const one = made.get(name as DriverName) ?? fresh;
+  made.set(driver, one).set(name as DriverName, one);
+  return one;
 }

@@ -8,6 +8,7 @@
 import { EnvironmentDraft } from "./build_environment.ts";
 import { misuse, notes, typeName } from "./draft.ts";
 import {
+  copied,
   isFd,
   outputForm,
   type StderrOutput,
@@ -134,7 +135,7 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
     if (typeof bytes === "string") {
       buffers.push({ as, bytes: new TextEncoder().encode(bytes) });
     } else if (bytes instanceof Uint8Array) {
-      buffers.push({ as, bytes: bytes.slice() });
+      buffers.push({ as, bytes: copied(bytes) });
     } else {
       misuse(this, `sendBuffer: expected bytes or text, not ${typeName(bytes)}`);
     }

@@ -94,5 +94,6 @@ export function envNameProblem(name: string): string | undefined {
   if (name === "") return "the name is empty";
   if (name.includes("=")) return "the name contains =";
   if (name.includes("\0")) return "the name contains a NUL byte";
+  if (!name.isWellFormed()) return "the name contains a lone surrogate";
   return undefined;
 }

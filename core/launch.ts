@@ -33,9 +33,10 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
     const { spec, checked } = prepare(draft, manner.mode, options);
     const outputs = outputsOf(spec, manner);
     const dry = currentDryRun();
+    const { surroundings } = backend(checked.driver);
     const plan = dry === undefined
-      ? makePlan({ ...spec, ...outputs }, backend().surroundings)
-      : dryPlan(spec, backend().surroundings);
+      ? makePlan({ ...spec, ...outputs }, surroundings)
+      : dryPlan(spec, surroundings);
     if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
     const started = await (dry === undefined
       ? start(spec, plan, checked)
@@ -53,10 +54,10 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
 async function start(
   spec: Spec,
   plan: Plan,
-  { timeout, signal }: CheckedOptions,
+  { timeout, signal, driver }: CheckedOptions,
 ): Promise<{ process: Process; verdict: Verdict | undefined }> {
   if (spec.preExec === undefined && !spec.handshake) {
-    return { process: await backend().start(plan), verdict: undefined };
+    return { process: await backend(driver).start(plan), verdict: undefined };
   }
   const cancel = new AbortController();
   let verdict: Verdict | undefined;
@@ -70,7 +71,7 @@ async function start(
     : after(timeout, () => stop({ why: "timeout", timeout }));
   signal?.addEventListener("abort", abort);
   try {
-    return { process: await backend().start(plan, cancel.signal), verdict };
+    return { process: await backend(driver).start(plan, cancel.signal), verdict };
   } finally {
     stopTimer();
     signal?.removeEventListener("abort", abort);
@@ -88,11 +89,12 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     const outputs = outputsOf(spec, { mode: "run" });
     const input = inputBytes(spec);
     const dry = currentDryRun();
+    const service = backend(checked.driver);
     const plan = dry === undefined
-      ? makePlan({ ...spec, ...outputs }, backend().surroundings)
-      : dryPlan(spec, backend().surroundings);
+      ? makePlan({ ...spec, ...outputs }, service.surroundings)
+      : dryPlan(spec, service.surroundings);
     const outcome = dry === undefined
-      ? backend().runSync(plan, {
+      ? service.runSync(plan, {
         ...checked,
         input,
         buffers: spec.buffers.map(({ bytes }) => bytes),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type DriverName, DRIVERS } from "./backend.ts";
 import { UsageError } from "./errors.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
 
@@ -29,6 +30,11 @@ export interface RunOptions {
    * 1000.
    */
   readonly drain?: number;
+  /**
+   * The driver that starts the program: `"native"`, `"launcher"` or `"portable"`. Default: the one
+   * that `backendInfo()` names.
+   */
+  readonly driver?: DriverName;
 }
 
 /** Checked options. */
@@ -41,6 +47,7 @@ export interface CheckedOptions {
   readonly grace: number;
   readonly maxBuffer: number;
   readonly drain: number;
+  readonly driver: DriverName | undefined;
 }
 
 const DEFAULTS: CheckedOptions = {
@@ -52,6 +59,7 @@ const DEFAULTS: CheckedOptions = {
   grace: 2000,
   maxBuffer: Infinity,
   drain: 1000,
+  driver: undefined,
 };
 
 /** The longest delay of a JavaScript timer; a longer one would fire at once. */
@@ -62,13 +70,18 @@ export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULT
   const { killSignal = base.killSignal, okCodes = base.okCodes, signal = base.signal } = options;
   const number = signalNumber(killSignal);
   if (number === undefined || number === 0) throw new UsageError(`killSignal: ${killSignal}`);
-  if (!Array.isArray(okCodes) || !okCodes.every((code) => code >= 0 && code <= 255)) {
+  if (!Array.isArray(okCodes) || !okCodes.every(isExitCode)) {
     throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${String(okCodes)}`);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new UsageError("signal: expected an AbortSignal");
   }
+  const { driver = base.driver } = options;
+  if (driver !== undefined && !DRIVERS.includes(driver)) {
+    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${String(driver)}`);
+  }
   return {
+    driver,
     check: options.check ?? base.check,
     okCodes,
     signal,
@@ -85,6 +98,10 @@ export function after(delay: number, action: () => void): () => void {
   if (delay > LONGEST_TIMER) return () => {};
   const timer = setTimeout(action, delay);
   return () => clearTimeout(timer);
+}
+
+function isExitCode(code: unknown): boolean {
+  return typeof code === "number" && Number.isInteger(code) && code >= 0 && code <= 255;
 }
 
 function amount(name: string, value: unknown): number {

@@ -184,7 +184,7 @@ function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined)
 export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] | undefined {
   if (spec.envOps.length === 0) return undefined;
   // Single variables are asked for by name: Deno grants --allow-env by name.
-  const parent: Record<string, string> = {};
+  const parent: Record<string, string> = Object.create(null);
   for (const each of spec.envOps) {
     if (each.op !== "pass") continue;
     const value = around.variable(each.name);

@@ -83,8 +83,10 @@ export function prefixed(prefix: string, word: Word): Word {
  * nothing and makes the sentence unreadable.
  */
 export function maskSecrets(text: string, secrets: Iterable<string>): string {
+  // The longest first: what is left of one that holds another would give it away.
+  const longestFirst = [...secrets].sort((a, b) => b.length - a.length);
   let masked = text;
-  for (const value of secrets) {
+  for (const value of longestFirst) {
     if (value.length >= 4) masked = masked.replaceAll(value, MASK);
   }
   return masked;

@@ -78,8 +78,7 @@ export function stdinForm(input: StdinInput): StdinForm | string {
   }
   if (typeof input === "number") return fdForm(input);
   if (typeof input === "string") return { kind: "bytes", bytes: new TextEncoder().encode(input) };
-  // A copy: what the caller does with its array later must not change the command.
-  if (input instanceof Uint8Array) return { kind: "bytes", bytes: input.slice() };
+  if (input instanceof Uint8Array) return { kind: "bytes", bytes: copied(input) };
   if (typeof input !== "object" || input === null) return `${typeof input} is no input`;
   if (input instanceof ReadableStream) return { kind: "stream", source: chunksOf(input) };
   if (Symbol.asyncIterator in input || Symbol.iterator in input) {
@@ -112,11 +111,20 @@ export function outputForm(output: StderrOutput, stream: "stdout" | "stderr"): O
   return { kind: "file", path: file, append, mode };
 }
 
+/**
+ * A copy: what the caller does with its array later must not change the command. The `slice` of a
+ * Buffer would share its memory.
+ */
+export function copied(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
 /** What is wrong with a path, if anything. */
 export function pathProblem(path: unknown): string | undefined {
   if (typeof path !== "string") return `a path is text, not ${typeof path}`;
   if (path === "") return "the path is empty";
   if (path.includes("\0")) return "the path contains a NUL byte";
+  if (!path.isWellFormed()) return "the path contains a lone surrogate";
   return undefined;
 }
 

@@ -6,24 +6,35 @@
 
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
-import type { Backend } from "../../core/backend.ts";
+import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { archNamed } from "../linux/arch_named.ts";
+import { choose } from "../choose.ts";
+import { launcherBackend } from "../launcher/launcher.ts";
+import { requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
 import { bunHost } from "./host.ts";
 import { bunLibc } from "./libc.ts";
+import { bunSpawner } from "./spawner.ts";
 
-/** The backend of this process. */
-export function createBackend(): Backend {
-  // Bun delivers no signals to worker threads: the end of a child would go unheard.
-  const usable = process.platform === "linux" && isMainThread;
-  const arch = usable ? archNamed(process.arch) : undefined;
-  if (arch === undefined) {
-    throw new UnsupportedError({
-      feature: "starting programs",
-      driver: "native",
-      remedy: "use the main thread on Linux, x86-64 or aarch64",
-    });
-  }
-  return nativeBackend(bunHost(), bunLibc(), arch);
+/** The backend of this process, or the one with the driver that is asked for. */
+export function createBackend(asked: DriverName | undefined): Backend {
+  const host = bunHost();
+  const archFor = (driver: DriverName) => requireArch(driver, process.platform, process.arch);
+  return choose(
+    {
+      native(reason) {
+        const arch = archFor("native");
+        // Bun delivers no signals to worker threads: the end of a child would go unheard.
+        if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
+        return nativeBackend(host, bunLibc(), arch, reason);
+      },
+      launcher: (reason) => launcherBackend(host, archFor("launcher"), bunSpawner(), reason),
+    },
+    asked,
+    process.env["VIRCOMMAND_DRIVER"],
+  );
+}
+
+function refusal(reason: string, remedy: string): UnsupportedError {
+  return new UnsupportedError({ feature: "FFI", driver: "native", reason, remedy });
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { DriverName } from "../../core/backend.ts";
+import { UnsupportedError } from "../../core/errors.ts";
 import { aarch64 } from "./arch/aarch64.ts";
 import { x86_64 } from "./arch/x86_64.ts";
 import type { Arch } from "./arch.ts";
@@ -15,4 +17,16 @@ const ARCHES: readonly Arch[] = [x86_64, aarch64];
 export function archNamed(name: string): Arch | undefined {
   const alias: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
   return ARCHES.find((arch) => arch.name === (alias[name] ?? name));
+}
+
+/** The architecture of a runtime on a platform; throws an UnsupportedError if there is none. */
+export function requireArch(driver: DriverName, platform: string, name: string): Arch {
+  const arch = platform === "linux" ? archNamed(name) : undefined;
+  if (arch !== undefined) return arch;
+  throw new UnsupportedError({
+    feature: "child programs",
+    driver,
+    reason: `this is ${platform} on ${name}`,
+    remedy: "use Linux on x86-64 or aarch64",
+  });
 }

@@ -35,8 +35,15 @@ const PT_GNU_STACK = 0x6474_e551;
 const [PF_X, PF_W, PF_R] = [1, 2, 4];
 const ET_EXEC = 2;
 
-/** The file. `program` was encoded for {@linkcode PROGRAM_AT}. */
-export function elfOf(arch: Arch, program: Uint8Array): Uint8Array<ArrayBuffer> {
+/**
+ * The file. `program` was encoded for {@linkcode PROGRAM_AT}; in memory it is followed by zeros, up
+ * to `room` bytes in all.
+ */
+export function elfOf(
+  arch: Arch,
+  program: Uint8Array,
+  room: number = program.length,
+): Uint8Array<ArrayBuffer> {
   const code = codeOf(arch);
   if (ENTRY + code.length > PROGRAM) throw new Error("the interpreter has grown out of its place");
   const file = new Uint8Array(PROGRAM + program.length);
@@ -58,6 +65,7 @@ export function elfOf(arch: Arch, program: Uint8Array): Uint8Array<ArrayBuffer> 
     offset: number,
     address: number,
     length: number,
+    memory: number = length,
   ) => {
     const at = HEADER + index * PROGRAM_HEADER;
     view.setUint32(at, type, true);
@@ -66,11 +74,11 @@ export function elfOf(arch: Arch, program: Uint8Array): Uint8Array<ArrayBuffer> 
     view.setBigUint64(at + 16, BigInt(address), true);
     view.setBigUint64(at + 24, BigInt(address), true);
     view.setBigUint64(at + 32, BigInt(length), true);
-    view.setBigUint64(at + 40, BigInt(length), true);
+    view.setBigUint64(at + 40, BigInt(memory), true);
     view.setBigUint64(at + 48, BigInt(PAGE), true);
   };
   segment(0, PT_LOAD, PF_R | PF_X, 0, CODE_AT, ENTRY + code.length);
-  segment(1, PT_LOAD, PF_R | PF_W, PROGRAM, PROGRAM_AT, program.length);
+  segment(1, PT_LOAD, PF_R | PF_W, PROGRAM, PROGRAM_AT, program.length, room);
   segment(2, PT_GNU_STACK, PF_R | PF_W, 0, 0, 0);
   file.set(code, ENTRY);
   file.set(program, PROGRAM);

@@ -37,6 +37,9 @@ const WORD = "word";
 /** The byte by which a child tells that it waits. */
 export const WAITS = 1;
 
+/** The byte by which a child without its parent's memory tells that its next call is the last. */
+export const RUNS = 6;
+
 /** What the lowering needs to know besides the plan. */
 export interface Circumstances {
   /** What becomes of the `fds` step. */
@@ -47,6 +50,8 @@ export interface Circumstances {
   readonly fdName?: (fd: number) => string;
   /** Where the parent's own environment stands, for a child that inherits it; else it is copied. */
   readonly environ?: Word;
+  /** Where a child tells its parent how far it has come, if it does not share its memory. */
+  readonly report?: number;
   /** The child's ends of the channels for the handshake. */
   readonly control?: { readonly tell: number; readonly word: number };
   /** The flags of the child's descriptors, which a hook's runtime may have changed. */
@@ -82,7 +87,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
       return around.moves.map((move) => moveFd(move, around.fdName ?? String));
     case "session":
       if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
-      return lowerGrouping(step.grouping);
+      return lowerGrouping(step.grouping, around.report);
     case "pidFile":
       cells.push(...PIDFILE_CELLS);
       return lowerPidFile(step.path, around.free);
@@ -117,7 +122,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
       cells.push({ name: WORD, size: 8 });
       return shakeHands(around);
     case "exec":
-      return [execute(step, around)];
+      return [...announce(around.report), execute(step, around)];
     default:
       return step satisfies never;
   }
@@ -165,14 +170,17 @@ function moveFd(move: FdMove, fdName: (fd: number) => string): Call {
   }
 }
 
-function lowerGrouping(grouping: Extract<Step, { step: "session" }>["grouping"]): Call[] {
+function lowerGrouping(
+  grouping: Extract<Step, { step: "session" }>["grouping"],
+  report: number | undefined,
+): Call[] {
   switch (grouping.kind) {
     case "session":
       return [call("session", "setsid", [], [])];
     case "group":
       return [call("session", "setpgid", [0, grouping.pgid], ["0", String(grouping.pgid)])];
     case "daemon":
-      return lowerDaemon();
+      return lowerDaemon(report);
     default:
       return grouping satisfies never;
   }
@@ -239,7 +247,18 @@ const ABANDONED = "abandoned";
 /** The status of a child that was never let go. */
 export const ABANDONED_STATUS = 125;
 
-function execute(step: Extract<Step, { step: "exec" }>, { environ }: Circumstances): Call {
+/** Else end of file could as well mean that the child has died. */
+function announce(report: number | undefined): Call[] {
+  if (report === undefined) return [];
+  const byte = { bytes: new Uint8Array([RUNS]) };
+  return [{
+    ...call("exec", "write", [report, byte, 1], [String(report), '"\\6"', "1"]),
+    label: LET_GO,
+  }];
+}
+
+function execute(step: Extract<Step, { step: "exec" }>, around: Circumstances): Call {
+  const { environ, report } = around;
   const shared = step.inherits ? environ : undefined;
   const env = shared ?? { texts: step.env };
   const shown = [text(step.path), list(step.shownArgv)];
@@ -254,7 +273,7 @@ function execute(step: Extract<Step, { step: "exec" }>, { environ }: Circumstanc
     ...call("exec", "execve", [{ text: step.path }, { texts: step.argv }, env], shown),
     ...environment(),
     path: step.path,
-    label: LET_GO,
+    ...(report === undefined ? { label: LET_GO } : {}),
   };
 }
 

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Call, call, type Cell, GAVE_UP_VALUE } from "./call.ts";
+import { type Arg, type Call, call, type Cell, GAVE_UP_VALUE } from "./call.ts";
 
 /** The cell in which a daemon notes its pid. */
 export const DAEMON_PID = "daemon pid";
@@ -31,8 +31,11 @@ const P_ALL = 0;
 const WEXITED = 4;
 const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 
+/** The byte after which a daemon tells its pid, in eight more, if it does not share our memory. */
+export const DAEMON = 7;
+
 /** The calls. */
-export function lowerDaemon(): Call[] {
+export function lowerDaemon(report: number | undefined): Call[] {
   const leader = { into: { cell: LEADER } };
   const gaveUp = { gaveUp: true } as const;
   return [
@@ -83,5 +86,16 @@ export function lowerDaemon(): Call[] {
       into: { cell: DAEMON_PID },
       note: "here goes the daemon",
     },
+    ...(report === undefined ? [] : [
+      tell(report, { bytes: new Uint8Array([DAEMON]) }, 1),
+      tell(report, { cell: DAEMON_PID }, 8),
+    ]),
   ];
+}
+
+function tell(report: number, what: Arg, length: number): Call {
+  return {
+    ...call("session", "write", [report, what, length], [String(report), "…", String(length)]),
+    note: "its pid",
+  };
 }

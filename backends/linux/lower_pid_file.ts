@@ -42,6 +42,7 @@ const OPENED = "pid file: opened";
 const NAMED = "pid file: named";
 const DIGITS = "pid file: digits";
 const WRITE = "pid file: write";
+const UMASK = "pid file: umask";
 const PIPE = "pid file: pipe";
 const IGNORED = "pid file: ignored";
 
@@ -125,6 +126,11 @@ export function lowerPidFile(path: string, free: readonly number[]): Call[] {
   }
   return [
     call(step, "pipe2", [{ cell: PIPE }, O.CLOEXEC], ["…", "O_CLOEXEC"]),
+    {
+      ...call(step, "umask", [0], ["0000"]),
+      into: { call: UMASK, argument: 0 },
+      note: "others shall read the pid, whatever the daemon's own files are to be",
+    },
     ...attempts,
     {
       ...call(step, "close", [-1], ["-1"]),
@@ -145,6 +151,7 @@ export function lowerPidFile(path: string, free: readonly number[]): Call[] {
       ...call(step, "close", [reader], [String(reader)]),
       label: "pid file: ours",
     },
+    { ...call(step, "umask", [0], ["…"]), label: UMASK, note: "as it was" },
     call(step, "close", [writer], [String(writer)]),
     { ...call(step, "ftruncate", [fd, 0], [String(fd), "0"]), path },
     // Twice: a failure is read from the last result, which the second one does not leave.

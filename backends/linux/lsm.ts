@@ -5,35 +5,37 @@
  * @module
  */
 
+import type { DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
-import { textOf } from "./files.ts";
-import type { Kernel } from "./kernel.ts";
+
+/** All of a small file, or undefined if it cannot be read. */
+export type ReadText = (path: string) => string | undefined;
 
 /** Throws an UnsupportedError if the plan needs a module that does not run. */
-export function requireLsm(kernel: Kernel, plan: Plan): void {
-  if (findStep(plan, "selinux") !== undefined && !hasSelinux(kernel)) {
-    throw missing("selinuxLabel", "SELinux");
+export function requireLsm(read: ReadText, plan: Plan, driver: DriverName): void {
+  if (findStep(plan, "selinux") !== undefined && !hasSelinux(read)) {
+    throw missing("selinuxLabel", "SELinux", driver);
   }
-  if (findStep(plan, "apparmor") !== undefined && !hasApparmor(kernel)) {
-    throw missing("apparmorProfile", "AppArmor");
+  if (findStep(plan, "apparmor") !== undefined && !hasApparmor(read)) {
+    throw missing("apparmorProfile", "AppArmor", driver);
   }
 }
 
 /** As is_selinux_enabled(3) finds out: the file system is known once the module is on. */
-export function hasSelinux(kernel: Kernel): boolean {
-  return textOf(kernel, "/proc/filesystems")?.includes("selinuxfs") === true;
+export function hasSelinux(read: ReadText): boolean {
+  return read("/proc/filesystems")?.includes("selinuxfs") === true;
 }
 
 /** As aa_is_enabled(2) finds out. */
-export function hasApparmor(kernel: Kernel): boolean {
-  return textOf(kernel, "/sys/module/apparmor/parameters/enabled")?.startsWith("Y") === true;
+export function hasApparmor(read: ReadText): boolean {
+  return read("/sys/module/apparmor/parameters/enabled")?.startsWith("Y") === true;
 }
 
-function missing(feature: string, module: string): UnsupportedError {
+function missing(feature: string, module: string, driver: DriverName): UnsupportedError {
   return new UnsupportedError({
     feature,
-    driver: "native",
+    driver,
     reason: `${module} is not enabled in this kernel`,
     remedy: `boot a kernel with ${module}, or leave the label out`,
   });

@@ -12,10 +12,11 @@ import { asyncScope } from "../async_scope.ts";
 import type { Arch } from "./arch.ts";
 import { execInPlace } from "./exec.ts";
 import { explainPlan } from "./explain.ts";
+import { textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
-import { hasApparmor, hasSelinux, requireLsm } from "./lsm.ts";
+import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "./lsm.ts";
 import { BUSY_RETRIES, type Running, Starter } from "./starter.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import { needsTalk } from "./talk.ts";
@@ -23,16 +24,17 @@ import { waitSync } from "./sync.ts";
 import type { Wiring } from "./wires.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
-export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
+export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
   const kernel = new Kernel(libc, arch);
   const starter = new Starter(kernel, host);
+  const read = (path: string) => textOf(kernel, path);
 
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
     const wiring = starter.wire(plan);
     try {
       const { pid, pidfd, daemon, late = false } = startSync(plan, wiring, run.timeout);
       wiring.closeChildEnds();
-      const outcome = waitSync(kernel, { pid, pidfd }, wiring.takeParentEnds(), run);
+      const outcome = waitSync(kernel, { pid, pidfd, daemon }, wiring.takeParentEnds(), run);
       const timedOut = late || outcome.timedOut;
       return { ...outcome, timedOut, ...(daemon ? { daemonPid: pid } : {}) };
     } finally {
@@ -51,19 +53,19 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
   }
 
   return {
-    info: () => infoOf(host, kernel),
+    info: () => infoOf(host, kernel, reason),
     asyncScope,
     surroundings: surroundingsOf(kernel, host),
     start(plan, cancel) {
-      requireLsm(kernel, plan);
+      requireLsm(read, plan, "native");
       return starter.start(plan, cancel);
     },
     runSync(plan, run) {
-      requireLsm(kernel, plan);
+      requireLsm(read, plan, "native");
       return runSync(plan, run);
     },
     exec(plan): never {
-      requireLsm(kernel, plan);
+      requireLsm(read, plan, "native");
       return execInPlace(starter, plan);
     },
     explain: (plan) => explainPlan(plan),
@@ -75,19 +77,19 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch): Backend {
 }
 
 /** Everything, but for the labels of security modules that this kernel does not run. */
-function featuresOf(kernel: Kernel): Record<Feature, boolean> {
+function featuresOf(read: ReadText): Record<Feature, boolean> {
   const all = Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>;
-  return { ...all, selinuxLabel: hasSelinux(kernel), apparmorProfile: hasApparmor(kernel) };
+  return { ...all, selinuxLabel: hasSelinux(read), apparmorProfile: hasApparmor(read) };
 }
 
-function infoOf(host: Host, kernel: Kernel): BackendInfo {
+function infoOf(host: Host, kernel: Kernel, reason: string): BackendInfo {
   return {
     runtime: host.runtime,
     version: host.version,
     driver: "native",
     os: "linux",
     arch: kernel.arch.name,
-    reason: "FFI is available and a child program can be run through it",
-    features: featuresOf(kernel),
+    reason,
+    features: featuresOf((path) => textOf(kernel, path)),
   };
 }

@@ -181,7 +181,7 @@ export class Starter {
     const kill = () => void watch.kill(SIGKILL);
     cancel?.addEventListener("abort", kill);
     if (cancel?.aborted === true) kill();
-    const waits = await tell.waits();
+    const waits = await tell.until((told) => told.waits);
     cancel?.removeEventListener("abort", kill);
     const pid = daemonPid(plan, cloned.program, cloned.program.notes());
     if (!waits) {

@@ -31,10 +31,13 @@ interface Polled {
   ready(): boolean;
 }
 
-/** Feeds, gathers and waits until the child has ended; reaps it and closes its pipes. */
+/**
+ * Feeds, gathers and waits until the child has ended; reaps it and closes its pipes. A daemon goes
+ * on reading its buffers when the process that was our child is gone: it is fed to the end.
+ */
 export function waitSync(
   kernel: Kernel,
-  child: { pid: number; pidfd: number },
+  child: { pid: number; pidfd: number; daemon: boolean },
   ends: readonly ParentEnd[],
   run: SyncRun,
 ): SyncOutcome {
@@ -58,13 +61,14 @@ export function waitSync(
     events: POLLIN,
     ready: () => {
       exited = true;
-      clock.exited();
+      if (!child.daemon) clock.exited();
       return false;
     },
   };
   const open = new Set([...pipes, pidfd]);
   const outputOpen = () => pipes.some((each) => each.events === POLLIN && open.has(each));
-  while (!exited || outputOpen()) {
+  const feeding = () => child.daemon && pipes.some((each) => open.has(each));
+  while (!exited || outputOpen() || feeding()) {
     const ready = poll(kernel, [...open], clock.nextTimeout());
     for (const each of ready) {
       if (each.ready()) continue;
@@ -72,6 +76,7 @@ export function waitSync(
       if (each !== pidfd) kernel.close(each.fd);
     }
     if (clock.isOver(ready.length === 0)) break;
+    if (exited && clock.timedOut) break;
   }
   const drained = !outputOpen();
   const exit = reap(kernel, child.pidfd);

@@ -17,10 +17,11 @@ import { SpawnError } from "../../core/errors.ts";
 import { inOrder } from "../../core/order.ts";
 import { findStep, type Plan, type Step, stepOf } from "../../core/plan.ts";
 import { type Call, call, type Program } from "./call.ts";
+import { DAEMON } from "./lower_daemon.ts";
 import { elfOf, PROGRAM_AT } from "./elf.ts";
 import { encode, type Encoded, FAILURE_REPORT, sizeOf } from "./encode.ts";
 import { F, type Kernel } from "./kernel.ts";
-import { type Circumstances, lower, WAITS } from "./lower.ts";
+import { type Circumstances, lower, RUNS, WAITS } from "./lower.ts";
 import { pidFileFd } from "./lower_pid_file.ts";
 
 /** A byte on `tell`: the second half of the plan has begun. */
@@ -29,6 +30,9 @@ export const SECOND_HALF = 4;
 /** A byte on `tell` before a report of the hook, JSON. */
 export const HOOK_REPORT = 3;
 
+/** A byte on `tell`: the pipes are there, to be opened by way of /proc. */
+export const PIPES = 5;
+
 const FD_CLOEXEC = 1;
 
 /** The errno of a hook that failed without one. */
@@ -36,8 +40,12 @@ const ECANCELED = 125;
 
 /** What a child has told so far. */
 export interface Told {
+  readonly pipes: boolean;
   readonly waits: boolean;
   readonly secondHalf: boolean;
+  /** The next call is the last one. */
+  readonly runs: boolean;
+  readonly daemonPid: number | undefined;
   /** The notes of a program that gave up. */
   readonly notes: Uint8Array | undefined;
   /** What the hook has to say of its failure, as JSON. */
@@ -46,23 +54,42 @@ export interface Told {
 
 /** Takes apart what was read from `tell`. */
 export function parseTold(bytes: Uint8Array): Told {
-  let [waits, secondHalf] = [false, false];
+  const told: { -readonly [K in keyof Told]: Told[K] } = {
+    pipes: false,
+    waits: false,
+    secondHalf: false,
+    runs: false,
+    daemonPid: undefined,
+    notes: undefined,
+    hook: undefined,
+  };
   for (let at = 0; at < bytes.length; at++) {
     const rest = bytes.subarray(at + 1);
     switch (bytes[at]) {
+      case PIPES:
+        told.pipes = true;
+        break;
       case WAITS:
-        waits = true;
+        told.waits = true;
         break;
       case SECOND_HALF:
-        secondHalf = true;
+        told.secondHalf = true;
+        break;
+      case RUNS:
+        told.runs = true;
+        break;
+      case DAEMON:
+        if (rest.length < 8) return told;
+        told.daemonPid = new DataView(rest.buffer, rest.byteOffset).getInt32(0, true);
+        at += 8;
         break;
       case FAILURE_REPORT:
-        return { waits, secondHalf, notes: rest, hook: undefined };
+        return { ...told, notes: rest };
       case HOOK_REPORT:
-        return { waits, secondHalf, notes: undefined, hook: new TextDecoder().decode(rest) };
+        return { ...told, hook: new TextDecoder().decode(rest) };
     }
   }
-  return { waits, secondHalf, notes: undefined, hook: undefined };
+  return told;
 }
 
 /** What a hook reports when it fails. */

@@ -5,7 +5,7 @@
  */
 
 import type { Source } from "../../core/backend.ts";
-import { parseTold } from "./talk.ts";
+import { parseTold, type Told } from "./talk.ts";
 
 /** Listens until the pipe ends. */
 export class Tell {
@@ -14,7 +14,7 @@ export class Tell {
   #over = false;
   readonly #ended: Promise<void>;
 
-  constructor(source: Source) {
+  constructor(source: Pick<Source, "start" | "close">) {
     this.#ended = new Promise((resolve) => {
       source.start({
         chunk: (bytes) => {
@@ -31,10 +31,10 @@ export class Tell {
     });
   }
 
-  /** Resolves when the child waits: true; or when it has ended, or exec'ed, instead: false. */
-  async waits(): Promise<boolean> {
+  /** Resolves when the child has told so: true; or has ended, or exec'ed, instead: false. */
+  async until(so: (told: Told) => boolean): Promise<boolean> {
     for (;;) {
-      if (parseTold(this.bytes()).waits) return true;
+      if (so(parseTold(this.bytes()))) return true;
       if (this.#over) return false;
       await new Promise<void>((resolve) => this.#heard = resolve);
     }

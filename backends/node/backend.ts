@@ -6,24 +6,43 @@
 
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
-import type { Backend } from "../../core/backend.ts";
+import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { archNamed } from "../linux/arch_named.ts";
+import { choose } from "../choose.ts";
+import { launcherBackend } from "../launcher/launcher.ts";
+import { requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
+import { childProcessSpawner } from "../spawner/child_process.ts";
 import { nodeHost } from "./host.ts";
 import { nodeFfi, nodeLibc } from "./libc.ts";
 
-/** The backend of this process. */
-export function createBackend(): Backend {
-  const arch = process.platform === "linux" ? archNamed(process.arch) : undefined;
-  // Node delivers no signals to worker threads: the end of a child would go unheard.
-  const ffi = arch === undefined || !isMainThread ? undefined : nodeFfi();
-  if (arch === undefined || ffi === undefined) {
-    throw new UnsupportedError({
-      feature: "starting programs",
-      driver: "native",
-      remedy: "use the main thread of Node 26.1 or newer on Linux, x86-64 or aarch64",
-    });
-  }
-  return nativeBackend(nodeHost(), nodeLibc(ffi), arch);
+/** The backend of this process, or the one with the driver that is asked for. */
+export function createBackend(asked: DriverName | undefined): Backend {
+  const host = nodeHost();
+  const archFor = (driver: DriverName) => requireArch(driver, process.platform, process.arch);
+  return choose(
+    {
+      native(reason) {
+        const arch = archFor("native");
+        // Node delivers no signals to worker threads: the end of a child would go unheard.
+        if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
+        const ffi = nodeFfi();
+        if (ffi === undefined) {
+          throw refusal(
+            "this Node has no node:ffi, or does not allow it",
+            "use Node 26.1 or newer",
+          );
+        }
+        return nativeBackend(host, nodeLibc(ffi), arch, reason);
+      },
+      launcher: (reason) =>
+        launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason),
+    },
+    asked,
+    process.env["VIRCOMMAND_DRIVER"],
+  );
+}
+
+function refusal(reason: string, remedy: string): UnsupportedError {
+  return new UnsupportedError({ feature: "FFI", driver: "native", reason, remedy });
 }

@@ -6,7 +6,11 @@ declare namespace Deno {
   const version: { deno: string };
   const env: { get(name: string): string | undefined; toObject(): Record<string, string> };
   const permissions: {
-    querySync(descriptor: { name: "run"; command: string } | { name: "ffi" | "env" }): {
+    querySync(
+      descriptor: { name: "run"; command: string } | { name: "env"; variable: string } | {
+        name: "ffi";
+      },
+    ): {
       state: string;
     };
   };

@@ -1,0 +1,221 @@
+/**
+ * Starting programs with `Bun.spawn`.
+ *
+ * @module
+ */
+
+import type { Exit, Sink } from "../../core/backend.ts";
+import { signalNumber } from "../../core/signals.ts";
+import {
+  type Channel,
+  type Spawned,
+  type Spawner,
+  type SpawnRequest,
+  StartError,
+  type Stdio,
+  type SyncRequest,
+  type SyncSpawned,
+  UNKNOWN_USAGE,
+} from "../spawner/spawner.ts";
+import { streamSource } from "../spawner/web_streams.ts";
+import { bun, type BunFileSink, type BunUsage } from "./runtime.ts";
+
+/** The spawner. */
+export function bunSpawner(): Spawner {
+  return { spawn: start, spawnSync: startSync };
+}
+
+// deno-lint-ignore require-await -- a refusal must reject, not throw
+async function start(request: SpawnRequest): Promise<Spawned> {
+  const child = refusing(() => bun.spawn(requestOf(request)));
+  const at = request.stdio.indexOf("channel");
+  const fd = at < 0 ? undefined : child.stdio[at];
+  let over = false;
+  const exited = child.exited.then((): Exit => {
+    over = true;
+    return { raw: rawOf(child), usage: usageOf(child.resourceUsage()) };
+  });
+  const { stdio } = request;
+  return {
+    pid: child.pid,
+    stdin: stdio[0] === "pipe" && child.stdin ? fileSink(child.stdin) : undefined,
+    stdout: stdio[1] === "pipe" && child.stdout ? streamSource(child.stdout) : undefined,
+    stderr: stdio[2] === "pipe" && child.stderr ? streamSource(child.stderr) : undefined,
+    channel: typeof fd === "number" ? socketChannel(fd) : undefined,
+    exited,
+    kill(signal) {
+      if (over || child.exitCode !== null || child.signalCode !== null) return false;
+      child.kill(signal);
+      return true;
+    },
+    hold(held) {
+      if (held) child.ref();
+      else child.unref();
+    },
+  };
+}
+
+function startSync(request: SyncRequest): SyncSpawned {
+  const { input, timeout, killSignal, maxBuffer, stdio } = request;
+  const outcome = refusing(() =>
+    bun.spawnSync({
+      ...requestOf(request),
+      stdio: stdio.map((each, i) => i === 0 && each === "pipe" ? input ?? NOTHING : stdioOf(each)),
+      killSignal,
+      ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
+      ...(maxBuffer === Infinity ? {} : { maxBuffer }),
+    })
+  );
+  const [stdout, stderr] = [outcome.stdout ?? NOTHING, outcome.stderr ?? NOTHING];
+  return {
+    pid: outcome.pid,
+    exit: { raw: rawOf(outcome), usage: usageOf(outcome.resourceUsage) },
+    stdout: stdout.subarray(0, maxBuffer),
+    stderr: stderr.subarray(0, maxBuffer),
+    timedOut: outcome.exitedDueToTimeout === true,
+    overflowed: outcome.exitedDueToMaxBuffer !== true
+      ? undefined
+      : stdout.length > maxBuffer
+      ? "stdout"
+      : "stderr",
+  };
+}
+
+const NOTHING = new Uint8Array(0);
+
+function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnRequest) {
+  const [argv0 = "", ...args] = argv;
+  return {
+    cmd: [path, ...args],
+    argv0,
+    stdio: stdio.map(stdioOf),
+    ...(env === undefined ? {} : { env }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(detached === true ? { detached } : {}),
+  };
+}
+
+function stdioOf(each: Stdio): "ignore" | "pipe" | number {
+  return each === "null" ? "ignore" : each === "channel" ? "pipe" : each;
+}
+
+/** The status as wait(2) has it. */
+function rawOf(
+  { exitCode, signalCode }: { exitCode: number | null; signalCode?: string | null },
+): number {
+  if (typeof signalCode === "string") return signalNumber(signalCode) ?? 0;
+  return (exitCode ?? 0) << 8;
+}
+
+function usageOf(usage: BunUsage | undefined): Exit["usage"] {
+  if (usage === undefined) return UNKNOWN_USAGE;
+  const { cpuTime, maxRSS } = usage;
+  return {
+    userMs: Number(cpuTime.user) / 1000,
+    systemMs: Number(cpuTime.system) / 1000,
+    maxRssBytes: maxRSS,
+  };
+}
+
+/** Bun's errno is negative. */
+function refusing<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const { errno } = error as { errno?: unknown };
+    if (!(error instanceof Error) || typeof errno !== "number" || errno === 0) throw error;
+    throw new StartError(Math.abs(errno), error.message, { cause: error });
+  }
+}
+
+/** A sink over what Bun gives for a piped stdin. */
+function fileSink(writer: BunFileSink): Sink {
+  let closed = false;
+  let interrupt: (() => void) | undefined;
+  const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+  const finish = () => {
+    closed = true;
+    interrupt?.();
+    return Promise.resolve(writer.end()).then(() => {}, () => {});
+  };
+  return {
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(brokenPipe());
+        interrupt = () => reject(brokenPipe());
+        Promise.all([writer.write(bytes), writer.flush()]).then(() => resolve(), reject);
+      }),
+    async end() {
+      if (!closed) await finish();
+    },
+    close() {
+      if (!closed) void finish();
+    },
+    hold(held) {
+      if (held) writer.ref();
+      else writer.unref();
+    },
+  };
+}
+
+/** A channel over a socket that Bun has left to us as a number. */
+function socketChannel(fd: number): Channel {
+  const waiting: Uint8Array[] = [];
+  let heard: (bytes: Uint8Array) => void = () => {};
+  let ended = () => {};
+  let socket:
+    | { write(bytes: Uint8Array): number; terminate(): void; ref(): void; unref(): void }
+    | undefined;
+  let over = false;
+  let held = true;
+  const send = () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const taken = Math.max(0, socket?.write(next) ?? 0);
+      if (taken < next.length) return void waiting.unshift(next.subarray(taken));
+    }
+  };
+  const finish = () => {
+    if (over) return;
+    over = true;
+    ended();
+  };
+  const open = bun.connect({
+    fd,
+    socket: {
+      open(opened) {
+        socket = opened;
+        if (over) return socket.terminate();
+        if (!held) socket.unref();
+        send();
+      },
+      drain: send,
+      data: (_, bytes) => heard(bytes),
+      close: finish,
+      error: finish,
+    },
+  });
+  open.catch(finish);
+  return {
+    write(bytes) {
+      if (over) return;
+      waiting.push(bytes);
+      if (socket !== undefined && waiting.length === 1) send();
+    },
+    listen(onBytes, onEnd) {
+      heard = (bytes) => onBytes(bytes);
+      ended = onEnd;
+      if (over) onEnd();
+    },
+    close() {
+      over = true;
+      socket?.terminate();
+    },
+    hold(keep) {
+      held = keep;
+      if (keep) socket?.ref();
+      else socket?.unref();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * The launcher driver: child programs without FFI. This file puts its parts together.
+ *
+ * @module
+ */
+
+import { closeSync, writeSync } from "node:fs";
+import type { Backend } from "../../core/backend.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { type Feature, FEATURES } from "../../core/features.ts";
+import { asyncScope } from "../async_scope.ts";
+import type { Arch } from "../linux/arch.ts";
+import { explainPlan } from "../linux/explain.ts";
+import type { Host } from "../linux/host.ts";
+import { hasApparmor, hasSelinux, requireLsm } from "../linux/lsm.ts";
+import { textOfFile } from "../posix/files.ts";
+import { surroundingsOf } from "../posix/surroundings.ts";
+import type { Spawner } from "../spawner/spawner.ts";
+import { LauncherStarter } from "./starter.ts";
+import { runSync } from "./sync.ts";
+
+/** Makes the launcher driver. Throws an UnsupportedError if no program file can be placed. */
+export function launcherBackend(
+  host: Host,
+  arch: Arch,
+  spawner: Spawner,
+  reason: string,
+): Backend {
+  const starter = new LauncherStarter(host, arch, spawner);
+  // Where no program file can be executed, that should be known before the driver is chosen.
+  void starter.launcher;
+  const features = {
+    ...Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>,
+    selinuxLabel: hasSelinux(textOfFile),
+    apparmorProfile: hasApparmor(textOfFile),
+    preExec: false,
+    exec: false,
+  };
+  return {
+    info: () => ({
+      runtime: host.runtime,
+      version: host.version,
+      driver: "launcher",
+      os: "linux",
+      arch: arch.name,
+      reason,
+      features,
+    }),
+    asyncScope,
+    surroundings: surroundingsOf(host, { nofile: true }),
+    async start(plan, cancel) {
+      requireLsm(textOfFile, plan, "launcher");
+      return await starter.start(plan, cancel);
+    },
+    runSync(plan, run) {
+      requireLsm(textOfFile, plan, "launcher");
+      return runSync({ arch, spawner }, plan, run);
+    },
+    exec() {
+      throw new UnsupportedError({
+        feature: "exec",
+        driver: "launcher",
+        reason: "a process cannot replace itself without FFI",
+        remedy: "use Deno, Bun or Node 26.1 with FFI",
+      });
+    },
+    explain: explainPlan,
+    closeFd: (fd) => closeSync(fd),
+    writeFd(fd, bytes) {
+      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    },
+  };
+}

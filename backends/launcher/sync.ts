@@ -1,0 +1,130 @@
+/**
+ * The synchronous run without FFI: `spawnSync` of a program file that holds the whole child
+ * program, since nobody could talk to it. What it has to report it writes to a file.
+ *
+ * @module
+ */
+
+import { fstatSync, readSync } from "node:fs";
+import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { SpawnError } from "../../core/errors.ts";
+import { type Plan, stepOf } from "../../core/plan.ts";
+import type { Arch } from "../linux/arch.ts";
+import { call } from "../linux/call.ts";
+import { elfOf } from "../linux/elf.ts";
+import { O } from "../linux/kernel.ts";
+import { lower } from "../linux/lower.ts";
+import { parseTold } from "../linux/talk.ts";
+import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
+import { circumstancesOf } from "./assembly.ts";
+import { laidOut } from "./boot.ts";
+import { type Placed, placeFile, placeProgram } from "./place.ts";
+import { failureOf, silentLauncher, startFailure } from "./starter.ts";
+import { wiresOf } from "./wires.ts";
+
+/** The descriptor to which the program reports. */
+const REPORT = 3;
+
+const ETXTBSY = 26;
+const ATTEMPTS = 5;
+
+
+/** Runs a child to its end. */
+export function runSync(
+  { arch, spawner }: { arch: Arch; spawner: Spawner },
+  plan: Plan,
+  run: SyncRun,
+): SyncOutcome {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return runOnce(arch, spawner, plan, run);
+    } catch (error) {
+      const busy = error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
+      if (!busy || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+function runOnce(arch: Arch, spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
+  const files: Placed[] = [];
+  const place = (file: Placed) => {
+    files.push(file);
+    return file;
+  };
+  try {
+    const report = place(placeFile(new Uint8Array(0)));
+    let buffer = 0;
+    const piped = new Set(
+      stepOf(plan, "fds").wires.map(({ source }) => source.from === "pipe" && source.carries),
+    );
+    const streams = (["stdin", "stdout", "stderr"] as const).map((each): Stdio =>
+      piped.has(each) ? "pipe" : "null"
+    );
+    const wires = wiresOf(plan, {
+      stdio: [...streams, report.fd],
+      // Runtimes connect only the first three to nothing, and the first one only for reading.
+      nothing: streams.lastIndexOf("null"),
+      pipe: (carries) =>
+        carries === "buffer"
+          ? { handed: place(placeFile(run.buffers[buffer++] ?? new Uint8Array(0))).fd }
+          : ["stdin", "stdout", "stderr"].indexOf(carries),
+    });
+    try {
+      const control = wires.above;
+      const around = circumstancesOf(wires, control);
+      const { calls, cells } = lower(plan, around);
+      const prelude = [
+        call("fds", "dup3", [REPORT, control, O.CLOEXEC], ["<report>", "…", "O_CLOEXEC"]),
+        ...wires.corrections,
+      ];
+      const { bytes, encoded } = laidOut(arch, { calls: [...prelude, ...calls], cells }, control);
+      const program = place(placeProgram(elfOf(arch, bytes)));
+      const spawned = spawn(spawner, plan, run, program.path, wires.stdio);
+      const told = parseTold(contentOf(report.fd));
+      if (told.notes !== undefined) throw failureOf(plan, encoded, told.notes, told.daemonPid);
+      if (!told.runs && !spawned.timedOut) throw silentLauncher(plan);
+      const { daemonPid } = told;
+      return {
+        ...spawned,
+        pid: daemonPid ?? spawned.pid,
+        // The spawner waits for the end of the pipes.
+        drained: true,
+        ...(daemonPid === undefined ? {} : { daemonPid }),
+      };
+    } finally {
+      wires.close();
+    }
+  } finally {
+    for (const file of files) file.close();
+  }
+}
+
+function spawn(
+  spawner: Spawner,
+  plan: Plan,
+  { input, timeout, killSignal, maxBuffer }: SyncRun,
+  path: string,
+  stdio: readonly Stdio[],
+): SyncSpawned {
+  const connected = stdio.filter((each) => each !== "channel");
+  try {
+    return spawner.spawnSync({
+      path,
+      argv: ["vircommand"],
+      env: {},
+      stdio: connected,
+      input,
+      timeout,
+      killSignal,
+      maxBuffer,
+    });
+  } catch (error) {
+    throw startFailure(plan, error);
+  }
+}
+
+function contentOf(fd: number): Uint8Array {
+  const { size } = fstatSync(fd);
+  const bytes = new Uint8Array(size);
+  return bytes.subarray(0, readSync(fd, bytes, 0, size, 0));
+}

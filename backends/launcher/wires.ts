@@ -1,0 +1,161 @@
+/**
+ * What a child's descriptors come from, as the runtime's spawner hands it over: files are opened
+ * here, descriptors are passed on by their numbers, and pipes are made by the child, because a
+ * runtime's own are sockets, which cannot be opened as /dev/stdin.
+ *
+ * @module
+ */
+
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import type { Mapping } from "../../core/descriptors.ts";
+import { SpawnError } from "../../core/errors.ts";
+import { type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
+import { type Call, call } from "../linux/call.ts";
+import { F, O } from "../linux/kernel.ts";
+import type { Stdio } from "../spawner/spawner.ts";
+
+/** A pipe that the child makes. */
+export interface Pipe {
+  readonly carries: PipeName;
+  /** The numbers of its ends in the child, until its descriptors are laid out. */
+  readonly read: number;
+  readonly write: number;
+}
+
+/** Everything that a child is given. */
+export interface Wires {
+  readonly stdio: readonly Stdio[];
+  /** From the numbers in the launcher to those in the program. */
+  readonly mappings: readonly Mapping[];
+  readonly pipes: readonly Pipe[];
+  /** A number that nothing else in the child has, above all of them. */
+  readonly above: number;
+  /** Calls that set right what opening the files here has left. */
+  readonly corrections: readonly Call[];
+  /** Closes the files that were opened here. */
+  close(): void;
+}
+
+/** What there is before a command says anything. */
+export interface Base {
+  readonly stdio: readonly Stdio[];
+  /** Which of these is /dev/null, open in both directions. */
+  readonly nothing: number;
+  /**
+   * Which descriptor serves as a pipe; one of the parent's by its number if it is `handed`.
+   * Default: the child makes the pipe.
+   */
+  readonly pipe?: (carries: PipeName) => number | { readonly handed: number };
+}
+
+/** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
+export function wiresOf(plan: Plan, base: Base): Wires {
+  const { wires } = stepOf(plan, "fds");
+  const stdio: Stdio[] = [...base.stdio];
+  const opened: number[] = [];
+  const corrections: Call[] = [];
+  const close = () => {
+    for (const fd of opened.splice(0)) closeSync(fd);
+  };
+  const numbers = new Map<number, number>();
+  try {
+    for (const { to, source } of wires) {
+      if (source.from === "null") numbers.set(to, base.nothing);
+      if (source.from === "fd") {
+        requireOpen(plan, source.fd, to);
+        numbers.set(to, stdio.push(source.fd) - 1);
+      }
+      if (source.from === "file") {
+        const { fd, flags } = openFile(plan, source);
+        opened.push(fd);
+        const at = stdio.push(fd) - 1;
+        numbers.set(to, at);
+        corrections.push(call("fds", "fcntl", [at, F.SETFL, flags], [String(at), "F_SETFL", "…"]));
+      }
+      if (source.from === "pipe" && base.pipe !== undefined) {
+        const pipe = base.pipe(source.carries);
+        numbers.set(to, typeof pipe === "number" ? pipe : stdio.push(pipe.handed) - 1);
+      }
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const pipes: Pipe[] = [];
+  for (const { to, source } of wires) {
+    if (source.from === "pipe" && base.pipe === undefined) {
+      const read = stdio.length + 2 * pipes.length;
+      const pipe = { carries: source.carries, read, write: read + 1 };
+      pipes.push(pipe);
+      numbers.set(to, intoChild(pipe) ? pipe.read : pipe.write);
+    }
+    if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? base.nothing);
+  }
+  const mappings = wires.map(({ to }): Mapping => ({ from: numbers.get(to) ?? base.nothing, to }));
+  const above = Math.max(stdio.length + 2 * pipes.length, ...mappings.map(({ to }) => to + 1));
+  return { stdio, mappings, pipes, above, corrections, close };
+}
+
+/** Whether the parent writes to a pipe. */
+export function intoChild({ carries }: Pick<Pipe, "carries">): boolean {
+  return carries === "stdin" || carries === "buffer";
+}
+
+/** What is not open can be handed to nobody; the spawner would not say which one it was. */
+function requireOpen(plan: Plan, fd: number, to: number): void {
+  try {
+    fstatSync(fd);
+  } catch (error) {
+    throw descriptorError(plan, error, "dup3", [String(fd), String(to), "0"]);
+  }
+}
+
+/**
+ * Opening a FIFO waits for its other side, which would stop the event loop: O_NONBLOCK makes it an
+ * error (ENXIO) or no wait. The child clears the flag.
+ */
+function openFile(
+  plan: Plan,
+  source: Extract<WireSource, { from: "file" }>,
+): { fd: number; flags: number } {
+  const how = {
+    read: O.RDONLY,
+    write: O.WRONLY | O.CREAT | O.TRUNC,
+    append: O.WRONLY | O.CREAT | O.APPEND,
+  }[source.access];
+  try {
+    const flags = how | O.NOCTTY | constants.O_NONBLOCK;
+    return { fd: openSync(source.path, flags, source.mode), flags: how & O.APPEND };
+  } catch (error) {
+    throw descriptorError(
+      plan,
+      error,
+      "openat",
+      ["AT_FDCWD", JSON.stringify(source.path)],
+      source.path,
+    );
+  }
+}
+
+/** The error of a file system call of the runtime as one of step `fds`. */
+export function descriptorError(
+  plan: Plan,
+  error: unknown,
+  syscall: string,
+  args: readonly string[],
+  path?: string,
+): unknown {
+  const { errno } = error as { errno?: unknown };
+  // The runtime's own refusals have no errno and stay what they are.
+  if (typeof errno !== "number") return error;
+  const { command } = plan;
+  return new SpawnError({
+    step: "fds",
+    syscall,
+    args,
+    errno: Math.abs(errno),
+    path,
+    command,
+    cause: error,
+  });
+}

@@ -1,0 +1,92 @@
+/**
+ * Looking at files with `node:fs`, which all three runtimes have. On Deno that needs leave to
+ * read: what may not be looked at is left to the system to judge, later.
+ *
+ * @module
+ */
+
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
+import type { Access } from "../../core/lookup.ts";
+
+const HEAD = 4096;
+
+/** Whether a path is a regular file that this process may execute. */
+export function accessTo(path: string): Access {
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return code;
+    // What stands in a folder that cannot be searched is not there, as far as this process can see.
+    if (code === "EACCES") return exists(path) ? "EACCES" : "ENOENT";
+    return isRefusedByRuntime(error) ? "ok" : code;
+  }
+  try {
+    // Folders have x bits too.
+    return statSync(path).isFile() ? "ok" : "EACCES";
+  } catch (error) {
+    return isRefusedByRuntime(error) ? "ok" : codeOf(error);
+  }
+}
+
+/** The first bytes of a file, or undefined if it cannot be read. */
+export function headOfFile(path: string): Uint8Array | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch {
+    return undefined;
+  }
+  try {
+    const head = new Uint8Array(HEAD);
+    return head.subarray(0, readSync(fd, head));
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** All of a small file, or undefined if it cannot be read. */
+export function textOfFile(path: string): string | undefined {
+  return bytesOfFile(path)?.toString("utf8");
+}
+
+/** The same, as bytes. */
+export function bytesOfFile(
+  path: string,
+): ReturnType<typeof readFileSync> & Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : "EIO";
+}
+
+/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own word, not the system's. */
+function isRefusedByRuntime(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "NotCapable" || codeOf(error) === "ERR_ACCESS_DENIED";
+}

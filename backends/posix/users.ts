@@ -1,0 +1,38 @@
+/**
+ * The user database as it stands in its files, passwd(5) and group(5), for drivers that cannot ask
+ * libc. Users that come from elsewhere (LDAP, sssd) are not known to them.
+ *
+ * @module
+ */
+
+import { readFileSync } from "node:fs";
+import type { User } from "../../core/backend.ts";
+
+/** The entry of a user, by name or by number. */
+export function findUser(key: string | number): User | undefined {
+  for (const line of linesOf("/etc/passwd")) {
+    const [name = "", , uid = "", gid = ""] = line.split(":");
+    if (!/^\d+$/.test(uid) || !/^\d+$/.test(gid)) continue;
+    if (name === key || Number(uid) === key) return { name, uid: Number(uid), gid: Number(gid) };
+  }
+  return undefined;
+}
+
+/** The groups that list a user, and `gid`: ascending, without duplicates. */
+export function groupsListing(name: string, gid: number): number[] {
+  const groups = new Set([gid]);
+  for (const line of linesOf("/etc/group")) {
+    const [, , number = "", members = ""] = line.split(":");
+    if (/^\d+$/.test(number) && members.split(",").includes(name)) groups.add(Number(number));
+  }
+  return [...groups].sort((a, b) => a - b);
+}
+
+function linesOf(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n");
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Starting programs with `node:child_process`.
+ *
+ * @module
+ */
+
+import {
+  type ChildProcess,
+  spawn,
+  type SpawnOptions,
+  spawnSync,
+  type SpawnSyncOptions,
+} from "node:child_process";
+import type { Exit } from "../../core/backend.ts";
+import { signals } from "../../core/signals.ts";
+import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
+import {
+  type Spawned,
+  type Spawner,
+  type SpawnRequest,
+  StartError,
+  type Stdio,
+  type SyncRequest,
+  type SyncSpawned,
+  UNKNOWN_USAGE,
+} from "./spawner.ts";
+
+/** The spawner. */
+export function childProcessSpawner(): Spawner {
+  return { spawn: start, spawnSync: startSync };
+}
+
+async function start(request: SpawnRequest): Promise<Spawned> {
+  let child: ChildProcess;
+  try {
+    child = spawn(request.path, request.argv.slice(1), optionsOf(request));
+  } catch (error) {
+    throw startError(error);
+  }
+  const { pid } = child;
+  if (pid === undefined) {
+    throw startError(await new Promise<Error>((resolve) => child.once("error", resolve)));
+  }
+  // Such as a kill(2) that is refused after a change of user.
+  child.on("error", () => {});
+  const exited = new Promise<Exit>((resolve) =>
+    child.once(
+      "exit",
+      (code, signal) => resolve({ raw: rawOf(code, signal), usage: UNKNOWN_USAGE }),
+    )
+  );
+  const [stdin, stdout, stderr] = child.stdio;
+  const at = request.stdio.indexOf("channel");
+  const channel = at < 0 ? undefined : child.stdio[at];
+  return {
+    pid,
+    stdin: stdin ? writableSink(stdin) : undefined,
+    stdout: stdout ? readableSource(stdout) : undefined,
+    stderr: stderr ? readableSource(stderr) : undefined,
+    channel: channel ? duplexChannel(channel as Parameters<typeof duplexChannel>[0]) : undefined,
+    exited,
+    kill: (signal) => child.exitCode === null && child.signalCode === null && child.kill(signal),
+    hold(held) {
+      if (held) child.ref();
+      else child.unref();
+    },
+  };
+}
+
+function startSync(request: SyncRequest): SyncSpawned {
+  const { input, timeout, killSignal, maxBuffer } = request;
+  const options: SpawnSyncOptions = {
+    ...optionsOf(request),
+    maxBuffer,
+    ...(input === undefined ? {} : { input }),
+    ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
+    killSignal: killSignal as NodeJS.Signals & number,
+  };
+  const result = spawnSync(request.path, request.argv.slice(1), options);
+  const { status, signal, error } = result;
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
+    throw startError(error);
+  }
+  const [stdout, stderr] = [bytesOf(result.stdout), bytesOf(result.stderr)];
+  return {
+    pid: result.pid,
+    exit: { raw: rawOf(status, signal), usage: UNKNOWN_USAGE },
+    stdout,
+    stderr,
+    timedOut: code === "ETIMEDOUT",
+    overflowed: code !== "ENOBUFS" ? undefined : stdout.length >= maxBuffer ? "stdout" : "stderr",
+  };
+}
+
+function optionsOf(request: SpawnRequest | SyncRequest): SpawnOptions {
+  const { argv, env, cwd, uid, gid, detached, stdio } = request;
+  return {
+    argv0: argv[0] ?? "",
+    stdio: stdio.map(stdioOf),
+    ...(env === undefined ? {} : { env: { ...env } }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(detached === true ? { detached } : {}),
+  };
+}
+
+function stdioOf(each: Stdio): "ignore" | "pipe" | number {
+  return each === "null" ? "ignore" : each === "channel" ? "pipe" : each;
+}
+
+/** The status as wait(2) has it. */
+function rawOf(code: number | null, signal: string | null): number {
+  if (signal === null) return (code ?? 0) << 8;
+  return (signals as Readonly<Record<string, number>>)[signal] ?? 0;
+}
+
+function bytesOf(output: unknown): Uint8Array {
+  return output instanceof Uint8Array ? output : new Uint8Array(0);
+}
+
+/** Node's errno is negative; permission errors have none and stay what they are. */
+function startError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errno } = error as { errno?: unknown };
+  if (typeof errno !== "number" || errno === 0) return error;
+  return new StartError(Math.abs(errno), error.message, { cause: error });
+}

@@ -1,0 +1,106 @@
+/**
+ * Node's streams as the sources and sinks of the core.
+ *
+ * @module
+ */
+
+import type { Readable, Writable } from "node:stream";
+import type { Receiver, Sink, Source } from "../../core/backend.ts";
+import type { Channel } from "./spawner.ts";
+
+/** What sockets have and other streams lack. */
+interface Held {
+  ref?(): unknown;
+  unref?(): unknown;
+}
+
+function hold(stream: Held, held: boolean): void {
+  if (held) stream.ref?.();
+  else stream.unref?.();
+}
+
+/** A source over a stream that it owns. */
+export function readableSource(stream: Readable & Held): Source {
+  let receiver: Receiver | undefined;
+  let over = false;
+  const finish = (error?: Error) => {
+    if (over) return;
+    over = true;
+    receiver?.end(error);
+  };
+  return {
+    start(to) {
+      receiver = to;
+      stream.on("end", () => finish());
+      stream.on("close", () => finish());
+      // A peer that ends with something unread resets the connection: an end like any other.
+      stream.on("error", (error) => finish(isReset(error) ? undefined : error));
+      stream.on("data", (chunk: Uint8Array) => {
+        if (!over) to.chunk(chunk, false);
+      });
+    },
+    pause: () => void stream.pause(),
+    resume() {
+      if (receiver !== undefined) stream.resume();
+    },
+    close() {
+      over = true;
+      stream.on("error", () => {});
+      stream.destroy();
+    },
+    hold: (held) => hold(stream, held),
+  };
+}
+
+/** A sink over a stream that it owns. */
+export function writableSink(stream: Writable & Held): Sink {
+  let failure: Error | undefined;
+  // Reported by the write that meets it; unheard, the event would end the process.
+  stream.on("error", (error: Error) => failure ??= error);
+  const brokenPipe = () =>
+    isReset(failure) || failure === undefined
+      ? Object.assign(new Error("write EPIPE"), { code: "EPIPE" })
+      : failure;
+  return {
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (stream.destroyed || stream.writableEnded) return reject(brokenPipe());
+        const closed = () => reject(brokenPipe());
+        stream.once("close", closed);
+        stream.write(bytes, (error) => {
+          stream.off("close", closed);
+          if (error) reject(isReset(error) ? brokenPipe() : error);
+          else resolve();
+        });
+      }),
+    end: () =>
+      new Promise((resolve) => {
+        if (stream.destroyed) return resolve();
+        stream.once("close", () => resolve());
+        stream.end(() => stream.destroy());
+      }),
+    close: () => void stream.destroy(),
+    hold: (held) => hold(stream, held),
+  };
+}
+
+/** A channel over a stream in both directions, which it owns. */
+export function duplexChannel(stream: Readable & Writable & Held): Channel {
+  stream.on("error", () => {});
+  return {
+    write(bytes) {
+      if (!stream.destroyed) stream.write(bytes);
+    },
+    listen(heard, ended) {
+      stream.on("data", heard);
+      stream.once("close", ended);
+      stream.once("end", () => stream.destroy());
+    },
+    close: () => void stream.destroy(),
+    hold: (held) => hold(stream, held),
+  };
+}
+
+function isReset(error: Error | undefined): boolean {
+  return (error as { code?: unknown } | undefined)?.code === "ECONNRESET";
+}

@@ -1,0 +1,96 @@
+/**
+ * The runtime's own way of starting a program, as the launcher and the portable driver need it.
+ * Each runtime folder makes one: `child_process`, `Bun.spawn`, `Deno.Command`.
+ *
+ * @module
+ */
+
+import type { Exit, Sink, Source } from "../../core/backend.ts";
+import type { Usage } from "../../core/result.ts";
+
+/**
+ * What a descriptor of the child is connected to: nothing, a pipe to the parent, a descriptor of
+ * the parent by its number, or a channel that carries bytes in both directions.
+ */
+export type Stdio = "null" | "pipe" | "channel" | number;
+
+/** What is to be started. */
+export interface SpawnRequest {
+  readonly path: string;
+  readonly argv: readonly string[];
+  /** All variables of the child; undefined: those of this process. */
+  readonly env: Readonly<Record<string, string>> | undefined;
+  readonly cwd?: string | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** By the number in the child; a pipe only up to 2, a channel only above. */
+  readonly stdio: readonly Stdio[];
+  /** Whether the child leads a new session. */
+  readonly detached?: boolean;
+}
+
+/** A connection in both directions. */
+export interface Channel {
+  /** Writes bytes; what nobody reads any more is lost. */
+  write(bytes: Uint8Array): void;
+  /** Says what is called with all that arrives, and at the end. Called once. */
+  listen(heard: (bytes: Uint8Array) => void, ended: () => void): void;
+  close(): void;
+  hold(held: boolean): void;
+}
+
+/** A program that was started. */
+export interface Spawned {
+  readonly pid: number;
+  readonly stdin: Sink | undefined;
+  readonly stdout: Source | undefined;
+  readonly stderr: Source | undefined;
+  /** The one channel, if one was asked for. */
+  readonly channel: Channel | undefined;
+  readonly exited: Promise<Exit>;
+  /** Sends a signal; false if the child is gone. */
+  kill(signal: number): boolean;
+  hold(held: boolean): void;
+}
+
+/** What is to be run to its end while the event loop stands still. */
+export interface SyncRequest extends Omit<SpawnRequest, "stdio"> {
+  readonly stdio: readonly Exclude<Stdio, "channel">[];
+  readonly input: Uint8Array | undefined;
+  readonly timeout: number | undefined;
+  readonly killSignal: number;
+  readonly maxBuffer: number;
+}
+
+/** What came of it. */
+export interface SyncSpawned {
+  readonly pid: number;
+  readonly exit: Exit;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  readonly timedOut: boolean;
+  readonly overflowed: "stdout" | "stderr" | undefined;
+}
+
+/** A refusal to start, by the errno of the system. */
+export class StartError extends Error {
+  override readonly name: string = "StartError";
+  /** Positive. */
+  readonly errno: number;
+
+  constructor(errno: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.errno = errno;
+  }
+}
+
+/** Starts programs. */
+export interface Spawner {
+  /** Rejects with a {@linkcode StartError}, or with the runtime's own permission error. */
+  spawn(request: SpawnRequest): Promise<Spawned>;
+  /** Throws likewise. */
+  spawnSync(request: SyncRequest): SyncSpawned;
+}
+
+/** What a runtime does not tell of a child is not a number. */
+export const UNKNOWN_USAGE: Usage = { userMs: NaN, systemMs: NaN, maxRssBytes: NaN };

@@ -1,0 +1,94 @@
+/**
+ * Web streams as the sources and sinks of the core.
+ *
+ * @module
+ */
+
+import type { Receiver, Sink, Source } from "../../core/backend.ts";
+
+/** A source over a stream that it owns. */
+export function streamSource(
+  stream: ReadableStream<Uint8Array>,
+  hold: (held: boolean) => void = () => {},
+): Source {
+  const reader = stream.getReader();
+  let paused = false;
+  let closed = false;
+  let wake = () => {};
+  const flow = async (receiver: Receiver) => {
+    for (;;) {
+      while (paused && !closed) await new Promise<void>((resolve) => wake = resolve);
+      if (closed) return;
+      const { done, value } = await reader.read();
+      if (closed) return;
+      if (done) return receiver.end();
+      if (value.length > 0) receiver.chunk(value, false);
+    }
+  };
+  return {
+    start(receiver) {
+      flow(receiver).catch((error) => {
+        if (!closed) receiver.end(error instanceof Error ? error : new Error(String(error)));
+      });
+    },
+    pause() {
+      paused = true;
+    },
+    resume() {
+      paused = false;
+      wake();
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      wake();
+      // A stream that has failed has nothing left to cancel.
+      reader.cancel().catch(() => {});
+    },
+    hold,
+  };
+}
+
+/** A sink over a stream that it owns. */
+export function streamSink(
+  stream: WritableStream<Uint8Array>,
+  hold: (held: boolean) => void = () => {},
+): Sink {
+  const writer = stream.getWriter();
+  let closed = false;
+  let interrupt: (() => void) | undefined;
+  const brokenPipe = (cause?: unknown) =>
+    Object.assign(new Error("write EPIPE", { cause }), { code: "EPIPE" });
+  // Reported by the write that meets it.
+  writer.closed.catch(() => {});
+  return {
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(brokenPipe());
+        interrupt = () => reject(brokenPipe());
+        writer.write(bytes).then(resolve, (error) => {
+          reject(isBrokenPipe(error) ? brokenPipe(error) : error);
+        });
+      }),
+    async end() {
+      if (closed) return;
+      closed = true;
+      // Nobody reads any more: then there is nothing to end.
+      await writer.close().catch(() => {});
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      interrupt?.();
+      writer.abort().catch(() => {});
+    },
+    hold,
+  };
+}
+
+/** Deno has a class for it, others the code. */
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error &&
+    (error.name === "BrokenPipe" || (error as { code?: unknown }).code === "EPIPE" ||
+      error.name === "ConnectionReset");
+}
