@@ -49,7 +49,8 @@ export function judge(
   const { code, signal } = result.status;
   if (code !== null && options.okCodes.includes(code)) return result;
   const what = code === null ? `killed by ${signal}` : `exit status ${code}`;
-  const said = maskSecrets(tail(result.stderr), spec.secrets);
+  // Masked as a whole: what is left of a secret that the cut goes through would not be found.
+  const said = tail(maskSecrets(result.stderr, spec.secrets));
   throw new ExitError(`${what}: ${command}${said}`, result, { command });
 }
 

@@ -57,19 +57,34 @@ function constant(table: Table, part: unknown): string {
   }
   const exact = Object.keys(table).find((name) => table[name] === part);
   if (exact !== undefined) return exact;
+  if (part < 0) return String(part);
+  const hex = `0x${part.toString(16)}`;
+  // Only bits add up: 3 is another option of prctl(2), not the first and the second.
+  if (!Object.values(table).every((value) => (value & (value - 1)) === 0)) return hex;
   const names = Object.keys(table).filter((name) => {
     const bit = table[name] ?? 0;
     return bit !== 0 && (part & bit) === bit;
   });
   const covered = names.reduce((all, name) => all | (table[name] ?? 0), 0);
-  return covered === part ? names.join("|") : `0x${part.toString(16)}`;
+  return covered === part ? names.join("|") : hex;
 }
 
-/** A whole number. */
+/** A whole number that a register holds, with or without a sign. */
 export function number(given: unknown, call: string): Shown {
   const whole = typeof given === "bigint" || Number.isSafeInteger(given);
   if (!whole) throw new UsageError(`${call}: ${String(given)} is no whole number`);
+  if (typeof given === "bigint" && (given < -(2n ** 63n) || given >= 2n ** 64n)) {
+    throw new UsageError(`${call}: ${given} does not fit into 64 bits`);
+  }
   return { value: given as number | bigint, text: String(given) };
+}
+
+/** A whole number within bounds. */
+export function within(given: unknown, least: number, most: number, call: string): number {
+  if (typeof given === "number" && Number.isInteger(given) && given >= least && given <= most) {
+    return given;
+  }
+  throw new UsageError(`${call}: ${String(given)} is no whole number from ${least} to ${most}`);
 }
 
 /** A text. */
@@ -97,6 +112,7 @@ export function any(given: PaletteArgument, call: string): Shown {
 
 /** A call of these arguments. */
 export function make(name: string | number, args: readonly Shown[], path?: string): PaletteCall {
+  if (args.length > 6) throw new UsageError(`${name}: a system call has six arguments at most`);
   const call = { name, args: args.map((each) => each.value), shown: args.map((each) => each.text) };
   return path === undefined ? call : { ...call, path };
 }

@@ -43,7 +43,14 @@ import {
   type PaletteArgument,
   type PaletteCall,
   text,
+  within,
 } from "./palette.ts";
+
+/** The level's part of an I/O priority; the class is above it. */
+const IOPRIO_LEVELS = 0x1fff;
+
+/** The largest int of C. */
+const INT_MAX = 0x7fff_ffff;
 
 /** prctl(2): an option and up to four arguments. */
 export function prctl(option: Flags<keyof typeof PR>, ...args: PaletteArgument[]): PaletteCall {
@@ -153,11 +160,12 @@ export function ioprio_set(
   level: number = 4,
 ): PaletteCall {
   const kind = flags(IOPRIO_CLASS, ioClass, "ioprio_set");
+  const low = within(level, 0, IOPRIO_LEVELS, "ioprio_set");
   return make("ioprio_set", [
     flags(IOPRIO_WHO, which, "ioprio_set"),
     number(who, "ioprio_set"),
     {
-      value: (Number(kind.value) << 13) | level,
+      value: (Number(kind.value) << 13) | low,
       text: `IOPRIO_PRIO_VALUE(${kind.text}, ${level})`,
     },
   ]);
@@ -181,10 +189,11 @@ export function sched_setscheduler(
   policy: Flags<keyof typeof SCHED>,
   priority: number = 0,
 ): PaletteCall {
+  const wanted = within(priority, 0, INT_MAX, "sched_setscheduler");
   return make("sched_setscheduler", [
     number(0, ""),
     flags(SCHED, policy, "sched_setscheduler"),
-    { value: new Uint8Array(new Int32Array([priority]).buffer), text: `[${priority}]` },
+    { value: new Uint8Array(new Int32Array([wanted]).buffer), text: `[${wanted}]` },
   ]);
 }
 

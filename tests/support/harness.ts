@@ -192,6 +192,8 @@ function warmUp(): Promise<void> {
   return warm ??= (async () => {
     const big = new Uint8Array(200_000);
     await new Command("sh", "-c", "sleep 0.01; cat; cat >&2 </dev/null").stdin(big).run();
+    // The first child without input: the driver opens /dev/null, and keeps it.
+    await new Command("true").run();
     // Some runtimes close in a later turn what they opened for that.
     await pause(50);
   })();

@@ -5,11 +5,15 @@
  * @module
  */
 
-import { appendFileSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import process from "node:process";
 
 /** Notes a skipped test and its reason. */
 export function noteSkip(line: string): void {
   const file = process.env["VIRCOMMAND_TEST_SKIPS"];
-  if (file !== undefined) appendFileSync(file, `${line}\n`);
+  if (file === undefined) return;
+  // Deno's appendFileSync changes the mode as well, which the file's owner alone may do.
+  const fd = openSync(file, "a");
+  writeSync(fd, `${line}\n`);
+  closeSync(fd);
 }

@@ -1,0 +1,170 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "node:test";
+import type { Arch } from "../../backends/linux/arch.ts";
+import type { Call } from "../../backends/linux/call.ts";
+import { encode, FAILED_AT, GAVE_UP, LAST_RESULT, OPERATION } from "../../backends/linux/encode.ts";
+import { spawnError } from "../../backends/linux/failure.ts";
+import { lower } from "../../backends/linux/lower.ts";
+import { lowerApparmor, lowerSelinux } from "../../backends/linux/lower_labels.ts";
+import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "../../backends/linux/lsm.ts";
+import type { Arena } from "../../backends/linux/memory.ts";
+import { Command } from "../../core/command.ts";
+import { freeze } from "../../core/draft.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { makePlan } from "../../core/plan.ts";
+import { ARCHES } from "../support/native.ts";
+import { imagined } from "../support/surroundings.ts";
+
+const [x86_64] = ARCHES as [Arch, Arch];
+
+const AT_FDCWD = -100;
+const O_WRONLY_CLOEXEC = 0o2000001;
+
+/** Numbers that are free in the child. */
+const FREE = [6, 7, 8];
+
+/** What a call writes, as text. */
+function written(calls: readonly Call[]): { fd: unknown; text: string; length: unknown } {
+  const write = calls.find(({ name }) => name === "write");
+  const [fd, data, length] = write?.args ?? [];
+  assert(typeof data === "object" && "bytes" in data);
+  return { fd, text: new TextDecoder().decode(data.bytes), length };
+}
+
+test("an SELinux context is written to attr/exec in one go, with its NUL", () => {
+  const label = "system_u:system_r:svirt_t:s0:c1,c2";
+  const calls = lowerSelinux(label, FREE);
+  assertEquals(calls.map(({ step, name }) => [step, name]), [
+    ["selinux", "openat"],
+    ["selinux", "write"],
+    ["selinux", "close"],
+  ]);
+  assertEquals(calls[0]?.args, [AT_FDCWD, { text: "/proc/self/attr/exec" }, O_WRONLY_CLOEXEC, 0]);
+  assertEquals(written(calls), { fd: 6, text: `${label}\0`, length: label.length + 1 });
+  assertEquals(calls[2]?.args, [6]);
+});
+
+test("an AppArmor profile is written as a change on exec, without a NUL", () => {
+  const calls = lowerApparmor("vm //child", FREE);
+  assertEquals(written(calls), { fd: 6, text: "exec vm //child", length: 15 });
+});
+
+test("AppArmor's own file is tried first, then the one that it shares", () => {
+  const calls = lowerApparmor("p", FREE);
+  const opens = calls.filter(({ name }) => name === "openat");
+  assertEquals(opens.map((each) => each.path), [
+    "/proc/self/attr/apparmor/exec",
+    "/proc/self/attr/exec",
+  ]);
+  const [first, second, write] = calls;
+  const done = write?.label ?? "";
+  assertEquals(write?.name, "write");
+  assertEquals(first?.jumps, { zero: done, positive: done, error: second?.label ?? "" });
+  assertEquals(second?.jumps, { zero: done, positive: done });
+});
+
+test("a label is counted in bytes, not in characters", () => {
+  assertEquals(written(lowerApparmor("ü", FREE)).length, 7);
+  assertEquals(written(lowerSelinux("ü→", FREE)).length, 6);
+});
+
+/** The header of a program, and its operations, in memory. */
+function laidOut(calls: readonly Call[]) {
+  const buffer = new ArrayBuffer(64 * 1024);
+  const address = 0x7f12_3456_8000;
+  const [bytes, words] = [new Uint8Array(buffer), new Uint32Array(buffer)];
+  const arena = { address, size: buffer.byteLength, bytes, words } as Arena;
+  const encoded = encode({ calls, cells: [] }, x86_64, arena);
+  return { encoded, address, view: new DataView(buffer) };
+}
+
+test("encoded, the first open that fails goes on with the second, and success skips it", () => {
+  const { encoded, address, view } = laidOut(lowerApparmor("p", FREE));
+  const first = Number(view.getBigUint64(encoded.header - address, true)) - address;
+  const word = (at: number) => Number(view.getBigUint64(at, true)) - address;
+  const [error, zero, positive] = [64, 72, 80].map((at) => word(first + at));
+  assertEquals([error, zero, positive], [
+    first + OPERATION,
+    first + 2 * OPERATION,
+    first + 2 * OPERATION,
+  ]);
+});
+
+test("a label that the module refuses is a SpawnError of its step, and says which", () => {
+  for (
+    const [step, calls] of [
+      ["selinux", lowerSelinux("u:r:t", FREE)],
+      ["apparmor", lowerApparmor("u:r:t", FREE)],
+    ] as const
+  ) {
+    const { encoded, address, view } = laidOut(calls);
+    const first = Number(view.getBigUint64(encoded.header - address, true));
+    const at = calls.findIndex(({ name }) => name === "write");
+    view.setBigInt64(FAILED_AT, BigInt(first + at * OPERATION), true);
+    view.setBigInt64(LAST_RESULT, -22n, true);
+    view.setBigInt64(GAVE_UP, 99n, true);
+    const failure = encoded.failure(encoded.notes());
+    assert(failure !== undefined);
+    const files = { access: () => "ok", head: () => undefined } as const;
+    const error = spawnError(failure.call, failure.errno, "true", files);
+    assertEquals([error.step, error.syscall, error.code, error.exitCode], [
+      step,
+      "write",
+      "EINVAL",
+      125,
+    ]);
+    assert(error.message.includes('"u:r:t"'), error.message);
+  }
+});
+
+test("both labels come after the descriptors, before core, ids and folder", () => {
+  const cmd = new Command("true").cwd("/").runAlone().uid(1).gid(1).maxFiles(9)
+    .apparmorProfile("p").selinuxLabel("u:r:t");
+  const { calls } = lower(makePlan(freeze(cmd), imagined()), { moves: [], free: FREE });
+  const steps = calls.map(({ step }) => step).filter((step, i, all) => step !== all[i - 1]);
+  assertEquals(steps.slice(steps.indexOf("limits")), [
+    "limits",
+    "selinux",
+    "apparmor",
+    "core",
+    "identity",
+    "chdir",
+    "unblock",
+    "exec",
+  ]);
+});
+
+const SELINUX_ON = "nodev\tsysfs\nnodev\tselinuxfs\n";
+const APPARMOR = "/sys/module/apparmor/parameters/enabled";
+
+/** A kernel with some files. */
+const kernelOf = (files: Record<string, string>): ReadText => (path) => files[path];
+
+test("whether a module is on is read from the kernel's own files", () => {
+  const [on, off, none] = ["Y\n", "N\n", undefined].map((text): ReadText =>
+    kernelOf(text === undefined ? {} : { [APPARMOR]: text })
+  );
+  assertEquals([on, off, none].map((read) => read && hasApparmor(read)), [true, false, false]);
+  assert(hasSelinux(kernelOf({ "/proc/filesystems": SELINUX_ON })));
+  assert(!hasSelinux(kernelOf({ "/proc/filesystems": "nodev\tsysfs\n" })));
+  assert(!hasSelinux(kernelOf({})));
+});
+
+test("a label needs its own module, and no label needs none", () => {
+  const planOf = (cmd: Command) => makePlan(freeze(cmd), imagined());
+  const selinux = planOf(new Command("true").selinuxLabel("u:r:t"));
+  const apparmor = planOf(new Command("true").apparmorProfile("p"));
+  const onlySelinux = kernelOf({ "/proc/filesystems": SELINUX_ON });
+  const onlyApparmor = kernelOf({ [APPARMOR]: "Y\n" });
+  requireLsm(onlySelinux, selinux, "native");
+  requireLsm(onlyApparmor, apparmor, "native");
+  requireLsm(kernelOf({}), planOf(new Command("true")), "native");
+  const wrong = [
+    [onlyApparmor, selinux, "selinuxLabel"],
+    [onlySelinux, apparmor, "apparmorProfile"],
+  ] as const;
+  for (const [kernel, plan, feature] of wrong) {
+    const error = assertThrows(() => requireLsm(kernel, plan, "launcher"), UnsupportedError);
+    assertEquals([error.feature, error.driver], [feature, "launcher"]);
+  }
+});

@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import os from "node:os";
+import { test } from "node:test";
+import { errnoName, errnoNumber, errnoText } from "../../core/errno.ts";
+
+/** Second names of the same number; the table has the first, as errno(3) lists it. */
+const ALIASES: Readonly<Record<string, string>> = {
+  EWOULDBLOCK: "EAGAIN",
+  EDEADLOCK: "EDEADLK",
+  ENOTSUP: "EOPNOTSUPP",
+};
+
+test("every error that the system's headers name has its number and its name", () => {
+  const known = Object.entries(os.constants.errno);
+  assertEquals(known.length > 70, true);
+  for (const [name, number] of known) {
+    const first = ALIASES[name] ?? name;
+    assertEquals([errnoNumber(first), errnoName(number)], [number, first]);
+  }
+});
+
+test("each number from 1 to 132 is an error, but for the two that Linux leaves out", () => {
+  const nameless = [];
+  for (let n = 1; n <= 132; n++) if (errnoName(n) === `errno ${n}`) nameless.push(n);
+  assertEquals(nameless, [41, 58]);
+});
+
+test("names and numbers lead to each other, and each error has a text of its own", () => {
+  const texts = new Set<string>();
+  for (let n = 1; n <= 132; n++) {
+    if (n === 41 || n === 58) continue;
+    assertEquals(errnoNumber(errnoName(n)), n);
+    texts.add(errnoText(n));
+  }
+  assertEquals([texts.size, texts.has("unknown error")], [130, false]);
+});
+
+const TEXTS: [number, string][] = [
+  [2, "No such file or directory"],
+  [7, "Argument list too long"],
+  [8, "Exec format error"],
+  [13, "Permission denied"],
+  [26, "Text file busy"],
+  [40, "Too many levels of symbolic links"],
+];
+
+for (const [number, text] of TEXTS) {
+  test(`errno ${number} reads "${text}", as strerror(3) has it`, () => {
+    assertEquals(errnoText(number), text);
+  });
+}
+
+test("a number that is no error is named by itself", () => {
+  for (const number of [0, -2, 41, 999]) {
+    assertEquals([errnoName(number), errnoText(number)], [`errno ${number}`, "unknown error"]);
+  }
+});
+
+test("a name that is no error has no number, not even one that objects have", () => {
+  for (const name of ["", "ENOPE", "enoent", "toString", "__proto__"]) {
+    assertEquals(errnoNumber(name), undefined);
+  }
+});
