@@ -7,7 +7,7 @@
 import { type Backend, type DriverName, DRIVERS } from "../core/backend.ts";
 import { UnsupportedError, UsageError } from "../core/errors.ts";
 
-/** How drivers are made; each throws an UnsupportedError if it cannot serve here. */
+/** How drivers are made; each throws if it cannot serve here. */
 export type Makers = Partial<Record<DriverName, (reason: string) => Backend>>;
 
 /** The drivers, the most able one first, and why it is this one that serves. */
@@ -23,19 +23,20 @@ export function choose(
     }
     return forced(makers, variable as DriverName, `VIRCOMMAND_DRIVER=${variable}`);
   }
-  const refusals: UnsupportedError[] = [];
+  const refusals: string[] = [];
+  let first: unknown;
   for (const name of DRIVERS) {
     const make = makers[name];
     if (make === undefined) continue;
-    const before = refusals.map(({ driver, message }) => `no ${driver} driver: ${message}`);
     try {
-      return make(before.length === 0 ? "it has all features" : before.join("; "));
+      return make(refusals.length === 0 ? "it has all features" : refusals.join("; "));
     } catch (error) {
-      if (!(error instanceof UnsupportedError)) throw error;
-      refusals.push(error);
+      // Whatever a system or a runtime refuses, and however: the next driver may do without it.
+      first ??= error;
+      refusals.push(`no ${name} driver: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  throw refusals[0] ?? new Error("a runtime without drivers");
+  throw first ?? new Error("a runtime without drivers");
 }
 
 function forced(makers: Makers, name: DriverName, reason: string): Backend {

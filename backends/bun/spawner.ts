@@ -66,12 +66,12 @@ function startSync(request: SyncRequest): SyncSpawned {
       ...(maxBuffer === Infinity ? {} : { maxBuffer }),
     })
   );
-  const [stdout, stderr] = [outcome.stdout ?? NOTHING, outcome.stderr ?? NOTHING];
+  const [stdout, stderr] = [bytesOf(outcome.stdout), bytesOf(outcome.stderr)];
   return {
     pid: outcome.pid,
     exit: { raw: rawOf(outcome), usage: usageOf(outcome.resourceUsage) },
-    stdout: stdout.subarray(0, maxBuffer),
-    stderr: stderr.subarray(0, maxBuffer),
+    stdout: bounded(stdout, maxBuffer),
+    stderr: bounded(stderr, maxBuffer),
     timedOut: outcome.exitedDueToTimeout === true,
     overflowed: outcome.exitedDueToMaxBuffer !== true
       ? undefined
@@ -82,6 +82,11 @@ function startSync(request: SyncRequest): SyncSpawned {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** An output that went elsewhere is not there, or is the number of a descriptor. */
+function bytesOf(output: unknown): Uint8Array {
+  return output instanceof Uint8Array ? new Uint8Array(output) : NOTHING;
+}
 
 function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnRequest) {
   const [argv0 = "", ...args] = argv;
@@ -99,6 +104,10 @@ function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnReq
 
 function stdioOf(each: Stdio): "ignore" | "pipe" | number {
   return each === "null" ? "ignore" : each === "channel" ? "pipe" : each;
+}
+
+function bounded(bytes: Uint8Array, limit: number): Uint8Array {
+  return bytes.length > limit ? bytes.slice(0, limit) : bytes;
 }
 
 /** The status as wait(2) has it. */

@@ -28,7 +28,6 @@ const REPORT = 3;
 const ETXTBSY = 26;
 const ATTEMPTS = 5;
 
-
 /** Runs a child to its end. */
 export function runSync(
   { arch, spawner }: { arch: Arch; spawner: Spawner },
@@ -123,7 +122,8 @@ function spawn(
   }
 }
 
-function contentOf(fd: number): Uint8Array {
+/** All of a file, by its descriptor. */
+export function contentOf(fd: number): Uint8Array {
   const { size } = fstatSync(fd);
   const bytes = new Uint8Array(size);
   return bytes.subarray(0, readSync(fd, bytes, 0, size, 0));

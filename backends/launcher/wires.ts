@@ -11,7 +11,7 @@ import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
 import { type Call, call } from "../linux/call.ts";
-import { F, O } from "../linux/kernel.ts";
+import { F } from "../linux/kernel.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
 /** A pipe that the child makes. */
@@ -102,7 +102,7 @@ export function intoChild({ carries }: Pick<Pipe, "carries">): boolean {
 }
 
 /** What is not open can be handed to nobody; the spawner would not say which one it was. */
-function requireOpen(plan: Plan, fd: number, to: number): void {
+export function requireOpen(plan: Plan, fd: number, to: number): void {
   try {
     fstatSync(fd);
   } catch (error) {
@@ -112,20 +112,21 @@ function requireOpen(plan: Plan, fd: number, to: number): void {
 
 /**
  * Opening a FIFO waits for its other side, which would stop the event loop: O_NONBLOCK makes it an
- * error (ENXIO) or no wait. The child clears the flag.
+ * error (ENXIO) or no wait. The child clears the flag; where it cannot, `wait` leaves it out.
  */
-function openFile(
+export function openFile(
   plan: Plan,
   source: Extract<WireSource, { from: "file" }>,
+  { wait = false }: { readonly wait?: boolean } = {},
 ): { fd: number; flags: number } {
   const how = {
-    read: O.RDONLY,
-    write: O.WRONLY | O.CREAT | O.TRUNC,
-    append: O.WRONLY | O.CREAT | O.APPEND,
+    read: constants.O_RDONLY,
+    write: constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
+    append: constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,
   }[source.access];
   try {
-    const flags = how | O.NOCTTY | constants.O_NONBLOCK;
-    return { fd: openSync(source.path, flags, source.mode), flags: how & O.APPEND };
+    const flags = how | constants.O_NOCTTY | (wait ? 0 : constants.O_NONBLOCK);
+    return { fd: openSync(source.path, flags, source.mode), flags: how & constants.O_APPEND };
   } catch (error) {
     throw descriptorError(
       plan,

@@ -13,10 +13,16 @@ import type { Arch } from "./arch.ts";
 /** The architectures that child programs are written for. */
 const ARCHES: readonly Arch[] = [x86_64, aarch64];
 
+const ALIASES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+
+/** The name of an architecture as Linux has it. */
+export function archName(name: string): string {
+  return ALIASES[name] ?? name;
+}
+
 /** The architecture by its name, if there is an interpreter for it. */
 export function archNamed(name: string): Arch | undefined {
-  const alias: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
-  return ARCHES.find((arch) => arch.name === (alias[name] ?? name));
+  return ARCHES.find((arch) => arch.name === archName(name));
 }
 
 /** The architecture of a runtime on a platform; throws an UnsupportedError if there is none. */

@@ -280,7 +280,7 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 function numberOf({ numbers }: Arch, name: SyscallName): number {
-  const number: number | undefined = numbers[name];
+  const number = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
   if (number === undefined) throw new UsageError(`step: no system call is known as ${name}`);
   return number;
 }

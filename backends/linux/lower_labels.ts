@@ -28,19 +28,24 @@ const PIDTYPE_TGID = 1;
 
 /** setexeccon(3): the context, with its NUL. */
 export function lowerSelinux(label: string, free: readonly number[]): Call[] {
-  return writeAttribute("selinux", SELINUX_EXEC, `${label}\0`, free);
+  return writeAttribute("selinux", SELINUX_EXEC, { label, value: `${label}\0` }, free);
 }
 
 /** aa_change_onexec(2): `exec` and the name of the profile. */
 export function lowerApparmor(profile: string, free: readonly number[]): Call[] {
-  return writeAttribute("apparmor", APPARMOR_EXEC, `exec ${profile}`, free);
+  return writeAttribute(
+    "apparmor",
+    APPARMOR_EXEC,
+    { label: profile, value: `exec ${profile}` },
+    free,
+  );
 }
 
 /** Opens the first of `paths` that is there, and writes the value in one go. */
 function writeAttribute(
   step: StepName,
   paths: readonly string[],
-  value: string,
+  { label, value }: { label: string; value: string },
   free: readonly number[],
 ): Call[] {
   const fd = free[0] ?? 3;
@@ -70,7 +75,7 @@ function writeAttribute(
         String(bytes.length),
       ]),
       label: opened,
-      meaning: `the label ${text(value.replace("\0", ""))} was refused`,
+      meaning: `the label ${text(label)} was refused`,
     },
     call(step, "close", [fd], [String(fd)]),
   ];

@@ -17,6 +17,7 @@ import type { Host } from "./host.ts";
 import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "./lsm.ts";
+import { selfTest } from "./self_test.ts";
 import { BUSY_RETRIES, type Running, Starter } from "./starter.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import { needsTalk } from "./talk.ts";
@@ -27,6 +28,7 @@ import type { Wiring } from "./wires.ts";
 export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
   const kernel = new Kernel(libc, arch);
   const starter = new Starter(kernel, host);
+  selfTest(kernel, starter.cloner);
   const read = (path: string) => textOf(kernel, path);
 
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {

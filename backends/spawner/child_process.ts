@@ -117,7 +117,8 @@ function rawOf(code: number | null, signal: string | null): number {
 }
 
 function bytesOf(output: unknown): Uint8Array {
-  return output instanceof Uint8Array ? output : new Uint8Array(0);
+  // Not a Buffer, which shows in comparisons, and not a part of its pool.
+  return output instanceof Uint8Array ? new Uint8Array(output) : new Uint8Array(0);
 }
 
 /** Node's errno is negative; permission errors have none and stay what they are. */

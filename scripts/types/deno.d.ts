@@ -14,7 +14,31 @@ declare namespace Deno {
       state: string;
     };
   };
-  const errors: { NotCapable: new (message: string) => Error };
+  const errors: Record<"NotCapable" | "NotFound", new (message: string) => Error>;
+  interface ChildProcess {
+    readonly pid: number;
+    readonly stdin: WritableStream<Uint8Array>;
+    readonly stdout: ReadableStream<Uint8Array>;
+    readonly stderr: ReadableStream<Uint8Array>;
+    readonly status: Promise<{ code: number; signal: string | null }>;
+    kill(signal: number): void;
+    ref(): void;
+    unref(): void;
+  }
+  class Command {
+    constructor(path: string, options: {
+      args: readonly string[];
+      stdin: "null" | "piped";
+      stdout: "null" | "piped";
+      stderr: "null" | "piped";
+      env?: Record<string, string>;
+      clearEnv?: boolean;
+      cwd?: string;
+      uid?: number;
+      gid?: number;
+    });
+    spawn(): ChildProcess;
+  }
   function cwd(): string;
   function execPath(): string;
   function addSignalListener(signal: string, listener: () => void): void;

@@ -1,0 +1,79 @@
+/**
+ * One stream for two outputs, in the true order of what was written. A runtime's spawner makes a
+ * pipe for each; so both are handed one end of a connection of ours, through a socket that lives in
+ * a folder of our own for a moment.
+ *
+ * @module
+ */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Source } from "../../core/backend.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { readableSource } from "../spawner/node_streams.ts";
+
+/** A connection. */
+export interface Merged {
+  /** What both outputs are connected to. */
+  readonly fd: number;
+  readonly source: Source;
+  /** Closes the child's end, once the child has it. */
+  release(): void;
+  /** Closes all of it. */
+  close(): void;
+}
+
+/** Makes a connection. */
+export async function merged(): Promise<Merged> {
+  const folder = mkdtempSync(join(tmpdir(), "vircommand-"));
+  const server = createServer();
+  try {
+    const path = join(folder, "s");
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(path, resolve);
+    });
+    const [ours, theirs] = await connection(server, path);
+    const fd = numberOf(theirs);
+    if (fd === undefined) {
+      ours.destroy();
+      theirs.destroy();
+      throw new UnsupportedError({
+        feature: 'stderr("stdout")',
+        driver: "portable",
+        reason: "the number of a socket cannot be had here",
+        remedy: "send standard output to a file, or use the native driver",
+      });
+    }
+    return {
+      fd,
+      source: readableSource(ours),
+      release: () => void theirs.destroy(),
+      close() {
+        theirs.destroy();
+        ours.destroy();
+      },
+    };
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function connection(server: Server, path: string): Promise<[Socket, Socket]> {
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const theirs = connect(path);
+  await new Promise<void>((resolve, reject) => {
+    theirs.once("error", reject);
+    theirs.once("connect", () => resolve());
+  });
+  return [await accepted, theirs];
+}
+
+/** Nobody documents it, all three runtimes have it; what is missing is found out. */
+function numberOf(socket: Socket): number | undefined {
+  const { fd } = (socket as unknown as { _handle?: { fd?: unknown } })._handle ?? {};
+  return typeof fd === "number" && fd >= 0 ? fd : undefined;
+}

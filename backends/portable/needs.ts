@@ -1,0 +1,79 @@
+/**
+ * What a plan needs that a runtime's own spawner cannot do. Refused before anything is started:
+ * never left out, never imitated.
+ *
+ * @module
+ */
+
+import { UnsupportedError } from "../../core/errors.ts";
+import { type Feature, FEATURES } from "../../core/features.ts";
+import type { Plan, Step } from "../../core/plan.ts";
+
+/** What the portable driver has on every runtime, and what a runtime adds. */
+export function portableFeatures(extra: readonly Feature[]): Record<Feature, boolean> {
+  const has = new Set<Feature>(["runSync", ...extra]);
+  const all = FEATURES.map((name): [Feature, boolean] => [name, has.has(name)]);
+  return Object.fromEntries(all) as Record<Feature, boolean>;
+}
+
+/** Throws an UnsupportedError for the first thing in a plan that is not among the features. */
+export function requireFeatures(
+  plan: Plan,
+  features: Readonly<Record<Feature, boolean>>,
+  remedy: string,
+): void {
+  for (const step of plan.steps) {
+    for (const feature of neededBy(step)) {
+      if (features[feature]) continue;
+      throw new UnsupportedError({ feature, driver: "portable", remedy, command: plan.command });
+    }
+  }
+}
+
+function neededBy(step: Step): Feature[] {
+  switch (step.step) {
+    case "signals":
+    case "unblock":
+    case "chdir":
+    case "exec":
+      return [];
+    case "umask":
+    case "pidFile":
+    case "preExec":
+    case "step":
+    case "handshake":
+      return [step.step];
+    case "limits":
+      return ["limit"];
+    case "selinux":
+      return ["selinuxLabel"];
+    case "apparmor":
+      return ["apparmorProfile"];
+    case "fds":
+      return step.wires.flatMap(({ to, source }): Feature[] =>
+        source.from === "pipe" && source.carries === "buffer"
+          ? ["sendBuffer"]
+          : to > 2
+          ? ["passFd"]
+          : []
+      );
+    case "session":
+      return [{ session: "session", group: "processGroup", daemon: "daemonize" } as const]
+        .map((names) => names[step.grouping.kind]);
+    case "core":
+      return [step.scheduling.kind === "alone" ? "runAlone" : "runAmong"];
+    case "identity":
+      return [
+        ...(step.caps === undefined ? [] : ["clearCaps", "allowCap"] as const),
+        ...(step.ids === undefined ? [] : ["uid", "gid"] as const),
+        ...(needsGroups(step) ? ["groups"] as const : []),
+      ];
+    default:
+      return step satisfies never;
+  }
+}
+
+/** A spawner that changes the user drops all supplementary groups. */
+function needsGroups({ ids }: Extract<Step, { step: "identity" }>): boolean {
+  return ids?.groups?.some((each) => each !== ids.gid) === true;
+}

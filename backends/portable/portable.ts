@@ -1,0 +1,303 @@
+/**
+ * The portable driver: the runtime's own spawner alone. It has what all systems have, and refuses
+ * the rest.
+ *
+ * @module
+ */
+
+import { closeSync, statSync, writeSync } from "node:fs";
+import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { SpawnError, UnsupportedError } from "../../core/errors.ts";
+import type { Feature } from "../../core/features.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import { asyncScope } from "../async_scope.ts";
+import { type Placed, placeFile } from "../launcher/place.ts";
+import { contentOf } from "../launcher/sync.ts";
+import { call } from "../linux/call.ts";
+import { interpreterOf, spawnError } from "../linux/failure.ts";
+import { accessTo, headOfFile } from "../posix/files.ts";
+import { type Self, surroundingsOf } from "../posix/surroundings.ts";
+import {
+  type Spawned,
+  type Spawner,
+  type SpawnRequest,
+  StartError,
+  type Stdio,
+} from "../spawner/spawner.ts";
+import { type Merged, merged } from "./merged.ts";
+import { portableFeatures, requireFeatures } from "./needs.ts";
+import { portableWires } from "./wires.ts";
+
+/** What the driver is built on. */
+export interface PortableRuntime extends Self {
+  readonly runtime: string;
+  readonly version: string;
+  readonly os: string;
+  readonly arch: string;
+  readonly spawner: Spawner;
+  /** How the spawner is called, for `explain()`: `Bun.spawn`. */
+  readonly spawnerName: string;
+  /** What this runtime has besides what all have. */
+  readonly features: readonly Feature[];
+  /** What would give the other features. */
+  readonly remedy: string;
+  /** Whether a synchronous run can be stopped that writes too much. */
+  readonly boundsSync: boolean;
+}
+
+const [ENOENT, EACCES, ENOEXEC, ENOTDIR, ETXTBSY] = [2, 13, 8, 20, 26];
+const SIGKILL = 9;
+
+/** How often, and after how many milliseconds, an exec that found its file busy is tried again. */
+const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
+
+/** Makes the portable driver. */
+export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
+  const features = portableFeatures(runtime.features);
+  const { spawner, remedy } = runtime;
+  const check = (plan: Plan) => {
+    requireFeatures(plan, features, remedy);
+    requireFolder(plan);
+    requireProgram(plan, runtime.os);
+  };
+  return {
+    info: () => ({
+      runtime: runtime.runtime,
+      version: runtime.version,
+      driver: "portable",
+      os: runtime.os,
+      arch: runtime.arch,
+      reason,
+      features,
+    }),
+    asyncScope,
+    surroundings: surroundingsOf(runtime, { nofile: false }),
+    async start(plan) {
+      check(plan);
+      return await start(spawner, plan);
+    },
+    runSync(plan, run) {
+      check(plan);
+      if (run.maxBuffer !== Infinity && !runtime.boundsSync) {
+        throw new UnsupportedError({
+          feature: "maxBuffer",
+          driver: "portable",
+          reason: "this runtime gathers all output of a synchronous run",
+          remedy: "use run(), or another driver",
+        });
+      }
+      return runSync(spawner, plan, run);
+    },
+    exec(plan) {
+      throw new UnsupportedError({
+        feature: "exec",
+        driver: "portable",
+        remedy,
+        command: plan.command,
+      });
+    },
+    explain(plan) {
+      requireFeatures(plan, features, remedy);
+      return explain(runtime, plan);
+    },
+    closeFd: (fd) => closeSync(fd),
+    writeFd(fd, bytes) {
+      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    },
+  };
+}
+
+async function start(spawner: Spawner, plan: Plan): Promise<Process> {
+  const wires = portableWires(plan);
+  let both: Merged | undefined;
+  try {
+    if (wires.merges) both = await merged();
+    const stdio = both === undefined ? wires.stdio : withBoth(wires.stdio, both.fd);
+    const spawned = await patiently(() => spawner.spawn(requestOf(plan, stdio)), plan);
+    both?.release();
+    return processOf(spawned, both);
+  } catch (error) {
+    both?.close();
+    throw error;
+  } finally {
+    wires.close();
+  }
+}
+
+/** Both outputs, to one descriptor. */
+function withBoth(stdio: readonly Stdio[], fd: number): Stdio[] {
+  return stdio.map((each, i) => i === 1 || i === 2 ? fd : each);
+}
+
+/** Tries again for a while if the program is open for writing somewhere. */
+async function patiently(spawn: () => Promise<Spawned>, plan: Plan): Promise<Spawned> {
+  for (const delay of BUSY_RETRIES) {
+    try {
+      return await spawn();
+    } catch (error) {
+      if (!(error instanceof StartError) || error.errno !== ETXTBSY) throw blamed(plan, error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+  try {
+    return await spawn();
+  } catch (error) {
+    throw blamed(plan, error);
+  }
+}
+
+function processOf(spawned: Spawned, both: Merged | undefined): Process {
+  const { pid, exited, stdin, stderr, kill, hold } = spawned;
+  const stdout = both?.source ?? spawned.stdout;
+  return {
+    pid,
+    exited,
+    buffers: [],
+    ...(stdin === undefined ? {} : { stdin }),
+    ...(stdout === undefined ? {} : { stdout }),
+    ...(stderr === undefined ? {} : { stderr }),
+    kill,
+    hold,
+  };
+}
+
+function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
+  const wires = portableWires(plan);
+  const files: Placed[] = [];
+  try {
+    let { stdio } = wires;
+    if (wires.merges) {
+      const file = placeFile(new Uint8Array(0));
+      files.push(file);
+      stdio = withBoth(stdio, file.fd);
+    }
+    const request = {
+      ...requestOf(plan, stdio),
+      stdio: stdio.filter((each) => each !== "channel"),
+      input: run.input,
+      timeout: run.timeout,
+      // A spawner that waits sends one signal only, and a program may ignore any but this one.
+      killSignal: run.timeout === undefined ? run.killSignal : SIGKILL,
+      maxBuffer: run.maxBuffer,
+    };
+    const spawned = syncPatiently(spawner, request, plan);
+    const [file] = files;
+    const stdout = file === undefined ? spawned.stdout : contentOf(file.fd);
+    return { ...spawned, stdout, drained: true };
+  } finally {
+    for (const file of files) file.close();
+    wires.close();
+  }
+}
+
+function syncPatiently(
+  spawner: Spawner,
+  request: Parameters<Spawner["spawnSync"]>[0],
+  plan: Plan,
+): ReturnType<Spawner["spawnSync"]> {
+  for (let attempt = 0;; attempt++) {
+    try {
+      return spawner.spawnSync(request);
+    } catch (error) {
+      const busy = error instanceof StartError && error.errno === ETXTBSY;
+      if (!busy || attempt === BUSY_RETRIES.length) throw blamed(plan, error);
+    }
+  }
+}
+
+function requestOf(plan: Plan, stdio: readonly Stdio[]): SpawnRequest {
+  const { path, argv, inherits, ...exec } = stepOf(plan, "exec");
+  const ids = findStep(plan, "identity")?.ids;
+  return {
+    path,
+    argv,
+    env: inherits ? undefined : environmentOf(exec.env),
+    cwd: findStep(plan, "chdir")?.path,
+    uid: ids?.uid,
+    gid: ids?.gid,
+    stdio,
+  };
+}
+
+function environmentOf(env: readonly string[]): Record<string, string> {
+  return Object.fromEntries(env.map((each) => {
+    const at = each.indexOf("=");
+    return [each.slice(0, at), each.slice(at + 1)];
+  }));
+}
+
+/** A runtime says of a missing folder that the program is missing. */
+function requireFolder(plan: Plan): void {
+  const path = findStep(plan, "chdir")?.path;
+  if (path === undefined) return;
+  let errno = 0;
+  try {
+    if (!statSync(path).isDirectory()) errno = ENOTDIR;
+  } catch (error) {
+    const number = (error as { errno?: unknown }).errno;
+    // The runtime's own refusal: it will say so again.
+    if (typeof number !== "number") return;
+    errno = Math.abs(number);
+  }
+  if (errno === 0) return;
+  const { command } = plan;
+  const args = [JSON.stringify(path)];
+  throw new SpawnError({ step: "chdir", syscall: "chdir", args, errno, path, command });
+}
+
+/**
+ * What execve(2) would refuse is refused here: some runtimes hand a file without #! to a shell, and
+ * that is a program that nobody asked for.
+ */
+function requireProgram(plan: Plan, os: string): void {
+  const { path } = stepOf(plan, "exec");
+  const access = accessTo(path);
+  if (access !== "ok") {
+    const errno = access === "ENOENT" ? ENOENT : access === "ENOTDIR" ? ENOTDIR : EACCES;
+    throw blamed(plan, new StartError(errno, access));
+  }
+  const head = os === "linux" ? headOfFile(path) : undefined;
+  // What is neither ELF nor a script, but has bytes that no text has, may be known to binfmt_misc.
+  if (head === undefined || interpreterOf(head) !== undefined || head.includes(0)) return;
+  throw blamed(plan, new StartError(ENOEXEC, "ENOEXEC"));
+}
+
+/** The error of a program that could not be started, with the file at fault. */
+function blamed(plan: Plan, error: unknown): unknown {
+  if (!(error instanceof StartError)) return error;
+  const { path, shownArgv } = stepOf(plan, "exec");
+  const shown = [
+    JSON.stringify(path),
+    `[${shownArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
+  ];
+  const failed = { ...call("exec", "execve", [], shown), path };
+  return spawnError(failed, error.errno, plan.command, { access: accessTo, head: headOfFile });
+}
+
+function explain({ spawnerName }: PortableRuntime, plan: Plan): string[] {
+  const { path, shownArgv, shownEnv, inherits } = stepOf(plan, "exec");
+  const ids = findStep(plan, "identity")?.ids;
+  const cwd = findStep(plan, "chdir")?.path;
+  const options = {
+    argv: shownArgv,
+    ...(inherits ? {} : { env: shownEnv }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(ids?.uid === undefined ? {} : { uid: ids.uid }),
+    ...(ids?.gid === undefined ? {} : { gid: ids.gid }),
+    stdio: stepOf(plan, "fds").wires.map(({ to, source }) => {
+      switch (source.from) {
+        case "fd":
+          return `${to}: ${source.fd}`;
+        case "file":
+          return `${to}: ${source.path}`;
+        case "same":
+          return `${to}: as ${source.as}`;
+        default:
+          return `${to}: ${source.from}`;
+      }
+    }),
+  };
+  return [
+    `${"exec".padEnd(12)} ${spawnerName}(${JSON.stringify(path)}, ${JSON.stringify(options)})`,
+  ];
+}

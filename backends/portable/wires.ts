@@ -1,0 +1,53 @@
+/**
+ * A plan's descriptors as a runtime's spawner takes them: by their numbers in the child.
+ *
+ * @module
+ */
+
+import { closeSync } from "node:fs";
+import { type Plan, stepOf } from "../../core/plan.ts";
+import { openFile, requireOpen } from "../launcher/wires.ts";
+import type { Stdio } from "../spawner/spawner.ts";
+
+/** Everything that a child is given. */
+export interface PortableWires {
+  readonly stdio: readonly Stdio[];
+  /** Whether both outputs go into one pipe. */
+  readonly merges: boolean;
+  /** Closes the files that were opened here. */
+  close(): void;
+}
+
+/** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
+export function portableWires(plan: Plan): PortableWires {
+  const { wires } = stepOf(plan, "fds");
+  const opened: number[] = [];
+  const close = () => {
+    for (const fd of opened.splice(0)) closeSync(fd);
+  };
+  const last = Math.max(2, ...wires.map(({ to }) => to));
+  const stdio = Array.from({ length: last + 1 }, (): Stdio => "null");
+  let merges = false;
+  try {
+    for (const { to, source } of wires) {
+      if (source.from === "fd") {
+        requireOpen(plan, source.fd, to);
+        stdio[to] = source.fd;
+      } else if (source.from === "file") {
+        // The flags cannot be set right later, so a FIFO without its other side is waited for.
+        const { fd } = openFile(plan, source, { wait: true });
+        opened.push(fd);
+        stdio[to] = fd;
+      } else if (source.from === "pipe") {
+        stdio[to] = "pipe";
+      } else if (source.from === "same") {
+        stdio[to] = stdio[source.as] ?? "null";
+        merges = stdio[to] === "pipe";
+      }
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { stdio, merges, close };
+}
