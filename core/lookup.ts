@@ -6,7 +6,14 @@
  */
 
 /** What stands in the way of executing a path: nothing, or an errno name. */
-export type Access = "ok" | "ENOENT" | "EACCES" | "ENOTDIR" | (string & Record<never, never>);
+export type Access =
+  | "ok"
+  /** The runtime will not tell: whoever starts the program has to look for it. */
+  | "unknown"
+  | "ENOENT"
+  | "EACCES"
+  | "ENOTDIR"
+  | (string & Record<never, never>);
 
 /** Where a program was found, or why not. */
 export type Found =
@@ -35,6 +42,7 @@ export function findProgram(
     const candidate = join(folder, name);
     const answer = access(candidate);
     if (answer === "ok") return { path: candidate };
+    if (answer === "unknown") return { path: name };
     if (answer === "EACCES") denied ??= candidate;
   }
   return denied === undefined ? { code: "ENOENT", path: name } : { code: "EACCES", path: denied };

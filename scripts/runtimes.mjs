@@ -58,6 +58,10 @@ export const matrix = [
   { runtime: "deno", driver: "native" },
   { runtime: "bun", driver: "native" },
   { runtime: "node26", driver: "native" },
+  { runtime: "bun", driver: "launcher" },
+  { runtime: "node26", driver: "launcher" },
+  { runtime: "node24", driver: "launcher" },
+  { runtime: "node22", driver: "launcher" },
 ];
 
 /** The runtimes that the main job is shown on. */

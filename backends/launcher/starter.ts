@@ -21,7 +21,7 @@ import { type Channel, type Spawned, type Spawner, StartError } from "../spawner
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { discardPidFile } from "./pid_file.ts";
-import { type Placed, placeProgram } from "./place.ts";
+import { type Placed, placeProgram } from "../spawner/place.ts";
 import { descriptorError, intoChild, type Pipe, type Wires, wiresOf } from "./wires.ts";
 
 const ETXTBSY = 26;

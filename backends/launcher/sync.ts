@@ -18,7 +18,7 @@ import { parseTold } from "../linux/talk.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
 import { circumstancesOf } from "./assembly.ts";
 import { laidOut } from "./boot.ts";
-import { type Placed, placeFile, placeProgram } from "./place.ts";
+import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
 import { failureOf, silentLauncher, startFailure } from "./starter.ts";
 import { wiresOf } from "./wires.ts";
 
@@ -27,6 +27,7 @@ const REPORT = 3;
 
 const ETXTBSY = 26;
 const ATTEMPTS = 5;
+const SIGKILL = 9;
 
 /** Runs a child to its end. */
 export function runSync(
@@ -114,7 +115,8 @@ function spawn(
       stdio: connected,
       input,
       timeout,
-      killSignal,
+      // A spawner that waits sends one signal only, and a program may ignore any but this one.
+      killSignal: timeout === undefined ? killSignal : SIGKILL,
       maxBuffer,
     });
   } catch (error) {

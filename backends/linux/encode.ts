@@ -183,7 +183,8 @@ export function encode(
       writer.word(offset + ARGUMENTS + i * 8, typeof arg === "object" ? addressOf(arg) : arg);
     }
     writer.word(offset + RESULT_ADDRESS, base + resultAt(into));
-    const next = offset + OPERATION;
+    // Behind the last call there is nothing to go on with.
+    const next = offset === at(calls.length - 1) ? failed : offset + OPERATION;
     writer.word(offset + JUMPS, base + to(jumps?.error, failed));
     writer.word(offset + JUMPS + 8, base + to(jumps?.zero, next));
     writer.word(offset + JUMPS + 16, base + to(jumps?.positive, next));

@@ -11,7 +11,7 @@ import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
-import { type Placed, placeFile } from "../launcher/place.ts";
+import { type Placed, placeFile } from "../spawner/place.ts";
 import { contentOf } from "../launcher/sync.ts";
 import { call } from "../linux/call.ts";
 import { interpreterOf, spawnError } from "../linux/failure.ts";
@@ -239,10 +239,12 @@ function requireFolder(plan: Plan): void {
     if (typeof number !== "number") return;
     errno = Math.abs(number);
   }
-  if (errno === 0) return;
-  const { command } = plan;
+  if (errno !== 0) throw folderError(plan, path, errno);
+}
+
+function folderError({ command }: Plan, path: string, errno: number): SpawnError {
   const args = [JSON.stringify(path)];
-  throw new SpawnError({ step: "chdir", syscall: "chdir", args, errno, path, command });
+  return new SpawnError({ step: "chdir", syscall: "chdir", args, errno, path, command });
 }
 
 /**
@@ -251,8 +253,10 @@ function requireFolder(plan: Plan): void {
  */
 function requireProgram(plan: Plan, os: string): void {
   const { path } = stepOf(plan, "exec");
+  // A bare name that only the runtime may look for.
+  if (!path.includes("/")) return;
   const access = accessTo(path);
-  if (access !== "ok") {
+  if (access !== "ok" && access !== "unknown") {
     const errno = access === "ENOENT" ? ENOENT : access === "ENOTDIR" ? ENOTDIR : EACCES;
     throw blamed(plan, new StartError(errno, access));
   }
@@ -265,6 +269,11 @@ function requireProgram(plan: Plan, os: string): void {
 /** The error of a program that could not be started, with the file at fault. */
 function blamed(plan: Plan, error: unknown): unknown {
   if (!(error instanceof StartError)) return error;
+  const cwd = findStep(plan, "chdir")?.path;
+  // Deno's words, where this process may not look for itself.
+  if (cwd !== undefined && error.message.includes("No such cwd")) {
+    return folderError(plan, cwd, error.errno);
+  }
   const { path, shownArgv } = stepOf(plan, "exec");
   const shown = [
     JSON.stringify(path),

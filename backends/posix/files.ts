@@ -27,13 +27,13 @@ export function accessTo(path: string): Access {
     if (code === "ENOENT" || code === "ENOTDIR") return code;
     // What stands in a folder that cannot be searched is not there, as far as this process can see.
     if (code === "EACCES") return exists(path) ? "EACCES" : "ENOENT";
-    return isRefusedByRuntime(error) ? "ok" : code;
+    return isRefusedByRuntime(error) ? "unknown" : code;
   }
   try {
     // Folders have x bits too.
     return statSync(path).isFile() ? "ok" : "EACCES";
   } catch (error) {
-    return isRefusedByRuntime(error) ? "ok" : codeOf(error);
+    return isRefusedByRuntime(error) ? "unknown" : codeOf(error);
   }
 }
 

@@ -37,7 +37,7 @@ export function surroundingsOf(self: Self, { nofile }: { nofile: boolean }): Sur
   };
 }
 
-/** AT_SECURE of getauxval(3), as /proc/self/auxv has it; else by the ids. */
+/** AT_SECURE of getauxval(3), as /proc/self/auxv has it; and by the ids. */
 function elevated(): boolean {
   const auxv = bytesOfFile("/proc/self/auxv");
   if (auxv !== undefined) {
@@ -47,7 +47,12 @@ function elevated(): boolean {
       if (view.getBigUint64(at + 8, true) !== 0n) return true;
     }
   }
-  return process.getuid?.() !== process.geteuid?.() || process.getgid?.() !== process.getegid?.();
+  try {
+    return process.getuid?.() !== process.geteuid?.() || process.getgid?.() !== process.getegid?.();
+  } catch {
+    // Deno tells its ids only to those with --allow-sys. It is not installed setuid.
+    return false;
+  }
 }
 
 function capabilitiesOf(): ReturnType<Surroundings["capabilities"]> {

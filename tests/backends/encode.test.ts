@@ -51,7 +51,10 @@ function layOut(calls: Call[], cells: Cell[] = [], arch = x86_64): Layout {
 }
 
 const umask = (mask: number) => call("umask", "umask", [mask], [String(mask)]);
-const at = (index: number) => CELLS + index * OPERATION;
+/** The epilogue: four operations, behind the cells. */
+const FAILED = CELLS;
+const EPILOGUE = 4 * OPERATION;
+const at = (index: number) => FAILED + EPILOGUE + index * OPERATION;
 
 test("the header holds the first operation's address and clean notes", () => {
   const { word, header } = layOut([umask(1)]);
@@ -62,13 +65,13 @@ test("the header holds the first operation's address and clean notes", () => {
     0,
     0,
   ]);
-  assertEquals([FAILED_AT, LAST_RESULT, GAVE_UP, CELLS, OPERATION], [8, 16, 24, 64, 96]);
+  assertEquals([FAILED_AT, LAST_RESULT, GAVE_UP, CELLS, OPERATION], [8, 16, 24, 96, 96]);
 });
 
 test("an operation is a number, six arguments, an address for the result and three jumps", () => {
   const { word } = layOut([call("fds", "dup3", [3, 4, 5], []), umask(0o22)]);
   const first = Array.from({ length: 11 }, (_, i) => word(at(0) + i * 8));
-  const failed = BASE + at(2);
+  const failed = BASE + FAILED;
   const next = BASE + at(1);
   assertEquals(first, [
     x86_64.numbers.dup3,
@@ -145,11 +148,11 @@ test("cells stand before the operations, zeroed, and are shared by all who name 
     call("step", "read", [0, { cell: "b", offset: 8 }, 4], []),
     call("step", "write", [1, { cell: "a" }, 4], []),
   ], cells);
-  const first = CELLS + 8 + 24;
+  const first = CELLS + 8 + 24 + EPILOGUE;
   assertEquals(word(0), BASE + first);
   const second = (index: number) => word(first + index * OPERATION + 16);
   assertEquals([second(0), second(1), second(2)], [BASE + CELLS, BASE + CELLS + 16, BASE + CELLS]);
-  assert(bytes.subarray(CELLS, first).every((each) => each === 0));
+  assert(bytes.subarray(CELLS, CELLS + 32).every((each) => each === 0));
 });
 
 test("a result can become an argument of another call, or fill a cell", () => {
@@ -158,7 +161,7 @@ test("a result can become an argument of another call, or fill a cell", () => {
     { ...call("step", "getpid", [], []), into: { cell: "pid" } },
     { ...call("step", "write", [0, 0, 0], []), label: "later" },
   ], [{ name: "pid", size: 8 }]);
-  const first = CELLS + 8;
+  const first = CELLS + 8 + EPILOGUE;
   const later = first + 2 * OPERATION;
   assertEquals(word(first + 56), BASE + later + 8 + 2 * 8);
   assertEquals(word(first + OPERATION + 56), BASE + CELLS);
@@ -181,7 +184,7 @@ test("jumps lead to labels, forwards and backwards; the others to the next call"
   ]);
   const jumps = (index: number) => [64, 72, 80].map((offset) => word(at(index) + offset) - BASE);
   assertEquals(jumps(1), [at(2), at(0), at(2)]);
-  assertEquals(jumps(2), [at(3), at(3), at(0)]);
+  assertEquals(jumps(2), [FAILED, FAILED, at(0)]);
 });
 
 test("a label or a cell that is missing is found out while encoding", () => {
@@ -190,9 +193,9 @@ test("a label or a cell that is missing is found out while encoding", () => {
   assertThrows(() => layOut([{ ...umask(0), into: { call: "none", argument: 0 } }]));
 });
 
-test("behind the calls stands the exit of those that failed, with status 127", () => {
+test("before the calls stands the exit of those that failed, with status 127", () => {
   const { word } = layOut([umask(0)]);
-  const operations = Array.from({ length: 5 }, (_, i) => at(1 + i));
+  const operations = Array.from({ length: 4 }, (_, i) => FAILED + i * OPERATION);
   const exit = operations.find((each) => word(each) === x86_64.numbers.exit_group);
   assert(exit !== undefined);
   assertEquals(word(exit + 8), 127);
@@ -201,6 +204,30 @@ test("behind the calls stands the exit of those that failed, with status 127", (
   for (let i = 0; i < 5 && here !== exit; i++) here = word(here + 80) - BASE;
   assertEquals(here, exit);
 });
+
+test("what the program before it has left in an arena is not written again, if it is the same", () => {
+  const arena = dirtyArena();
+  const [a, b, c] = [umask(1), umask(2), umask(3)];
+  const text = call("chdir", "chdir", [{ text: "/" }], []);
+  const laidOut = (calls: Call[]) => {
+    const { length } = encode({ calls, cells: [] }, x86_64, arena);
+    return arena.bytes.slice(0, length);
+  };
+  const fresh = (calls: Call[]) => {
+    const other = dirtyArena();
+    const { length } = encode({ calls, cells: [] }, x86_64, other);
+    return other.bytes.slice(0, length);
+  };
+  // Only what stands at the same place, of the very same calls, and takes nothing from the data.
+  const programs = [[a, b, text], [a, b, c, text], [a, text, b], [a, b], [b, a], [a, b, text]];
+  for (const calls of programs) assertEquals(operations(laidOut(calls)), operations(fresh(calls)));
+  assertEquals(arena.laid?.calls, [a, b]);
+});
+
+/** The operations of a program, without the addresses of what follows them. */
+function operations(bytes: Uint8Array): number[] {
+  return [...bytes.subarray(0, CELLS + EPILOGUE + 2 * OPERATION)];
+}
 
 test("notes tell which call failed and why, once the program has given up", () => {
   const calls = [umask(0), umask(1), umask(2)];

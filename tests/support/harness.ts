@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { Command } from "../../mod.ts";
+import { backendInfo, Command, UnsupportedError } from "../../mod.ts";
 import { noteSkip } from "./skips.ts";
 
 /** What a test gets from the harness. */
@@ -27,6 +27,8 @@ export interface ConformOptions {
   readonly root?: boolean;
   /** Programs that must be in PATH. */
   readonly needs?: readonly string[];
+  /** Features that it needs in a program of its own, where a refusal would not be seen here. */
+  readonly features?: readonly string[];
   /** Why it cannot run here, if it cannot. */
   readonly skip?: string | undefined;
   /** Milliseconds after which something must be wrong. */
@@ -55,11 +57,32 @@ export function conform(
         },
         defer: (action) => void deferred.push(action),
       });
+    } catch (error) {
+      const missing = missingFeature(error);
+      if (missing === undefined) throw error;
+      noteSkip(`${name}: ${missing}`, { late: true });
     } finally {
       for (const action of deferred.reverse()) await action();
     }
     await expectNothingLeft(before);
   });
+}
+
+/** Why an error only says that the driver has no such feature, if it does. */
+function missingFeature(error: unknown): string | undefined {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if (!(each instanceof UnsupportedError)) continue;
+    const { driver, features } = backendInfo();
+    const known = features[each.feature];
+    // That it is refused as announced is a result too; that it is refused otherwise is a failure.
+    if (each.driver === driver && known === false) return lacks(each.feature);
+  }
+  return undefined;
+}
+
+function lacks(feature: string): string {
+  const { runtime, driver } = backendInfo();
+  return `the ${driver} driver on ${runtime} has no ${feature}`;
 }
 
 /** Waits for something that no event tells of. */
@@ -199,8 +222,12 @@ function warmUp(): Promise<void> {
   })();
 }
 
-function reasonToSkip({ root, needs = [], skip }: ConformOptions): string | undefined {
+function reasonToSkip(
+  { root, needs = [], features = [], skip }: ConformOptions,
+): string | undefined {
   if (skip !== undefined) return skip;
+  const lacking = features.find((each) => backendInfo().features[each] === false);
+  if (lacking !== undefined) return lacks(lacking);
   if (root === true && process.getuid?.() !== 0) return "needs root";
   const missing = needs.find((name) => !isInPath(name));
   return missing === undefined ? undefined : `needs ${missing}, which is not in PATH`;
