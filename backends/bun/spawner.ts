@@ -5,6 +5,7 @@
  */
 
 import type { Exit, Sink } from "../../core/backend.ts";
+import { UnsupportedError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/signals.ts";
 import {
   type Channel,
@@ -89,6 +90,14 @@ function bytesOf(output: unknown): Uint8Array {
 }
 
 function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnRequest) {
+  if (stdio.indexOf(0, 1) > 2) {
+    throw new UnsupportedError({
+      feature: "passFd",
+      driver: "launcher",
+      reason: "Bun hands its own standard input on as standard input only",
+      remedy: "pass another descriptor, or use the native driver",
+    });
+  }
   const [argv0 = "", ...args] = argv;
   return {
     cmd: [path, ...args],

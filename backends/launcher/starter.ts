@@ -5,18 +5,22 @@
  * @module
  */
 
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import type { Process, Sink } from "../../core/backend.ts";
+import { errnoName, errnoText } from "../../core/errno.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import type { Encoded } from "../linux/encode.ts";
 import { spawnError } from "../linux/failure.ts";
 import type { Host } from "../linux/host.ts";
+import { SystemCallError } from "../linux/libc.ts";
 import { holderOf } from "../linux/pid_file.ts";
+import { sinkOf, type Writer } from "../linux/sink.ts";
 import { parseTold, type Told } from "../linux/talk.ts";
 import { Tell } from "../linux/tell.ts";
 import { accessTo, headOfFile } from "../posix/files.ts";
+import { elevated } from "../posix/surroundings.ts";
 import { type Channel, type Spawned, type Spawner, StartError } from "../spawner/spawner.ts";
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
@@ -33,7 +37,7 @@ const SIGKILL = 9;
 const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
 
 /** The launcher's own descriptors: nothing, and the channel. */
-const BASE = { stdio: ["null", "null", "null", "channel"], nothing: 1 } as const;
+const STDIO = ["null", "null", "null", "channel"] as const;
 
 const WORD = new Uint8Array([1]);
 
@@ -71,7 +75,8 @@ export class LauncherStarter {
   }
 
   async #attempt(plan: Plan, cancel: AbortSignal | undefined): Promise<Process> {
-    const wires = wiresOf(plan, BASE);
+    // The kernel lets nobody look into the descriptors of a process whose ids differ.
+    const wires = wiresOf(plan, { stdio: STDIO, own: elevated() });
     let spawned: Spawned;
     let encoded: Encoded;
     try {
@@ -196,10 +201,14 @@ class Launch {
   #process(ends: readonly End[]): Process {
     const { pid, exited, kill, hold } = this.#spawned;
     const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
+    for (const name of ["stdin", "stdout", "stderr"] as const) {
+      const own = this.#spawned[name];
+      if (own !== undefined) Object.assign(pipes, { [name]: own });
+    }
     const buffers: Sink[] = [];
     for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(this.#host.sink(fd));
-      else if (carries === "stdin") pipes.stdin = this.#host.sink(fd);
+      if (carries === "buffer") buffers.push(sinkOf(WRITER, this.#host, fd));
+      else if (carries === "stdin") pipes.stdin = sinkOf(WRITER, this.#host, fd);
       else pipes[carries] = this.#host.source(fd);
     }
     const { daemonPid } = this.#told();
@@ -264,6 +273,22 @@ class Launch {
     return open;
   }
 }
+
+/** write(2) through node:fs. */
+const WRITER: Writer = {
+  writeFrom(fd, bytes) {
+    try {
+      return writeSync(fd, bytes);
+    } catch (error) {
+      const { errno } = error as { errno?: unknown };
+      if (typeof errno !== "number") throw error;
+      return -Math.abs(errno);
+    }
+  },
+  close: (fd) => closeSync(fd),
+  error: (call, result) =>
+    new SystemCallError(call, -result, errnoName(-result), errnoText(-result)),
+};
 
 /** Our end of a pipe. */
 interface End {

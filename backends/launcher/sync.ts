@@ -1,6 +1,7 @@
 /**
  * The synchronous run without FFI: `spawnSync` of a program file that holds the whole child
- * program, since nobody could talk to it. What it has to report it writes to a file.
+ * program and its supervisor, since nobody could talk to it. What it has to report it writes to a
+ * file.
  *
  * @module
  */
@@ -10,20 +11,16 @@ import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
-import { call } from "../linux/call.ts";
 import { elfOf } from "../linux/elf.ts";
-import { O } from "../linux/kernel.ts";
 import { lower } from "../linux/lower.ts";
 import { parseTold } from "../linux/talk.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
 import { circumstancesOf } from "./assembly.ts";
 import { laidOut } from "./boot.ts";
 import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
+import { aboveSupervisor, parseReport, supervise } from "./supervisor.ts";
 import { failureOf, silentLauncher, startFailure } from "./starter.ts";
 import { wiresOf } from "./wires.ts";
-
-/** The descriptor to which the program reports. */
-const REPORT = 3;
 
 const ETXTBSY = 26;
 const ATTEMPTS = 5;
@@ -62,33 +59,30 @@ function runOnce(arch: Arch, spawner: Spawner, plan: Plan, run: SyncRun): SyncOu
     );
     const wires = wiresOf(plan, {
       stdio: [...streams, report.fd],
-      // Runtimes connect only the first three to nothing, and the first one only for reading.
-      nothing: streams.lastIndexOf("null"),
-      pipe: (carries) =>
-        carries === "buffer"
-          ? { handed: place(placeFile(run.buffers[buffer++] ?? new Uint8Array(0))).fd }
-          : ["stdin", "stdout", "stderr"].indexOf(carries),
+      pipe: (carries) => {
+        if (carries !== "buffer") return undefined;
+        return { handed: place(placeFile(run.buffers[buffer++] ?? new Uint8Array(0))).fd };
+      },
     });
     try {
-      const control = wires.above;
-      const around = circumstancesOf(wires, control);
-      const { calls, cells } = lower(plan, around);
-      const prelude = [
-        call("fds", "dup3", [REPORT, control, O.CLOEXEC], ["<report>", "…", "O_CLOEXEC"]),
-        ...wires.corrections,
-      ];
-      const { bytes, encoded } = laidOut(arch, { calls: [...prelude, ...calls], cells }, control);
+      const control = aboveSupervisor(wires);
+      const child = lower(plan, circumstancesOf(wires, control));
+      const calls = [...wires.corrections, ...child.calls];
+      const whole = supervise({ ...child, calls }, wires, control, run);
+      const { bytes, encoded } = laidOut(arch, whole, control);
       const program = place(placeProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, wires.stdio);
-      const told = parseTold(contentOf(report.fd));
-      if (told.notes !== undefined) throw failureOf(plan, encoded, told.notes, told.daemonPid);
-      if (!told.runs && !spawned.timedOut) throw silentLauncher(plan);
-      const { daemonPid } = told;
+      const { told, ...supervised } = parseReport(contentOf(report.fd));
+      const { notes, runs, daemonPid } = parseTold(told);
+      if (notes !== undefined) throw failureOf(plan, encoded, notes, daemonPid);
+      const { timedOut, drained, exit = spawned.exit } = supervised;
+      if (!runs && !timedOut) throw silentLauncher(plan);
       return {
         ...spawned,
-        pid: daemonPid ?? spawned.pid,
-        // The spawner waits for the end of the pipes.
-        drained: true,
+        pid: daemonPid ?? supervised.pid ?? spawned.pid,
+        exit,
+        timedOut,
+        drained,
         ...(daemonPid === undefined ? {} : { daemonPid }),
       };
     } finally {
@@ -102,7 +96,7 @@ function runOnce(arch: Arch, spawner: Spawner, plan: Plan, run: SyncRun): SyncOu
 function spawn(
   spawner: Spawner,
   plan: Plan,
-  { input, timeout, killSignal, maxBuffer }: SyncRun,
+  { input, maxBuffer }: SyncRun,
   path: string,
   stdio: readonly Stdio[],
 ): SyncSpawned {
@@ -114,9 +108,9 @@ function spawn(
       env: {},
       stdio: connected,
       input,
-      timeout,
-      // A spawner that waits sends one signal only, and a program may ignore any but this one.
-      killSignal: timeout === undefined ? killSignal : SIGKILL,
+      // The supervisor keeps the time. It is ended if there is too much output.
+      timeout: undefined,
+      killSignal: SIGKILL,
       maxBuffer,
     });
   } catch (error) {

@@ -39,13 +39,12 @@ export interface Wires {
 /** What there is before a command says anything. */
 export interface Base {
   readonly stdio: readonly Stdio[];
-  /** Which of these is /dev/null, open in both directions. */
-  readonly nothing: number;
+  /** Whether the runtime makes the pipes of the standard streams. */
+  readonly own?: boolean;
   /**
-   * Which descriptor serves as a pipe; one of the parent's by its number if it is `handed`.
-   * Default: the child makes the pipe.
+   * Which descriptor of the parent serves as a pipe. Default: none, the child makes the pipe.
    */
-  readonly pipe?: (carries: PipeName) => number | { readonly handed: number };
+  readonly pipe?: (carries: PipeName) => { readonly handed: number } | undefined;
 }
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
@@ -58,12 +57,26 @@ export function wiresOf(plan: Plan, base: Base): Wires {
     for (const fd of opened.splice(0)) closeSync(fd);
   };
   const numbers = new Map<number, number>();
+  const isNull = (to: number) =>
+    wires.some((each) => each.to === to && each.source.from === "null");
+  const hand = (fd: number): number => {
+    // Bun hands 0 on in its own place only; what was to be there comes by another number then.
+    if (fd !== 0 || (stdio[0] !== "null" && stdio[0] !== 0)) return stdio.push(fd) - 1;
+    stdio[0] = 0;
+    if (isNull(0) && numbers.get(0) === 0) {
+      const nothing = openSync("/dev/null", constants.O_RDWR);
+      opened.push(nothing);
+      numbers.set(0, stdio.push(nothing) - 1);
+    }
+    return 0;
+  };
   try {
     for (const { to, source } of wires) {
-      if (source.from === "null") numbers.set(to, base.nothing);
+      // Only standard streams can be null; a runtime opens each as it is used.
+      if (source.from === "null") numbers.set(to, to);
       if (source.from === "fd") {
         requireOpen(plan, source.fd, to);
-        numbers.set(to, stdio.push(source.fd) - 1);
+        numbers.set(to, hand(source.fd));
       }
       if (source.from === "file") {
         const { fd, flags } = openFile(plan, source);
@@ -72,10 +85,12 @@ export function wiresOf(plan: Plan, base: Base): Wires {
         numbers.set(to, at);
         corrections.push(call("fds", "fcntl", [at, F.SETFL, flags], [String(at), "F_SETFL", "…"]));
       }
-      if (source.from === "pipe" && base.pipe !== undefined) {
-        const pipe = base.pipe(source.carries);
-        numbers.set(to, typeof pipe === "number" ? pipe : stdio.push(pipe.handed) - 1);
+      if (source.from === "pipe" && base.own === true && source.carries !== "buffer") {
+        stdio[to] = "pipe";
+        numbers.set(to, to);
       }
+      const handed = source.from === "pipe" ? base.pipe?.(source.carries) : undefined;
+      if (handed !== undefined) numbers.set(to, stdio.push(handed.handed) - 1);
     }
   } catch (error) {
     close();
@@ -83,15 +98,15 @@ export function wiresOf(plan: Plan, base: Base): Wires {
   }
   const pipes: Pipe[] = [];
   for (const { to, source } of wires) {
-    if (source.from === "pipe" && base.pipe === undefined) {
+    if (source.from === "pipe" && !numbers.has(to)) {
       const read = stdio.length + 2 * pipes.length;
       const pipe = { carries: source.carries, read, write: read + 1 };
       pipes.push(pipe);
       numbers.set(to, intoChild(pipe) ? pipe.read : pipe.write);
     }
-    if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? base.nothing);
+    if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? source.as);
   }
-  const mappings = wires.map(({ to }): Mapping => ({ from: numbers.get(to) ?? base.nothing, to }));
+  const mappings = wires.map(({ to }): Mapping => ({ from: numbers.get(to) ?? to, to }));
   const above = Math.max(stdio.length + 2 * pipes.length, ...mappings.map(({ to }) => to + 1));
   return { stdio, mappings, pipes, above, corrections, close };
 }

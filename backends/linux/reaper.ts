@@ -144,17 +144,22 @@ export function reap(kernel: Kernel, pidfd: number, flags: number = 0): Exit | u
     break;
   }
   if (view.getInt32(SIGINFO_AT + 16, true) === 0) return undefined;
-  const code = view.getInt32(SIGINFO_AT + 8, true);
-  const status = view.getInt32(SIGINFO_AT + 24, true);
+  return exitFrom(view, SIGINFO_AT, RUSAGE_AT);
+}
+
+/** What waitid(2) has stored: siginfo_t and struct rusage. */
+export function exitFrom(view: DataView, siginfo: number, rusage: number): Exit {
+  const code = view.getInt32(siginfo + 8, true);
+  const status = view.getInt32(siginfo + 24, true);
   const ms = (at: number) =>
-    Number(view.getBigInt64(RUSAGE_AT + at, true)) * 1000 +
-    Number(view.getBigInt64(RUSAGE_AT + at + 8, true)) / 1000;
+    Number(view.getBigInt64(rusage + at, true)) * 1000 +
+    Number(view.getBigInt64(rusage + at + 8, true)) / 1000;
   return {
     raw: rawFromWaitid(code, status),
     usage: {
       userMs: ms(0),
       systemMs: ms(16),
-      maxRssBytes: Number(view.getBigInt64(RUSAGE_AT + 32, true)) * 1024,
+      maxRssBytes: Number(view.getBigInt64(rusage + 32, true)) * 1024,
     },
   };
 }

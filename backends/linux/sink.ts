@@ -7,10 +7,19 @@
 
 import type { Sink } from "../../core/backend.ts";
 import type { Host } from "./host.ts";
-import { ERR, type Kernel } from "./kernel.ts";
+import { ERR } from "./kernel.ts";
+
+/** Writing to a descriptor without waiting; the kernel can, and so can node:fs. */
+export interface Writer {
+  /** Writes what fits; the count, or the negative errno. */
+  writeFrom(fd: number, bytes: Uint8Array): number;
+  close(fd: number): void;
+  /** The error for a negative count. */
+  error(call: "write", result: number): Error;
+}
 
 /** A sink over a non-blocking descriptor, which it owns. */
-export function sinkOf(kernel: Kernel, host: Host, fd: number): Sink {
+export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Sink {
   let slow: Sink | undefined;
   let held = true;
   let closed = false;
@@ -18,9 +27,9 @@ export function sinkOf(kernel: Kernel, host: Host, fd: number): Sink {
   const writeNow = (bytes: Uint8Array): Uint8Array => {
     let rest = bytes;
     while (rest.length > 0) {
-      const n = kernel.writeFrom(fd, rest);
+      const n = writer.writeFrom(fd, rest);
       if (n === ERR.EAGAIN) break;
-      if (n < 0) throw kernel.error("write", n);
+      if (n < 0) throw writer.error("write", n);
       rest = rest.subarray(n);
     }
     return rest;
@@ -28,12 +37,12 @@ export function sinkOf(kernel: Kernel, host: Host, fd: number): Sink {
   const close = () => {
     if (closed) return;
     closed = true;
-    if (slow === undefined) kernel.close(fd);
+    if (slow === undefined) writer.close(fd);
     else slow.close();
   };
   return {
     async write(bytes) {
-      if (closed) throw kernel.error("write", ERR.EPIPE);
+      if (closed) throw writer.error("write", ERR.EPIPE);
       const rest = slow === undefined ? writeNow(bytes) : bytes;
       if (rest.length === 0) return;
       if (slow === undefined) {

@@ -38,7 +38,7 @@ export function surroundingsOf(self: Self, { nofile }: { nofile: boolean }): Sur
 }
 
 /** AT_SECURE of getauxval(3), as /proc/self/auxv has it; and by the ids. */
-function elevated(): boolean {
+export function elevated(): boolean {
   const auxv = bytesOfFile("/proc/self/auxv");
   if (auxv !== undefined) {
     const view = new DataView(auxv.buffer, auxv.byteOffset, auxv.byteLength);

@@ -82,7 +82,8 @@ function startSync(request: SyncRequest): SyncSpawned {
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
     throw startError(error);
   }
-  const [stdout, stderr] = [bytesOf(result.stdout), bytesOf(result.stderr)];
+  const bounded = (output: unknown) => bytesOf(output).subarray(0, maxBuffer);
+  const [stdout, stderr] = [bounded(result.stdout), bounded(result.stderr)];
   return {
     pid: result.pid,
     exit: { raw: rawOf(status, signal), usage: UNKNOWN_USAGE },

@@ -1,8 +1,9 @@
 /**
  * A place for a program file that we have written: on a file system that allows exec, where nobody
  * else can replace it. The file is opened, and its name removed again at once: what is executed is
- * the open file, by way of /proc/self/fd, which is looked up in the child after it was cloned. So
- * there is nothing to tidy up at exit, and no cleaner of temporary folders can take it away.
+ * the open file, by way of /proc/<pid>/fd. So there is nothing to tidy up at exit, and no cleaner
+ * of temporary folders can take it away. Not by way of /proc/self: in the child, a descriptor that
+ * it was given may have taken the number already.
  *
  * @module
  */
@@ -19,6 +20,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { elevated } from "../posix/surroundings.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 
 /** An open file without a name. */
@@ -70,7 +72,9 @@ function placeIn(parent: string, bytes: Uint8Array, program: boolean): Placed {
     if (program) accessSync(path, constants.X_OK);
     // Opened to read only: a file that is open to write cannot be executed.
     const fd = openSync(path, program ? constants.O_RDONLY : constants.O_RDWR);
-    return { fd, path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) };
+    // Nobody may look into a process whose ids differ, but itself.
+    const self = elevated() ? "self" : process.pid;
+    return { fd, path: `/proc/${self}/fd/${fd}`, close: () => closeSync(fd) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { Command, UsageError } from "../../mod.ts";
+import { backendInfo, Command, UsageError } from "../../mod.ts";
 import { endLater, fdsAsleep, startDaemon } from "../support/daemons.ts";
 import { failure, WAYS } from "../support/failures.ts";
 import { census, conform, isRunning, until } from "../support/harness.ts";
@@ -96,7 +96,8 @@ conform("runSync of a daemon that never reads its buffers can be given up", (t) 
   cmd.sendBuffer(new Uint8Array(300_000));
   const result = cmd.runSync({ timeout: 50, check: false });
   endLater(t.defer, result);
-  assertEquals(result.timedOut, true);
+  // The launcher hands buffers on as files: there is nothing to wait for.
+  assertEquals(result.timedOut, backendInfo().driver === "native");
   assertEquals(readFileSync(pidFile, "utf8"), String(result.daemonPid));
 });
 

@@ -1,0 +1,325 @@
+/**
+ * The supervisor of a synchronous run, as a child program. A spawner that waits knows neither real
+ * pipes nor a grace between two signals, and it waits for every descendant that holds a pipe open.
+ * So it starts this: it makes the pipes, forks the program, carries what comes out of it, keeps the
+ * time limit, drains, and reports how the program ended and what it used.
+ *
+ * The interpreter only tells signs apart, so conditions are made of calls: read(2) of a timerfd
+ * succeeds once it has expired; futex(2) compares a word; a poll slot is emptied by storing the
+ * error of a call into it, since poll(2) passes negative descriptors over.
+ *
+ * @module
+ */
+
+import type { Exit, SyncRun } from "../../core/backend.ts";
+import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
+import { O } from "../linux/kernel.ts";
+import { exitFrom } from "../linux/reaper.ts";
+import type { SyscallName } from "../linux/arch.ts";
+import type { Wires } from "./wires.ts";
+
+const CLONE_PIDFD = 0x1000;
+const SIGCHLD = 17;
+const SIGKILL = 9;
+const PR_SET_PDEATHSIG = 1;
+const P_PIDFD = 3;
+const WEXITED = 4;
+const POLLIN = 1;
+const SPLICE_F_NONBLOCK = 2;
+const CLOCK_MONOTONIC = 1;
+const TFD_FLAGS = O.CLOEXEC | O.NONBLOCK;
+const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
+const LAST_FD = 0xffff_ffff;
+const AT_ONCE = 1024 * 1024;
+
+/** What is in the slot of a descriptor that is not looked at any more: -EBADF. */
+const EMPTY = -9;
+
+/** How many times `drain` may be started anew by output that keeps coming. */
+const DRAIN_ROUNDS = 4;
+
+/** Milliseconds in which what is in the pipes at the end can be read. */
+const LEAST_DRAIN = 50;
+
+/**
+ * The first record of a report: eight zeros and the program's pid, written at once, because the
+ * program may be killed between any two calls. No other record begins with a zero.
+ */
+const PID_SIZE = 16;
+
+/** Bytes of the report, and what follows them: how the program ended; the flags. */
+const EXITED = 12;
+const OVER = 13;
+
+/** The cells "timed out" and "drained", one behind the other: not zero if so. */
+const FLAGS_SIZE = 16;
+const SIGINFO_SIZE = 128;
+const RUSAGE_SIZE = 144;
+
+/** What the supervisor reports. */
+export interface Supervised {
+  readonly pid: number | undefined;
+  readonly timedOut: boolean;
+  readonly drained: boolean;
+  readonly exit: Exit | undefined;
+  /** What the program itself has told, in between. */
+  readonly told: Uint8Array;
+}
+
+/** The descriptors of a supervisor besides those it was given. */
+interface Numbers {
+  readonly timeout: number;
+  readonly grace: number;
+  readonly drain: number;
+  readonly bound: number;
+  readonly pidfd: number;
+}
+
+/** How many descriptors a supervisor needs besides the pipes: four timers, the pidfd, two of a pipe. */
+const OWN = 7;
+
+/** Above everything that the supervisor opens. */
+export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
+  return Math.max(above, stdio.length + 2 * pipes.length + OWN);
+}
+
+/**
+ * The program around `program`, the calls of the child itself. `control` is a free number for the
+ * report; the spawner's own streams are 0 to 2, the report comes in on 3.
+ */
+export function supervise(
+  program: Program,
+  wires: Wires,
+  control: number,
+  run: Pick<SyncRun, "timeout" | "killSignal" | "grace" | "drain">,
+): Program {
+  const { stdio, pipes } = wires;
+  const first = stdio.length + 2 * pipes.length;
+  const [timeout, grace, drain, bound] = [first, first + 1, first + 2, first + 3];
+  const numbers: Numbers = { timeout, grace, drain, bound, pidfd: first + 4 };
+  const end = (carries: string, side: "read" | "write") =>
+    pipes.find((each) => each.carries === carries)?.[side];
+  const [out, err, input] = [end("stdout", "read"), end("stderr", "read"), end("stdin", "write")];
+  const slots = [numbers.pidfd, timeout, grace, out ?? EMPTY, err ?? EMPTY, drain, bound];
+  const limited = run.timeout !== undefined;
+
+  const calls: Call[] = [
+    op("dup3", [3, control, O.CLOEXEC]),
+    // Whatever this process was started with besides: the numbers must be known.
+    op("close_range", [stdio.length, control - 1, 0]),
+    ...pipes.map((_, i) => op("pipe2", [{ cell: pipeCell(i) }, O.CLOEXEC])),
+    ...[timeout, grace, drain, bound].map(() => op("timerfd_create", [CLOCK_MONOTONIC, TFD_FLAGS])),
+    // A pipe turns the data of a program into memory that can be changed.
+    op("pipe2", [{ cell: "scratch" }, O.CLOEXEC]),
+    op("write", [first + 5, { bytes: pollSlots(slots) }, slots.length * 8]),
+    op("read", [first + 4, { cell: SLOTS[0] }, slots.length * 8]),
+    op("close", [first + 4]),
+    op("close", [first + 5]),
+    // The lowest number is free again for the pidfd.
+    {
+      ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
+      jumps: { zero: "program" },
+    },
+
+    ...pipes.map(({ carries, read, write }) =>
+      op("close", [carries === "stdout" || carries === "stderr" ? write : read])
+    ),
+    ...(stdio.length > 4 ? [op("close_range", [4, stdio.length - 1, 0])] : []),
+    ...(input === undefined ? [] : [
+      { ...op("clone", [SIGCHLD, 0, 0, 0, 0]), jumps: { zero: "pump" } },
+      op("close", [input]),
+      op("close", [0]),
+    ]),
+    ...(limited ? [arm(timeout, run.timeout ?? 0)] : []),
+
+    // While it runs.
+    go({ ...op("ppoll", [{ cell: SLOTS[0] }, 5, 0, 0, 8]), label: "loop" }, "out"),
+    ...carry("out", out, 1, "err", "err"),
+    ...carry("err", err, 2, "exited?", "exited?"),
+    {
+      ...op("ppoll", [{ cell: SLOTS[0] }, 1, { zeros: true }, 0, 8]),
+      label: "exited?",
+      jumps: { positive: "reap", zero: "time?", error: "time?" },
+    },
+    {
+      ...op("read", [timeout, { cell: "ticks" }, 8]),
+      label: "time?",
+      jumps: { error: "grace?" },
+    },
+    go(op("pidfd_send_signal", [numbers.pidfd, run.killSignal, 0, 0]), "kill later"),
+    { ...arm(grace, run.grace), label: "kill later" },
+    go({ ...op("getpid", []), into: { cell: "timed out" } }, "loop"),
+    { ...op("read", [grace, { cell: "ticks" }, 8]), label: "grace?", jumps: { error: "loop" } },
+    go(op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]), "loop"),
+
+    // When it has ended.
+    {
+      ...op("waitid", [P_PIDFD, numbers.pidfd, { cell: "siginfo" }, WEXITED, { cell: "rusage" }]),
+      label: "reap",
+    },
+    tell(control, EXITED),
+    op("write", [control, { cell: "siginfo" }, SIGINFO_SIZE]),
+    op("write", [control, { cell: "rusage" }, RUSAGE_SIZE]),
+    arm(drain, run.drain),
+    arm(bound, Math.max(DRAIN_ROUNDS * run.drain, LEAST_DRAIN)),
+    { ...isEmpty(SLOTS[3]), label: "drain", jumps: { error: "wait" } },
+    { ...isEmpty(SLOTS[4]), jumps: { zero: "drained", positive: "drained", error: "wait" } },
+    go({ ...op("ppoll", [{ cell: SLOTS[3] }, 4, 0, 0, 8]), label: "wait" }, "late out"),
+    ...carry("late out", out, 1, "more", "late err"),
+    { ...arm(drain, run.drain), label: "more" },
+    ...carry("err after more", err, 2, "anew", "bound?"),
+    ...carry("late err", err, 2, "anew", "quiet?"),
+    go({ ...arm(drain, run.drain), label: "anew" }, "bound?"),
+    {
+      ...op("read", [drain, { cell: "ticks" }, 8]),
+      label: "quiet?",
+      jumps: { positive: "over?", zero: "bound?", error: "bound?" },
+    },
+    {
+      ...op("read", [bound, { cell: "ticks" }, 8]),
+      label: "bound?",
+      jumps: { positive: "over?", zero: "drain", error: "drain" },
+    },
+    { ...isEmpty(SLOTS[3]), label: "over?", jumps: { error: "end" } },
+    { ...isEmpty(SLOTS[4]), jumps: { error: "end" } },
+    { ...op("getpid", []), label: "drained", into: { cell: "drained" } },
+    { ...tell(control, OVER), label: "end" },
+    op("write", [control, { cell: "timed out" }, FLAGS_SIZE]),
+    op("exit_group", [0]),
+
+    // What feeds the program. It must not keep the spawner's other pipes open.
+    ...(input === undefined ? [] : [
+      { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "pump" },
+      op("close_range", [1, input - 1, 0]),
+      op("close_range", [input + 1, LAST_FD, 0]),
+      {
+        ...op("splice", [0, 0, input, 0, AT_ONCE, 0]),
+        label: "pumping",
+        jumps: { positive: "pumping", zero: "pumped", error: "pumped" },
+      },
+      { ...op("exit_group", [0]), label: "pumped" },
+    ]),
+
+    // The program. If the spawner kills its supervisor, it is not to be left behind.
+    { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "program" },
+    { ...op("getpid", []), into: { cell: "own pid" } },
+    op("write", [control, { cell: "zeros" }, PID_SIZE]),
+    ...program.calls,
+  ];
+  const cells: Cell[] = [
+    ...SLOTS.map((name) => ({ name, size: 8 })),
+    ...pipes.map((_, i) => ({ name: pipeCell(i), size: 8 })),
+    ...["scratch", "pidfd", "ticks", "zeros", "own pid", "timed out", "drained"].map((name) => ({
+      name,
+      size: 8,
+    })),
+    { name: "siginfo", size: SIGINFO_SIZE },
+    { name: "rusage", size: RUSAGE_SIZE },
+    ...program.cells,
+  ];
+  return { calls, cells };
+}
+
+/** The poll slots, one behind the other: the first five while it runs, the last four afterwards. */
+const SLOTS = [
+  "slot pidfd",
+  "slot timeout",
+  "slot grace",
+  "slot out",
+  "slot err",
+  "slot drain",
+  "slot bound",
+] as const;
+
+/** Takes a report apart: the supervisor's words frame the program's. */
+export function parseReport(bytes: Uint8Array): Supervised {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const begun = bytes[0] === 0 && bytes.length >= PID_SIZE;
+  const at = begun ? PID_SIZE : 0;
+  const pid = begun ? view.getInt32(8, true) : undefined;
+  let end = bytes.length;
+  /** Where a record begins that stands at the end, if it does; it is taken off. */
+  const last = (byte: number, size: number): number | undefined => {
+    const from = end - 1 - size;
+    if (from < at || bytes[from] !== byte) return undefined;
+    end = from;
+    return from + 1;
+  };
+  const flags = last(OVER, FLAGS_SIZE);
+  const ended = last(EXITED, SIGINFO_SIZE + RUSAGE_SIZE);
+  return {
+    pid,
+    timedOut: flags !== undefined && view.getInt32(flags, true) !== 0,
+    drained: flags !== undefined && view.getInt32(flags + 8, true) !== 0,
+    exit: ended === undefined ? undefined : exitFrom(view, ended, ended + SIGINFO_SIZE),
+    told: bytes.subarray(at, end),
+  };
+}
+
+function op(name: SyscallName, args: readonly Arg[]): Call {
+  return call("fds", name, args, args.map((arg) => typeof arg === "object" ? "…" : String(arg)));
+}
+
+/** Goes on at a label whatever the result is. */
+function go(from: Call, to: string): Call {
+  return { ...from, jumps: { zero: to, positive: to, error: to } };
+}
+
+function tell(fd: number, byte: number): Call {
+  return op("write", [fd, { bytes: new Uint8Array([byte]) }, 1]);
+}
+
+/** timerfd_settime(2): once, after so many milliseconds; 0 would disarm it. */
+function arm(timer: number, ms: number): Call {
+  const ns = BigInt(Math.max(1, Math.round(Math.min(ms, 2 ** 40) * 1e6)));
+  const spec = new BigInt64Array([0n, 0n, ns / 1_000_000_000n, ns % 1_000_000_000n]);
+  return op("timerfd_settime", [timer, 0, { bytes: new Uint8Array(spec.buffer) }, 0]);
+}
+
+/**
+ * Carries what is in a pipe to the spawner: on to `some` if something was, else to `none`. At the
+ * end of the pipe its slot is emptied.
+ */
+function carry(
+  label: string,
+  from: number | undefined,
+  to: number,
+  some: string,
+  none: string,
+): Call[] {
+  if (from === undefined) return [go({ ...op("getpid", []), label }, none)];
+  const over = `${label}: over`;
+  return [
+    {
+      ...op("splice", [from, 0, to, 0, AT_ONCE, SPLICE_F_NONBLOCK]),
+      label,
+      jumps: { positive: some, zero: over, error: none },
+    },
+    {
+      ...go(op("close", [-1]), none),
+      label: over,
+      into: { cell: to === 1 ? SLOTS[3] : SLOTS[4] },
+    },
+  ];
+}
+
+/** Zero if a slot is empty. */
+function isEmpty(slot: string): Call {
+  const word = { cell: slot };
+  return op("futex", [word, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, word, 0x1_0000_0000 + EMPTY]);
+}
+
+/** struct pollfd, one behind the other. */
+function pollSlots(fds: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(fds.length * 8);
+  const view = new DataView(bytes.buffer);
+  fds.forEach((fd, i) => {
+    view.setInt32(i * 8, fd, true);
+    view.setInt16(i * 8 + 4, POLLIN, true);
+  });
+  return bytes;
+}
+
+function pipeCell(index: number): string {
+  return `pipe ${index}`;
+}
