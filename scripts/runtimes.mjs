@@ -53,15 +53,20 @@ function node(name) {
   };
 }
 
-/** The pairs of runtime and driver that the conformance suite runs on. */
+/** The pairs of runtime and driver that the conformance suite runs on; some as two users. */
 export const matrix = [
-  { runtime: "deno", driver: "native" },
-  { runtime: "bun", driver: "native" },
-  { runtime: "node26", driver: "native" },
+  { runtime: "deno", driver: "native", asUser: true },
+  { runtime: "bun", driver: "native", asUser: true },
+  { runtime: "node26", driver: "native", asUser: true },
   { runtime: "bun", driver: "launcher" },
   { runtime: "node26", driver: "launcher" },
-  { runtime: "node24", driver: "launcher" },
+  { runtime: "node24", driver: "launcher", asUser: true },
   { runtime: "node22", driver: "launcher" },
+  { runtime: "deno", driver: "portable" },
+  { runtime: "bun", driver: "portable" },
+  { runtime: "node26", driver: "portable" },
+  { runtime: "node24", driver: "portable" },
+  { runtime: "node22", driver: "portable" },
 ];
 
 /** The runtimes that the main job is shown on. */

@@ -166,8 +166,8 @@ try {
     if (options.user || !wants(runtime, driver)) continue;
     group(`${runtime} ${driver}`, runtime, suite, { VIRCOMMAND_DRIVER: driver });
   }
-  for (const { runtime, driver } of matrix) {
-    if (!wants(runtime, driver)) continue;
+  for (const { runtime, driver, asUser = false } of matrix) {
+    if (!asUser || !wants(runtime, driver)) continue;
     const title = `${runtime} ${driver}, ordinary user`;
     if (process.getuid?.() !== 0) {
       total.skipped++;

@@ -4,11 +4,13 @@
  * @module
  */
 
+import process from "node:process";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/signals.ts";
 import {
   type Channel,
+  errnoOf,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -39,7 +41,7 @@ async function start(request: SpawnRequest): Promise<Spawned> {
   const { stdio } = request;
   return {
     pid: child.pid,
-    stdin: stdio[0] === "pipe" && child.stdin ? fileSink(child.stdin) : undefined,
+    stdin: stdio[0] === "pipe" && child.stdin ? fileSink(child.stdin, exited) : undefined,
     stdout: stdio[1] === "pipe" && child.stdout ? streamSource(child.stdout) : undefined,
     stderr: stdio[2] === "pipe" && child.stderr ? streamSource(child.stderr) : undefined,
     channel: typeof fd === "number" ? socketChannel(fd) : undefined,
@@ -103,7 +105,8 @@ function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnReq
     cmd: [path, ...args],
     argv0,
     stdio: stdio.map(stdioOf),
-    ...(env === undefined ? {} : { env }),
+    // Bun would hand on the variables that it was itself started with.
+    env: env ?? { ...process.env } as Record<string, string>,
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
@@ -137,22 +140,25 @@ function usageOf(usage: BunUsage | undefined): Exit["usage"] {
   };
 }
 
-/** Bun's errno is negative. */
 function refusing<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {
-    const { errno } = error as { errno?: unknown };
-    if (!(error instanceof Error) || typeof errno !== "number" || errno === 0) throw error;
-    throw new StartError(Math.abs(errno), error.message, { cause: error });
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    throw new StartError(errno, (error as Error).message, { cause: error });
   }
 }
 
 /** A sink over what Bun gives for a piped stdin. */
-function fileSink(writer: BunFileSink): Sink {
+function fileSink(writer: BunFileSink, exited: Promise<unknown>): Sink {
   let closed = false;
   let interrupt: (() => void) | undefined;
   const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+  // Bun does not always tell a writer that its reader is gone.
+  exited.then(() => {
+    if (!closed) void finish();
+  });
   const finish = () => {
     closed = true;
     interrupt?.();

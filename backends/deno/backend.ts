@@ -32,7 +32,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
           arch: archName(arch),
           spawner: denoSpawner(),
           spawnerName: "Deno.Command",
-          features: ["passFd", ...(os === "windows" ? [] : ["uid", "gid", "user"] as const)],
+          features: os === "windows" ? [] : ["uid", "gid", "user"],
           remedy: os === "linux" ? "grant --allow-ffi" : "use Linux on x86-64 or aarch64",
           boundsSync: false,
         }, reason),

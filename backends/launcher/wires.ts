@@ -127,12 +127,11 @@ export function requireOpen(plan: Plan, fd: number, to: number): void {
 
 /**
  * Opening a FIFO waits for its other side, which would stop the event loop: O_NONBLOCK makes it an
- * error (ENXIO) or no wait. The child clears the flag; where it cannot, `wait` leaves it out.
+ * error (ENXIO) or no wait. The child clears the flag.
  */
 export function openFile(
   plan: Plan,
   source: Extract<WireSource, { from: "file" }>,
-  { wait = false }: { readonly wait?: boolean } = {},
 ): { fd: number; flags: number } {
   const how = {
     read: constants.O_RDONLY,
@@ -140,7 +139,7 @@ export function openFile(
     append: constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,
   }[source.access];
   try {
-    const flags = how | constants.O_NOCTTY | (wait ? 0 : constants.O_NONBLOCK);
+    const flags = how | constants.O_NOCTTY | constants.O_NONBLOCK;
     return { fd: openSync(source.path, flags, source.mode), flags: how & constants.O_APPEND };
   } catch (error) {
     throw descriptorError(

@@ -7,6 +7,7 @@
 
 import { closeSync, statSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { errnoNumber } from "../../core/errno.ts";
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
@@ -45,7 +46,7 @@ export interface PortableRuntime extends Self {
   readonly boundsSync: boolean;
 }
 
-const [ENOENT, EACCES, ENOEXEC, ENOTDIR, ETXTBSY] = [2, 13, 8, 20, 26];
+const [EACCES, ENOEXEC, ENOTDIR, ETXTBSY] = [13, 8, 20, 26];
 const SIGKILL = 9;
 
 /** How often, and after how many milliseconds, an exec that found its file busy is tried again. */
@@ -175,7 +176,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       ...requestOf(plan, stdio),
       stdio: stdio.filter((each) => each !== "channel"),
       input: run.input,
-      timeout: run.timeout,
+      timeout: run.timeout === Infinity ? undefined : run.timeout,
       // A spawner that waits sends one signal only, and a program may ignore any but this one.
       killSignal: run.timeout === undefined ? run.killSignal : SIGKILL,
       maxBuffer: run.maxBuffer,
@@ -257,7 +258,7 @@ function requireProgram(plan: Plan, os: string): void {
   if (!path.includes("/")) return;
   const access = accessTo(path);
   if (access !== "ok" && access !== "unknown") {
-    const errno = access === "ENOENT" ? ENOENT : access === "ENOTDIR" ? ENOTDIR : EACCES;
+    const errno = errnoNumber(access) ?? EACCES;
     throw blamed(plan, new StartError(errno, access));
   }
   const head = os === "linux" ? headOfFile(path) : undefined;

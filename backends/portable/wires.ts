@@ -4,7 +4,7 @@
  * @module
  */
 
-import { closeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import { openFile, requireOpen } from "../launcher/wires.ts";
 import type { Stdio } from "../spawner/spawner.ts";
@@ -34,10 +34,15 @@ export function portableWires(plan: Plan): PortableWires {
         requireOpen(plan, source.fd, to);
         stdio[to] = source.fd;
       } else if (source.from === "file") {
-        // The flags cannot be set right later, so a FIFO without its other side is waited for.
-        const { fd } = openFile(plan, source, { wait: true });
+        const { fd, flags } = openFile(plan, source);
         opened.push(fd);
         stdio[to] = fd;
+        if (source.access !== "read" && fstatSync(fd).isFIFO()) {
+          // Nobody clears O_NONBLOCK later. It has a reader, so opening it again waits for nobody.
+          const again = openSync(source.path, constants.O_WRONLY | flags);
+          opened.push(again);
+          stdio[to] = again;
+        }
       } else if (source.from === "pipe") {
         stdio[to] = "pipe";
       } else if (source.from === "same") {

@@ -15,6 +15,7 @@ import type { Exit } from "../../core/backend.ts";
 import { signals } from "../../core/signals.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
+  errnoOf,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -43,11 +44,12 @@ async function start(request: SpawnRequest): Promise<Spawned> {
   }
   // Such as a kill(2) that is refused after a change of user.
   child.on("error", () => {});
+  let over = false;
   const exited = new Promise<Exit>((resolve) =>
-    child.once(
-      "exit",
-      (code, signal) => resolve({ raw: rawOf(code, signal), usage: UNKNOWN_USAGE }),
-    )
+    child.once("exit", (code, signal) => {
+      over = true;
+      resolve({ raw: rawOf(code, signal), usage: UNKNOWN_USAGE });
+    })
   );
   const [stdin, stdout, stderr] = child.stdio;
   const at = request.stdio.indexOf("channel");
@@ -59,7 +61,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     stderr: stderr ? readableSource(stderr) : undefined,
     channel: channel ? duplexChannel(channel as Parameters<typeof duplexChannel>[0]) : undefined,
     exited,
-    kill: (signal) => child.exitCode === null && child.signalCode === null && child.kill(signal),
+    // Not by `signalCode`: on Deno that is set as soon as a signal was sent.
+    kill: (signal) => !over && child.kill(signal),
     hold(held) {
       if (held) child.ref();
       else child.unref();
@@ -122,10 +125,9 @@ function bytesOf(output: unknown): Uint8Array {
   return output instanceof Uint8Array ? new Uint8Array(output) : new Uint8Array(0);
 }
 
-/** Node's errno is negative; permission errors have none and stay what they are. */
+/** Permission errors have no errno and stay what they are. */
 function startError(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const { errno } = error as { errno?: unknown };
-  if (typeof errno !== "number" || errno === 0) return error;
-  return new StartError(Math.abs(errno), error.message, { cause: error });
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  return new StartError(errno, (error as Error).message, { cause: error });
 }

@@ -23,6 +23,9 @@ function hold(stream: Held, held: boolean): void {
 export function readableSource(stream: Readable & Held): Source {
   let receiver: Receiver | undefined;
   let over = false;
+  // At a child's exit, Node throws away what nobody listens for yet.
+  const waiting = () => {};
+  stream.on("readable", waiting);
   const finish = (error?: Error) => {
     if (over) return;
     over = true;
@@ -31,6 +34,7 @@ export function readableSource(stream: Readable & Held): Source {
   return {
     start(to) {
       receiver = to;
+      stream.off("readable", waiting);
       stream.on("end", () => finish());
       stream.on("close", () => finish());
       // A peer that ends with something unread resets the connection: an end like any other.
@@ -38,6 +42,7 @@ export function readableSource(stream: Readable & Held): Source {
       stream.on("data", (chunk: Uint8Array) => {
         if (!over) to.chunk(chunk, false);
       });
+      stream.resume();
     },
     pause: () => void stream.pause(),
     resume() {

@@ -6,6 +6,7 @@
  */
 
 import type { Exit, Sink, Source } from "../../core/backend.ts";
+import { errnoNumber } from "../../core/errno.ts";
 import type { Usage } from "../../core/result.ts";
 
 /**
@@ -82,6 +83,17 @@ export class StartError extends Error {
     super(message, options);
     this.errno = errno;
   }
+}
+
+/** The errno of a runtime's error, positive; undefined if it is not the system's. */
+export function errnoOf(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { errno, code } = error as { errno?: unknown; code?: unknown };
+  if (typeof errno === "number" && errno !== 0) return Math.abs(errno);
+  // Only some of Deno's errors carry a code; what comes from the system ends with its number.
+  const number = /\(os error (\d+)\)/.exec(error.message)?.[1];
+  if (number !== undefined) return Number(number);
+  return typeof code === "string" ? errnoNumber(code) : undefined;
 }
 
 /** Starts programs. */

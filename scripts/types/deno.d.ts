@@ -38,6 +38,12 @@ declare namespace Deno {
       gid?: number;
     });
     spawn(): ChildProcess;
+    outputSync(): {
+      code: number;
+      signal: string | null;
+      stdout: Uint8Array;
+      stderr: Uint8Array;
+    };
   }
   function cwd(): string;
   function execPath(): string;

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { backendInfo, Command, UnsupportedError } from "../../mod.ts";
+import { limitOf } from "./limits.ts";
 import { noteSkip } from "./skips.ts";
 
 /** What a test gets from the harness. */
@@ -41,7 +42,7 @@ export function conform(
   body: (context: Context) => void | Promise<void>,
   options: ConformOptions = {},
 ): void {
-  const reason = reasonToSkip(options);
+  const reason = reasonToSkip(options) ?? limitOf(name);
   if (reason !== undefined) noteSkip(`${name}: ${reason}`);
   const settings = { timeout: options.timeoutMs ?? 30_000 };
   test(name, reason === undefined ? settings : { ...settings, skip: reason }, async () => {

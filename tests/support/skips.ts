@@ -15,7 +15,7 @@ const LATE = "late: ";
  * Notes a skipped test and its reason. A `late` one was found out while it ran, when the runtime
  * counts it as passed.
  */
-export function noteSkip(line: string, { late = false } = {}): void {
+export function noteSkip(line: string, { late = false }: { late?: boolean } = {}): void {
   const file = process.env["VIRCOMMAND_TEST_SKIPS"];
   if (file === undefined) return;
   // Deno's appendFileSync changes the mode as well, which the file's owner alone may do.
