@@ -187,9 +187,9 @@ class Launch {
       const open = this.#channelOpen;
       this.#channel.write(WORD);
       await this.#tell.ended();
-      const failure = this.#verdict();
-      if (failure instanceof SpawnError) throw failure;
-      if (failure !== undefined || !open) {
+      const { notes, runs, daemonPid } = this.#told();
+      if (notes !== undefined) throw failureOf(this.#plan, this.#encoded, notes, daemonPid);
+      if (!runs || !open) {
         throw new HandshakeError(`the child has ended: ${this.#plan.command}`);
       }
     };
@@ -253,7 +253,7 @@ class Launch {
   }
 
   /** What became of a child that tells no more; undefined if its program runs. */
-  #verdict(): SpawnError | HandshakeError | undefined {
+  #verdict(): SpawnError | undefined {
     const told = this.#told();
     if (told.notes !== undefined) {
       return failureOf(this.#plan, this.#encoded, told.notes, told.daemonPid);

@@ -77,16 +77,19 @@ export function socketSink(SocketClass: SocketClass, fd: number): Sink {
   let failure: Error | undefined;
   // Reported by the write that meets it; unheard, the event would end the process.
   socket.on("error", (error) => failure ??= error);
-  const brokenPipe = () => failure ?? Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+  let closed = false;
+  const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+  // What was being written when we closed it fails in the runtime's own ways.
+  const reason = (error?: Error) => (closed ? undefined : error ?? failure) ?? brokenPipe();
   return {
     write: (bytes) =>
       new Promise((resolve, reject) => {
-        if (socket.destroyed) return reject(brokenPipe());
-        const closed = () => reject(brokenPipe());
-        socket.once("close", closed);
+        if (socket.destroyed) return reject(reason());
+        const gone = () => reject(reason());
+        socket.once("close", gone);
         socket.write(bytes, (error) => {
-          socket.off("close", closed);
-          if (error) reject(error);
+          socket.off("close", gone);
+          if (error) reject(reason(error));
           else resolve();
         });
       }),
@@ -96,7 +99,10 @@ export function socketSink(SocketClass: SocketClass, fd: number): Sink {
         socket.once("close", () => resolve());
         socket.end(() => socket.destroy());
       }),
-    close: () => void socket.destroy(),
+    close() {
+      closed = true;
+      socket.destroy();
+    },
     hold: (held) => held ? socket.ref() : socket.unref(),
   };
 }

@@ -62,19 +62,20 @@ export function writableSink(stream: Writable & Held): Sink {
   let failure: Error | undefined;
   // Reported by the write that meets it; unheard, the event would end the process.
   stream.on("error", (error: Error) => failure ??= error);
+  let closed = false;
   const brokenPipe = () =>
-    isReset(failure) || failure === undefined
+    closed || isReset(failure) || failure === undefined
       ? Object.assign(new Error("write EPIPE"), { code: "EPIPE" })
       : failure;
   return {
     write: (bytes) =>
       new Promise((resolve, reject) => {
         if (stream.destroyed || stream.writableEnded) return reject(brokenPipe());
-        const closed = () => reject(brokenPipe());
-        stream.once("close", closed);
+        const gone = () => reject(brokenPipe());
+        stream.once("close", gone);
         stream.write(bytes, (error) => {
-          stream.off("close", closed);
-          if (error) reject(isReset(error) ? brokenPipe() : error);
+          stream.off("close", gone);
+          if (error) reject(closed || isReset(error) ? brokenPipe() : error);
           else resolve();
         });
       }),
@@ -84,7 +85,10 @@ export function writableSink(stream: Writable & Held): Sink {
         stream.once("close", () => resolve());
         stream.end(() => stream.destroy());
       }),
-    close: () => void stream.destroy(),
+    close() {
+      closed = true;
+      stream.destroy();
+    },
     hold: (held) => hold(stream, held),
   };
 }
