@@ -28,7 +28,8 @@ interface HookNote {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly fds: readonly number[];
-  readonly channels: Readonly<Record<string, number>>;
+  /** Everything that the second half needs. */
+  readonly keep: readonly number[];
 }
 
 /** What a hook is told of the child that it runs in. */
@@ -56,9 +57,7 @@ export async function runHook(numbers: HookNumbers, go: Continue): Promise<void>
   const note = readNote(numbers);
   const failure = await callHook(note) ?? continueWith(note, numbers, go);
   const report = new TextEncoder().encode(JSON.stringify(failure));
-  const tell = openSync(inherited(numbers.tell), "w");
-  writeSync(tell, Uint8Array.from([HOOK_REPORT, ...report]));
-  closeSync(tell);
+  writeAll(numbers.tell, Uint8Array.from([HOOK_REPORT, ...report]));
   process.exit(1);
 }
 
@@ -69,6 +68,12 @@ function readNote({ image, at, length }: HookNumbers): HookNote {
   while (got < length) got += readSync(file, bytes, got, length - got, at + got);
   closeSync(file);
   return JSON.parse(new TextDecoder().decode(bytes)) as HookNote;
+}
+
+/** A socket cannot be opened by name; and Deno writes only to what it has opened. */
+function writeAll(fd: number, bytes: Uint8Array): void {
+  const own = "Deno" in globalThis ? openSync(inherited(fd), "w") : fd;
+  for (let at = 0; at < bytes.length;) at += writeSync(own, bytes, at);
 }
 
 /** Deno's node:fs knows only descriptors that it has opened itself; all know this path. */
@@ -105,6 +110,6 @@ async function callHook(note: HookNote): Promise<HookFailure | undefined> {
 }
 
 function continueWith(note: HookNote, { image }: HookNumbers, go: Continue): HookFailure {
-  const { errno } = go(image, [...note.fds, ...Object.values(note.channels)]);
+  const { errno } = go(image, note.keep);
   return { message: "the second half of the start could not be executed", errno };
 }

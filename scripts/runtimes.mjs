@@ -36,6 +36,8 @@ export const runtimes = {
   node26: node("node26"),
   node24: node("node24"),
   node22: node("node22"),
+  /** The Node that runs the scripts: 20 or newer. */
+  own: { ...node("own"), binary: process.execPath },
 };
 
 function node(name) {

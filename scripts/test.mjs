@@ -22,6 +22,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setup } from "./setup.mjs";
 import { matrix, root, runtimes } from "./runtimes.mjs";
+import { buildPackage } from "./package.mjs";
+import { supportPage } from "./support.mjs";
 
 /** A group that takes longer than this has hung. */
 const LIMIT_MS = 8 * 60_000;
@@ -33,7 +35,8 @@ const LATE = "late: ";
 const NOBODY = 65534;
 
 const options = { runtime: undefined, driver: undefined, user: false, parts: [] };
-const args = process.argv.slice(2);
+const args0 = process.argv.slice(2).filter((arg) => arg !== "--write-support");
+const args = [...args0];
 while (args.length > 0) {
   const arg = args.shift();
   if (arg === "--runtime") options.runtime = args.shift();
@@ -47,13 +50,15 @@ const work = mkdtempSync(join(tmpdir(), "vircommand-tests-"));
 chmodSync(work, 0o755);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const reasons = new Map();
+/** What each driver was seen to do with each feature. */
+const seen = [];
 
-function files(folder) {
+function files(folder, ending = ".test.ts") {
   const path = fileURLToPath(new URL(`tests/${folder}/`, root));
   if (!existsSync(path)) return [];
   const chosen = (name) =>
     options.parts.length === 0 || options.parts.some((part) => `${folder}/${name}`.includes(part));
-  return readdirSync(path).filter((name) => name.endsWith(".test.ts") && chosen(name))
+  return readdirSync(path).filter((name) => name.endsWith(ending) && chosen(name))
     .sort().map((name) => `./tests/${folder}/${name}`);
 }
 
@@ -65,10 +70,13 @@ function group(title, name, list, env = {}, prefix = []) {
   const temp = join(place, "tmp");
   const report = join(place, "report.xml");
   const skips = join(place, "skips");
+  const support = join(place, "support");
   chmodSync(place, 0o777);
   spawnSync("mkdir", ["-m", "1777", temp]);
-  writeFileSync(skips, "");
-  chmodSync(skips, 0o666);
+  for (const file of [skips, support]) {
+    writeFileSync(file, "");
+    chmodSync(file, 0o666);
+  }
   const began = performance.now();
   const command = [...prefix, runtime.binary, ...runtime.test(list, report)];
   const { status, signal, stdout, stderr, error } = spawnSync(command[0], command.slice(1), {
@@ -85,6 +93,7 @@ function group(title, name, list, env = {}, prefix = []) {
       DENO_DIR: join(temp, "deno"),
       BUN_INSTALL_CACHE_DIR: join(temp, "bun"),
       VIRCOMMAND_TEST_SKIPS: skips,
+      VIRCOMMAND_TEST_SUPPORT: support,
       VIRCOMMAND_TEST_RUNTIME: name,
       ...env,
     },
@@ -109,11 +118,27 @@ function group(title, name, list, env = {}, prefix = []) {
   const counts = `${passed} passed, ${problems.length} failed, ${skipped} skipped`;
   console.log(`${title.padEnd(34)} ${counts} (${seconds} s)`);
   for (const problem of problems) console.log(indent(`FAILED ${problem}`));
+  for (const line of readFileSync(support, "utf8").split("\n").filter(Boolean)) {
+    seen.push(JSON.parse(line));
+  }
   for (const line of notes) {
     // Many tests have one reason: the feature that the driver has not.
     const reason = line.startsWith(LATE) ? line.slice(line.lastIndexOf(": ") + 2) : line;
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
+}
+
+/** The table of docs/support.md is what the suite has seen, neither more nor less. */
+function checkSupport() {
+  const file = new URL("docs/support.md", root);
+  const text = supportPage(seen, matrix);
+  if (process.argv.includes("--write-support")) writeFileSync(file, text);
+  if (existsSync(file) && readFileSync(file, "utf8") === text) {
+    total.passed++;
+    return;
+  }
+  total.failed++;
+  console.log(indent("FAILED docs/support.md is not what was seen: npm test -- --write-support"));
 }
 
 /** The test cases of a JUnit report. The three runtimes agree on as much of the format as this. */
@@ -155,6 +180,8 @@ const wants = (runtime, driver) =>
   (options.driver === undefined || driver === undefined || options.driver === driver);
 
 try {
+  // As root all features can be tried, and only a whole run has seen all drivers.
+  const whole = process.getuid?.() === 0 && args0.length === 0;
   const pure = [...files("core"), ...files("backends")];
   if (!options.user) {
     for (const name of ["deno", "bun", "node26"]) {
@@ -165,6 +192,14 @@ try {
   for (const { runtime, driver } of matrix) {
     if (options.user || !wants(runtime, driver)) continue;
     group(`${runtime} ${driver}`, runtime, suite, { VIRCOMMAND_DRIVER: driver });
+  }
+  if (whole) checkSupport();
+  if (!options.user && wants("package") && files("package", ".test.mjs").length > 0) {
+    const folder = join(work, "package");
+    buildPackage(folder);
+    const env = { VIRCOMMAND_PACKAGE: new URL(`file://${folder}/mod.js`).href };
+    group(`the package, node ${process.versions.node}`, "own", files("package", ".test.mjs"), env);
+    group("the package, node22", "node22", files("package", ".test.mjs"), env);
   }
   for (const { runtime, driver, asUser = false } of matrix) {
     if (!asUser || !wants(runtime, driver)) continue;

@@ -29,7 +29,11 @@ export function createBackend(asked: DriverName | undefined): Backend {
         if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
         return nativeBackend(host, bunLibc(), arch, reason);
       },
-      launcher: (reason) => launcherBackend(host, archFor("launcher"), bunSpawner(), reason),
+      launcher: (reason) =>
+        launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
+          any: true,
+          withPidFile: true,
+        }),
       portable: (reason) =>
         portableBackend({
           ...host,

@@ -7,31 +7,39 @@
  */
 
 import { layout } from "../../core/descriptors.ts";
-import type { Plan } from "../../core/plan.ts";
+import { type Plan, stepOf } from "../../core/plan.ts";
+import type { Arch } from "../linux/arch.ts";
 import { type Call, call, type Cell, type Program } from "../linux/call.ts";
 import { O } from "../linux/kernel.ts";
 import { ABANDONED_STATUS, type Circumstances, lower } from "../linux/lower.ts";
-import { PIPES } from "../linux/talk.ts";
+import { type Halves, type HookRuntime, PIPES, splitAtHook } from "../linux/talk.ts";
+import { textOfFile } from "../posix/files.ts";
 import { CONTROL } from "./boot.ts";
 import type { Wires } from "./wires.ts";
 
 const GO = "launcher: go";
 const OVER = "launcher: over";
 const WORD: Cell = { name: "launcher: word", size: 8 };
-const LAST_FD = 0xffff_ffff;
 
 /** The program, and the number of its control channel. */
 export interface Assembly {
   readonly program: Program;
   readonly control: number;
+  /** With a hook: what comes after it, and the file that holds it. */
+  readonly halves: Halves | undefined;
+}
+
+/** Who runs hooks, and on what. */
+export interface HookSupport {
+  readonly arch: Arch;
+  readonly runtime: HookRuntime;
 }
 
 /** Puts the program together. */
-export function assemble(plan: Plan, wires: Wires): Assembly {
+export function assemble(plan: Plan, wires: Wires, support: HookSupport): Assembly {
   const control = wires.above;
   const { pipes, stdio, corrections } = wires;
-  const around = circumstancesOf(wires, control);
-  const { calls, cells } = lower(plan, around);
+  const { calls, cells, halves } = lowerAll(plan, wires, control, support);
   const pipeCells = pipes.map((_, i): Cell => ({ name: `launcher: pipe ${i}`, size: 8 }));
   const prelude: Call[] = [
     hear(CONTROL, GO),
@@ -57,16 +65,53 @@ export function assemble(plan: Plan, wires: Wires): Assembly {
   return {
     program: { calls: [...prelude, ...calls], cells: [WORD, ...pipeCells, ...cells] },
     control,
+    halves,
   };
 }
 
+/** The plan lowered for a child of the launcher; with a hook, only what comes before it. */
+export function lowerAll(
+  plan: Plan,
+  wires: Wires,
+  control: number,
+  { arch, runtime }: HookSupport,
+): Program & { readonly halves: Halves | undefined } {
+  const { image } = wires;
+  const around = circumstancesOf(wires, control, image === undefined ? [] : [image]);
+  if (image === undefined) return { ...lower(plan, around), halves: undefined };
+  const [, imageFd = image] = around.reserved;
+  const channels = { tell: control, word: control, image: imageFd };
+  // Above a gap: Node marks the numbers up to the first gap behind 15.
+  const parked = Math.max(control, GAP_BEHIND) + 2;
+  const withFlags = { ...around, blocking: flagsOf(plan) };
+  const halves = splitAtHook(arch, plan, withFlags, channels, runtime, parked);
+  return { ...halves.first, halves };
+}
+
+/** What the flags of the child's descriptors are to be, whatever a hook's runtime does to them. */
+function flagsOf(plan: Plan): NonNullable<Circumstances["blocking"]> {
+  return stepOf(plan, "fds").wires.map(({ to, source }) => {
+    if (source.from === "file") return { fd: to, flags: source.access === "append" ? O.APPEND : 0 };
+    const info = source.from === "fd" ? textOfFile(`/proc/self/fdinfo/${source.fd}`) : undefined;
+    const flags = parseInt(/^flags:\s*([0-7]+)/m.exec(info ?? "")?.[1] ?? "0", 8);
+    return { fd: to, flags: flags & (O.APPEND | O.NONBLOCK) };
+  });
+}
+
+/** Where Node stops at the first descriptor that is not open, when it marks what it inherits. */
+const GAP_BEHIND = 16;
+
 /** What the lowering is told about a child of the launcher. */
-export function circumstancesOf({ mappings }: Wires, control: number): Circumstances {
-  const { moves } = layout(mappings, [control]);
-  const taken = new Set([...mappings.map(({ to }) => to), control]);
+function circumstancesOf(
+  { mappings }: Wires,
+  control: number,
+  more: readonly number[],
+): Circumstances & { readonly reserved: readonly number[] } {
+  const { moves, reserved } = layout(mappings, [control, ...more]);
+  const taken = new Set([...mappings.map(({ to }) => to), ...reserved]);
   const free: number[] = [];
   for (let fd = 0; free.length < 3; fd++) if (!taken.has(fd)) free.push(fd);
-  return { moves, free, report: control, control: { tell: control, word: control } };
+  return { moves, free, reserved, report: control, control: { tell: control, word: control } };
 }
 
 /** Waits for a byte; its end means that the parent has died. */

@@ -9,6 +9,7 @@ import type { Backend } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
 import { asyncScope } from "../async_scope.ts";
+import { findStep, type Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { explainPlan } from "../linux/explain.ts";
 import type { Host } from "../linux/host.ts";
@@ -19,12 +20,21 @@ import type { Spawner } from "../spawner/spawner.ts";
 import { LauncherStarter } from "./starter.ts";
 import { runSync } from "./sync.ts";
 
+/** What the runtime can do about hooks. */
+export interface HookFeatures {
+  /** Whether a process of it can become another one. */
+  readonly any: boolean;
+  /** Whether it can keep any descriptor open over that, such as the locked one of a pid file. */
+  readonly withPidFile: boolean;
+}
+
 /** Makes the launcher driver. Throws an UnsupportedError if no program file can be placed. */
 export function launcherBackend(
   host: Host,
   arch: Arch,
   spawner: Spawner,
   reason: string,
+  hooks: HookFeatures,
 ): Backend {
   const starter = new LauncherStarter(host, arch, spawner);
   // Where no program file can be executed, that should be known before the driver is chosen.
@@ -33,8 +43,20 @@ export function launcherBackend(
     ...Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>,
     selinuxLabel: hasSelinux(textOfFile),
     apparmorProfile: hasApparmor(textOfFile),
-    preExec: false,
+    preExec: hooks.any,
+    "preExec with pidFile": hooks.withPidFile,
     exec: false,
+  };
+  const requireHook = (plan: Plan) => {
+    if (findStep(plan, "preExec") === undefined) return;
+    const both = findStep(plan, "pidFile") !== undefined;
+    if (hooks.any && (hooks.withPidFile || !both)) return;
+    throw new UnsupportedError({
+      feature: hooks.any ? "preExec with pidFile" : "preExec",
+      driver: "launcher",
+      remedy: hooks.any ? "use a runtime with FFI" : "use Node 22.15 or newer",
+      command: plan.command,
+    });
   };
   return {
     info: () => ({
@@ -49,12 +71,14 @@ export function launcherBackend(
     asyncScope,
     surroundings: surroundingsOf(host, { nofile: true }),
     async start(plan, cancel) {
+      requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");
       return await starter.start(plan, cancel);
     },
     runSync(plan, run) {
+      requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");
-      return runSync({ arch, spawner }, plan, run);
+      return runSync({ arch, spawner, host }, plan, run);
     },
     exec() {
       throw new UnsupportedError({

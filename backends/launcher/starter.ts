@@ -17,16 +17,22 @@ import type { Host } from "../linux/host.ts";
 import { SystemCallError } from "../linux/libc.ts";
 import { holderOf } from "../linux/pid_file.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
-import { parseTold, type Told } from "../linux/talk.ts";
+import { hookError, hookRuntime, parseTold, silentHook, type Told } from "../linux/talk.ts";
 import { Tell } from "../linux/tell.ts";
 import { accessTo, headOfFile } from "../posix/files.ts";
 import { elevated } from "../posix/surroundings.ts";
-import { type Channel, type Spawned, type Spawner, StartError } from "../spawner/spawner.ts";
+import {
+  type Channel,
+  type Spawned,
+  type Spawner,
+  StartError,
+  type Stdio,
+} from "../spawner/spawner.ts";
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { discardPidFile } from "./pid_file.ts";
 import { type Placed, placeProgram } from "../spawner/place.ts";
-import { descriptorError, intoChild, type Pipe, type Wires, wiresOf } from "./wires.ts";
+import { descriptorError, intoChild, type Pipe, stdioWith, wiresOf } from "./wires.ts";
 
 const ETXTBSY = 26;
 const E2BIG = 7;
@@ -79,21 +85,28 @@ export class LauncherStarter {
     const wires = wiresOf(plan, { stdio: STDIO, own: elevated() });
     let spawned: Spawned;
     let encoded: Encoded;
+    let second: Encoded | undefined;
+    let file: Placed | undefined;
     try {
-      const { program, control } = assemble(plan, wires);
+      const support = { arch: this.#arch, runtime: hookRuntime(this.#host) };
+      const { program, control, halves } = assemble(plan, wires, support);
+      second = halves?.second;
+      if (halves !== undefined) file = placeProgram(halves.file);
       const image = imageOf(this.#arch, program, control);
       if (image.message.length > ROOM) throw tooLong(plan);
       encoded = image.encoded;
-      spawned = await this.#spawn(plan, wires);
+      spawned = await this.#spawn(plan, stdioWith(wires, file?.fd));
       spawned.channel?.write(image.message);
       spawned.channel?.write(WORD);
     } finally {
       wires.close();
+      file?.close();
     }
-    return await new Launch(plan, this.#host, spawned, encoded, wires.pipes).proceed(cancel);
+    const programs = { encoded, second };
+    return await new Launch(plan, this.#host, spawned, programs, wires.pipes).proceed(cancel);
   }
 
-  async #spawn(plan: Plan, { stdio }: Wires): Promise<Spawned> {
+  async #spawn(plan: Plan, stdio: readonly Stdio[]): Promise<Spawned> {
     const { launcher } = this;
     try {
       return await this.#spawner.spawn({ path: launcher, argv: ["vircommand"], env: {}, stdio });
@@ -124,7 +137,7 @@ class Launch {
   readonly #plan: Plan;
   readonly #host: Host;
   readonly #spawned: Spawned;
-  readonly #encoded: Encoded;
+  readonly #programs: Programs;
   readonly #pipes: readonly Pipe[];
   readonly #channel: Channel;
   readonly #tell: Tell;
@@ -134,7 +147,7 @@ class Launch {
     plan: Plan,
     host: Host,
     spawned: Spawned,
-    encoded: Encoded,
+    programs: Programs,
     pipes: readonly Pipe[],
   ) {
     const { channel } = spawned;
@@ -142,7 +155,7 @@ class Launch {
     this.#plan = plan;
     this.#host = host;
     this.#spawned = spawned;
-    this.#encoded = encoded;
+    this.#programs = programs;
     this.#pipes = pipes;
     this.#channel = channel;
     this.#tell = new Tell({
@@ -187,9 +200,10 @@ class Launch {
       const open = this.#channelOpen;
       this.#channel.write(WORD);
       await this.#tell.ended();
-      const { notes, runs, daemonPid } = this.#told();
-      if (notes !== undefined) throw failureOf(this.#plan, this.#encoded, notes, daemonPid);
-      if (!runs || !open) {
+      const told = this.#told();
+      const failure = failureTold(this.#plan, this.#programs, told);
+      if (failure !== undefined) throw failure;
+      if (!told.runs || !open) {
         throw new HandshakeError(`the child has ended: ${this.#plan.command}`);
       }
     };
@@ -255,10 +269,10 @@ class Launch {
   /** What became of a child that tells no more; undefined if its program runs. */
   #verdict(): SpawnError | undefined {
     const told = this.#told();
-    if (told.notes !== undefined) {
-      return failureOf(this.#plan, this.#encoded, told.notes, told.daemonPid);
-    }
-    return told.runs ? undefined : silentLauncher(this.#plan);
+    const failure = failureTold(this.#plan, this.#programs, told);
+    if (failure !== undefined || told.runs) return failure;
+    const hook = findStep(this.#plan, "preExec") !== undefined;
+    return hook ? silentHook(this.#plan) : silentLauncher(this.#plan);
   }
 
   #told(): Told {
@@ -296,8 +310,34 @@ interface End {
   readonly fd: number;
 }
 
+/** A child program, and with a hook the second half of it. */
+export interface Programs {
+  readonly encoded: Encoded;
+  readonly second: Encoded | undefined;
+}
+
+/** The failure that a child has told of, if it has. */
+export function failureTold(
+  plan: Plan,
+  { encoded, second }: Programs,
+  told: Told,
+): SpawnError | undefined {
+  if (told.hook !== undefined) {
+    discardPidFileOf(plan, told.daemonPid);
+    return hookError(plan, told.hook);
+  }
+  if (told.notes === undefined) return undefined;
+  const program = told.secondHalf ? second ?? encoded : encoded;
+  return failureOf(plan, program, told.notes, told.daemonPid);
+}
+
+function discardPidFileOf(plan: Plan, daemonPid: number | undefined): void {
+  const pidFile = findStep(plan, "pidFile");
+  if (pidFile !== undefined && daemonPid !== undefined) discardPidFile(pidFile.path, daemonPid);
+}
+
 /** The error for the notes of a program that gave up. */
-export function failureOf(
+function failureOf(
   plan: Plan,
   encoded: Encoded,
   notes: Uint8Array,
@@ -306,10 +346,7 @@ export function failureOf(
   const failure = encoded.failure(notes);
   if (failure === undefined) return silentLauncher(plan);
   const { call, errno } = failure;
-  const pidFile = findStep(plan, "pidFile");
-  if (pidFile !== undefined && daemonPid !== undefined && call.step !== "pidFile") {
-    discardPidFile(pidFile.path, daemonPid);
-  }
+  if (call.step !== "pidFile") discardPidFileOf(plan, daemonPid);
   const holder = holderOf(encoded, notes, call);
   const meaning = holder === undefined ? undefined : `locked by process ${holder}`;
   const files = { access: accessTo, head: headOfFile };

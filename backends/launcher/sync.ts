@@ -12,29 +12,36 @@ import { SpawnError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
-import { lower } from "../linux/lower.ts";
-import { parseTold } from "../linux/talk.ts";
+import type { Host } from "../linux/host.ts";
+import { hookRuntime, parseTold, silentHook } from "../linux/talk.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
-import { circumstancesOf } from "./assembly.ts";
+import { lowerAll } from "./assembly.ts";
 import { laidOut } from "./boot.ts";
 import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
 import { aboveSupervisor, parseReport, supervise } from "./supervisor.ts";
-import { failureOf, silentLauncher, startFailure } from "./starter.ts";
-import { wiresOf } from "./wires.ts";
+import { failureTold, silentLauncher, startFailure } from "./starter.ts";
+import { stdioWith, wiresOf } from "./wires.ts";
 
 const ETXTBSY = 26;
 const ATTEMPTS = 5;
 const SIGKILL = 9;
 
+/** What a synchronous run is made with. */
+export interface SyncService {
+  readonly arch: Arch;
+  readonly spawner: Spawner;
+  readonly host: Host;
+}
+
 /** Runs a child to its end. */
 export function runSync(
-  { arch, spawner }: { arch: Arch; spawner: Spawner },
+  service: SyncService,
   plan: Plan,
   run: SyncRun,
 ): SyncOutcome {
   for (let attempt = 1;; attempt++) {
     try {
-      return runOnce(arch, spawner, plan, run);
+      return runOnce(service, plan, run);
     } catch (error) {
       const busy = error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
       if (!busy || attempt === ATTEMPTS) throw error;
@@ -42,7 +49,7 @@ export function runSync(
   }
 }
 
-function runOnce(arch: Arch, spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
+function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
   const files: Placed[] = [];
   const place = (file: Placed) => {
     files.push(file);
@@ -66,17 +73,21 @@ function runOnce(arch: Arch, spawner: Spawner, plan: Plan, run: SyncRun): SyncOu
     });
     try {
       const control = aboveSupervisor(wires);
-      const child = lower(plan, circumstancesOf(wires, control));
+      const support = { arch, runtime: hookRuntime(host) };
+      const { halves, ...child } = lowerAll(plan, wires, control, support);
+      const image = halves === undefined ? undefined : place(placeProgram(halves.file));
       const calls = [...wires.corrections, ...child.calls];
       const whole = supervise({ ...child, calls }, wires, control, run);
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = place(placeProgram(elfOf(arch, bytes)));
-      const spawned = spawn(spawner, plan, run, program.path, wires.stdio);
+      const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
       const { told, ...supervised } = parseReport(contentOf(report.fd));
-      const { notes, runs, daemonPid } = parseTold(told);
-      if (notes !== undefined) throw failureOf(plan, encoded, notes, daemonPid);
+      const words = parseTold(told);
+      const failure = failureTold(plan, { encoded, second: halves?.second }, words);
+      if (failure !== undefined) throw failure;
+      const { runs, daemonPid } = words;
       const { timedOut, drained, exit = spawned.exit } = supervised;
-      if (!runs && !timedOut) throw silentLauncher(plan);
+      if (!runs && !timedOut) throw halves === undefined ? silentLauncher(plan) : silentHook(plan);
       return {
         ...spawned,
         pid: daemonPid ?? supervised.pid ?? spawned.pid,

@@ -9,7 +9,7 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
+import { findStep, type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
 import { type Call, call } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
 import type { Stdio } from "../spawner/spawner.ts";
@@ -30,6 +30,8 @@ export interface Wires {
   readonly pipes: readonly Pipe[];
   /** A number that nothing else in the child has, above all of them. */
   readonly above: number;
+  /** With a hook: the number for the file with what comes after it. */
+  readonly image: number | undefined;
   /** Calls that set right what opening the files here has left. */
   readonly corrections: readonly Call[];
   /** Closes the files that were opened here. */
@@ -51,6 +53,8 @@ export interface Base {
 export function wiresOf(plan: Plan, base: Base): Wires {
   const { wires } = stepOf(plan, "fds");
   const stdio: Stdio[] = [...base.stdio];
+  // A place is kept; what comes there is known only when everything else is.
+  const image = findStep(plan, "preExec") === undefined ? undefined : stdio.push("null") - 1;
   const opened: number[] = [];
   const corrections: Call[] = [];
   const close = () => {
@@ -108,7 +112,12 @@ export function wiresOf(plan: Plan, base: Base): Wires {
   }
   const mappings = wires.map(({ to }): Mapping => ({ from: numbers.get(to) ?? to, to }));
   const above = Math.max(stdio.length + 2 * pipes.length, ...mappings.map(({ to }) => to + 1));
-  return { stdio, mappings, pipes, above, corrections, close };
+  return { stdio, mappings, pipes, above, image, corrections, close };
+}
+
+/** The descriptors of a child, with the file of a hook in its place. */
+export function stdioWith({ stdio, image }: Wires, file: number | undefined): readonly Stdio[] {
+  return file === undefined ? stdio : stdio.map((each, i) => i === image ? file : each);
 }
 
 /** Whether the parent writes to a pipe. */

@@ -26,14 +26,7 @@ import { reap, Reaper, type Watch } from "./reaper.ts";
 import { sinkOf } from "./sink.ts";
 import { sourceOf } from "./source.ts";
 import { isReadable } from "./sync.ts";
-import {
-  type HookCommand,
-  hookError,
-  needsTalk,
-  parseTold,
-  silentHook,
-  splitAtHook,
-} from "./talk.ts";
+import { hookError, hookRuntime, needsTalk, parseTold, silentHook, splitAtHook } from "./talk.ts";
 import { joined, Tell } from "./tell.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
@@ -272,8 +265,9 @@ export class Starter {
         })),
       };
       const halves = hook
-        ? splitAtHook(kernel, plan, circumstances, channels, image, this.#hookRuntime())
+        ? splitAtHook(kernel.arch, plan, circumstances, channels, hookRuntime(this.#host))
         : undefined;
+      if (halves !== undefined) kernel.writeAll(image, halves.file);
       const program = halves?.first ?? lower(plan, circumstances);
       const cloned = this.#clone(plan, program, hook);
       for (const fd of [tell.write, word.read, ...(hook ? [image] : [])]) kernel.close(fd);
@@ -282,12 +276,6 @@ export class Starter {
       for (const fd of opened) kernel.close(fd);
       throw error;
     }
-  }
-
-  /** The runtime that runs a hook sees what this one sees. */
-  #hookRuntime(): { command: HookCommand; env: string[] } {
-    const env = Object.entries(this.#host.environment());
-    return { command: this.#host.hook, env: env.map(([name, value]) => `${name}=${value}`) };
   }
 
   /** What became of a child that is past talking: the failure, or undefined if its program runs. */

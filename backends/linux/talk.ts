@@ -20,7 +20,9 @@ import { type Call, call, type Program } from "./call.ts";
 import { DAEMON } from "./lower_daemon.ts";
 import { elfOf, PROGRAM_AT } from "./elf.ts";
 import { encode, type Encoded, FAILURE_REPORT, sizeOf } from "./encode.ts";
-import { F, type Kernel } from "./kernel.ts";
+import type { Arch } from "./arch.ts";
+import type { Host } from "./host.ts";
+import { F } from "./kernel.ts";
 import { type Circumstances, lower, RUNS, WAITS } from "./lower.ts";
 import { pidFileFd } from "./lower_pid_file.ts";
 
@@ -115,26 +117,45 @@ export type HookCommand = (numbers: {
   readonly length: number;
 }) => { readonly path: string; readonly argv: readonly string[] };
 
+/** A descriptor, and the number that it is kept under as well. */
+interface Parked {
+  readonly fd: number;
+  readonly at: number;
+}
+
 /** A plan in two halves. */
 export interface Halves {
   readonly first: Program;
+  /** The file with the second half, and what the hook is to know. */
+  readonly file: Uint8Array;
   /** The second half, to make sense of its notes. */
   readonly second: Encoded;
 }
 
+/** What runs a hook. */
+export interface HookRuntime {
+  readonly command: HookCommand;
+  readonly env: readonly string[];
+}
+
 /**
- * Splits a plan at its hook, and writes the second half, and what the hook is to know, into the
- * file `image` of this process.
+ * Splits a plan at its hook. A runtime without FFI marks what it inherits as close-on-exec, the
+ * first numbers of it at least, and cannot take that back: with `parked`, everything is kept from
+ * that number on as well, and put back into its place by the second half.
  */
 export function splitAtHook(
-  kernel: Kernel,
+  arch: Arch,
   plan: Plan,
   circumstances: Circumstances,
   channels: Channels,
-  image: number,
-  runtime: { readonly command: HookCommand; readonly env: readonly string[] },
+  runtime: HookRuntime,
+  parked?: number,
 ): Halves {
-  const secondProgram = secondHalf(plan, circumstances, channels);
+  const targets = stepOf(plan, "fds").wires.map((wire) => wire.to);
+  const kept = [...new Set([...targets, ...Object.values(channels)])];
+  const places = parked === undefined ? [] : kept.map((fd, i) => ({ fd, at: parked + i }));
+  const placeOf = (fd: number) => places.find((each) => each.fd === fd)?.at ?? fd;
+  const secondProgram = secondHalf(plan, circumstances, channels, places);
   const size = sizeOf(secondProgram);
   const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
   const arena = {
@@ -143,29 +164,32 @@ export function splitAtHook(
     bytes: new Uint8Array(buffer),
     words: new Uint32Array(buffer),
   };
-  const second = encode(secondProgram, kernel.arch, arena, {
+  const second = encode(secondProgram, arch, arena, {
     base: PROGRAM_AT,
     report: channels.tell,
   });
-  const file = elfOf(kernel.arch, arena.bytes.subarray(0, second.length));
+  const half = elfOf(arch, arena.bytes.subarray(0, second.length));
   const { hook } = stepOf(plan, "preExec");
   const { argv, env } = stepOf(plan, "exec");
-  const fds = stepOf(plan, "fds").wires.map((wire) => wire.to);
+  const fds = [...targets];
   // The lock of a pid file is lost with its descriptor.
   if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free));
+  const keep = [...fds, ...Object.values(channels), ...places.map(({ at }) => at)];
   const note = new TextEncoder().encode(
-    JSON.stringify({ module: hook.module, data: hook.data, argv, env, fds, channels }),
+    JSON.stringify({ module: hook.module, data: hook.data, argv, env, fds, keep }),
   );
-  kernel.writeAll(image, file);
-  kernel.writeAll(image, note);
   const command = runtime.command({
-    image: channels.image,
-    tell: channels.tell,
-    at: file.length,
+    image: placeOf(channels.image),
+    tell: placeOf(channels.tell),
+    at: half.length,
     length: note.length,
   });
+  const file = new Uint8Array(half.length + note.length);
+  file.set(half);
+  file.set(note, half.length);
   return {
-    first: firstHalf(plan, circumstances, channels, { ...command, env: runtime.env }),
+    first: firstHalf(plan, circumstances, channels, { ...command, env: runtime.env }, places),
+    file,
     second,
   };
 }
@@ -176,6 +200,7 @@ function firstHalf(
   circumstances: Circumstances,
   channels: Channels,
   runtime: { path: string; argv: readonly string[]; env: readonly string[] },
+  places: readonly Parked[],
 ): Program {
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const before = plan.steps.slice(0, at);
@@ -187,6 +212,9 @@ function firstHalf(
   const keep = Object.values(channels).map((fd) =>
     call("preExec", "fcntl", [fd, F.SETFD, 0], [String(fd), "F_SETFD", "0"])
   );
+  const park = places.map(({ fd, at }) =>
+    call("preExec", "dup3", [fd, at, 0], [String(fd), String(at), "0"])
+  );
   const { path, argv, env } = runtime;
   const exec: Call = {
     ...call("preExec", "execve", [{ text: path }, { texts: argv }, { texts: env }], [
@@ -197,14 +225,19 @@ function firstHalf(
     path,
     note: "this runtime anew, for the hook; then the second half",
   };
-  return { calls: [...calls, ...keep, exec], cells };
+  return { calls: [...calls, ...keep, ...park, exec], cells };
 }
 
 /**
  * Everything after the hook. A runtime raises its limit on descriptors, ignores SIGPIPE and makes
  * the pipes that it writes to non-blocking: what it may have changed is set right again.
  */
-function secondHalf(plan: Plan, circumstances: Circumstances, channels: Channels): Program {
+function secondHalf(
+  plan: Plan,
+  circumstances: Circumstances,
+  channels: Channels,
+  places: readonly Parked[],
+): Program {
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const again = plan.steps.filter((each) => each.step === "signals" || each.step === "limits");
   const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
@@ -216,7 +249,15 @@ function secondHalf(plan: Plan, circumstances: Circumstances, channels: Channels
   const blocking = (circumstances.blocking ?? []).map(({ fd, flags }) =>
     call("preExec", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", String(flags)])
   );
+  const [first, last] = [places[0]?.at, places.at(-1)?.at];
+  const back = places.map(({ fd, at }) =>
+    call("preExec", "dup3", [at, fd, 0], [String(at), String(fd), "0"])
+  );
   const begin = [
+    ...back,
+    ...(first === undefined || last === undefined ? [] : [
+      call("preExec", "close_range", [first, last, 0], [String(first), String(last), "0"]),
+    ]),
     closeOnExec(tell),
     closeOnExec(word),
     closeOnExec(image),
@@ -247,6 +288,12 @@ export function hookError(plan: Plan, report: string): SpawnError {
 /** The error for a hook whose runtime ended without a word. */
 export function silentHook(plan: Plan): SpawnError {
   return hookError(plan, JSON.stringify({ message: "the runtime ended before the hook did" }));
+}
+
+/** The runtime that runs a hook sees what this one sees. */
+export function hookRuntime(host: Pick<Host, "environment" | "hook">): HookRuntime {
+  const env = Object.entries(host.environment());
+  return { command: host.hook, env: env.map(([name, value]) => `${name}=${value}`) };
 }
 
 /** Whether a plan's child must be talked to. */

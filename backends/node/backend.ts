@@ -14,6 +14,7 @@ import { archName, requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
 import { portableBackend } from "../portable/portable.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
+import { hasExecve } from "./hook.ts";
 import { nodeHost } from "./host.ts";
 import { nodeFfi, nodeLibc } from "./libc.ts";
 
@@ -37,7 +38,10 @@ export function createBackend(asked: DriverName | undefined): Backend {
         return nativeBackend(host, nodeLibc(ffi), arch, reason);
       },
       launcher: (reason) =>
-        launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason),
+        launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason, {
+          any: hasExecve(),
+          withPidFile: nodeFfi() !== undefined,
+        }),
       portable: (reason) =>
         portableBackend({
           ...host,

@@ -176,7 +176,8 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       ...requestOf(plan, stdio),
       stdio: stdio.filter((each) => each !== "channel"),
       input: run.input,
-      timeout: run.timeout === Infinity ? undefined : run.timeout,
+      // The runtimes count in 32 bits.
+      timeout: (run.timeout ?? Infinity) > 0x7fff_ffff ? undefined : run.timeout,
       // A spawner that waits sends one signal only, and a program may ignore any but this one.
       killSignal: run.timeout === undefined ? run.killSignal : SIGKILL,
       maxBuffer: run.maxBuffer,

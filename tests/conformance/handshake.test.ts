@@ -22,7 +22,8 @@ conform("between the two everything but exec has happened", async (t) => {
   const folder = realpathSync(t.folder());
   const touched = join(folder, "touched");
   const cmd = new Command("touch", touched).umask(0o35).cwd(folder).limit("core", 0, 0);
-  await using child = await cmd.handshake().spawn();
+  const child = await cmd.handshake().spawn();
+  t.defer(() => child[Symbol.asyncDispose]());
   assertEquals(child.state, "handshaking");
   await child.handshakeWait();
   const { pid } = child;
@@ -35,8 +36,9 @@ conform("between the two everything but exec has happened", async (t) => {
   assert(existsSync(touched));
 });
 
-conform("the program has not been executed before it is let go", async () => {
-  await using child = await new Command("sleep", 1000).handshake().spawn();
+conform("the program has not been executed before it is let go", async (t) => {
+  const child = await new Command("sleep", 1000).handshake().spawn();
+  t.defer(() => child[Symbol.asyncDispose]());
   await child.handshakeWait();
   const before = readlinkSync(`/proc/${child.pid}/exe`);
   // What the native driver's child runs until then is the parent's own image.
@@ -56,12 +58,10 @@ conform("input and output wait for the program", async () => {
 
 conform("a child that is disposed of before it is let go never runs its program", async (t) => {
   const touched = join(t.folder(), "touched");
-  let pid: number;
-  {
-    await using child = await new Command("touch", touched).handshake().spawn();
-    await child.handshakeWait();
-    pid = child.pid;
-  }
+  const child = await new Command("touch", touched).handshake().spawn();
+  await child.handshakeWait();
+  const { pid } = child;
+  await child[Symbol.asyncDispose]();
   assert(!isRunning(pid));
   assert(!existsSync(touched));
 });
@@ -117,8 +117,9 @@ conform("a step that fails before is a SpawnError of spawn()", async () => {
   assertEquals((await failure(SpawnError, () => cmd.spawn())).step, "chdir");
 });
 
-conform("a second call is a StateError", async () => {
-  await using child = await new Command("true").handshake().spawn();
+conform("a second call is a StateError", async (t) => {
+  const child = await new Command("true").handshake().spawn();
+  t.defer(() => child[Symbol.asyncDispose]());
   await child.handshakeWait();
   await failure(StateError, () => child.handshakeWait());
   await child.handshakeNotify();

@@ -89,7 +89,8 @@ conform("a daemon can have a hook and a pid file", async (t) => {
 
 conform("a hook comes before the handshake", async (t) => {
   const path = join(t.folder(), "told");
-  await using child = await new Command("true").preExec(hook("tell"), { path }).handshake().spawn();
+  const child = await new Command("true").preExec(hook("tell"), { path }).handshake().spawn();
+  t.defer(() => child[Symbol.asyncDispose]());
   await child.handshakeWait();
   assertEquals(JSON.parse(readFileSync(path, "utf8")).pid, child.pid);
   await child.handshakeNotify();

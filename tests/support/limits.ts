@@ -68,6 +68,11 @@ const PORTABLE: readonly Limit[] = [
   },
   {
     runtime: "deno",
+    tests: /^without arg0 the program sees|^runSync returns the same|^the pid of the result is/,
+    reason: "Deno's own takes no argv[0], and tells no pid of a synchronous run",
+  },
+  {
+    runtime: "deno",
     tests: /^with no PATH anywhere/,
     reason: "Deno looks bare names up itself, and has a default of its own",
   },
