@@ -6,6 +6,8 @@
 
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
+import process from "node:process";
+import { isMainThread } from "node:worker_threads";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
@@ -36,6 +38,9 @@ export function denoHost(): Host {
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     hook: hookCommand,
+    onThreadEnd(action) {
+      if (!isMainThread) process.once("exit", action);
+    },
     onChildSignal: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
 }

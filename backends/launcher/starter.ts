@@ -6,6 +6,8 @@
  */
 
 import { closeSync, constants, openSync, writeSync } from "node:fs";
+import process from "node:process";
+import { isMainThread } from "node:worker_threads";
 import type { Process, Sink } from "../../core/backend.ts";
 import { errnoName, errnoText } from "../../core/errno.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
@@ -62,7 +64,12 @@ export class LauncherStarter {
 
   /** The launcher's file, written when it is first needed. */
   get launcher(): string {
-    return (this.#launcher ??= placeProgram(launcherFile(this.#arch))).path;
+    if (this.#launcher === undefined) {
+      const placed = this.#launcher = placeProgram(launcherFile(this.#arch));
+      // A worker's descriptors are the process's, and would stay when it has ended.
+      if (!isMainThread) process.once("exit", () => placed.close());
+    }
+    return this.#launcher.path;
   }
 
   /** Starts a child and takes care of it until its end. */

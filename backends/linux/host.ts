@@ -36,6 +36,8 @@ export interface Host {
   source(fd: number): Source;
   /** Writes to a non-blocking pipe, which it owns from here on. */
   sink(fd: number): Sink;
+  /** Calls `action` when this thread ends before its process, if it can. */
+  onThreadEnd?(action: () => void): void;
   /** Calls `listener` after each SIGCHLD, from now on; must not keep the event loop alive. */
   onChildSignal(listener: () => void): void;
 }

@@ -106,6 +106,12 @@ export class Kernel {
     return this.#nullFd;
   }
 
+  /** Closes that descriptor, if it is open. */
+  closeNull(): void {
+    if (this.#nullFd >= 0) this.close(this.#nullFd);
+    this.#nullFd = -1;
+  }
+
   /** A file in memory, closed on exec. */
   memfd(name: string): number {
     const MFD_CLOEXEC = 1;

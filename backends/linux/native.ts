@@ -29,6 +29,7 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   const kernel = new Kernel(libc, arch);
   const starter = new Starter(kernel, host);
   selfTest(kernel, starter.cloner);
+  host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
 
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {

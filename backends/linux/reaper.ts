@@ -67,6 +67,12 @@ export class Reaper {
     this.#host.onChildSignal(() => this.#reapAll());
   }
 
+  /** Closes the epoll set. */
+  close(): void {
+    if (this.#epoll >= 0) this.#kernel.close(this.#epoll);
+    this.#epoll = -1;
+  }
+
   /** Watches a child until its end. Owns `pidfd` from here on, and holds the event loop. */
   watch(pidfd: number, exited: (exit: Exit) => void): Watch {
     const { scratch, view, arch } = this.#kernel;

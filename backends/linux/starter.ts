@@ -80,6 +80,12 @@ export class Starter {
     };
   }
 
+  /** Closes what serves all children. Only when no child will be started or waited for any more. */
+  close(): void {
+    this.#reaper.close();
+    this.kernel.closeNull();
+  }
+
   /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
   wire(plan: Plan): Wiring {
     this.#host.checkRun?.(stepOf(plan, "exec").path);

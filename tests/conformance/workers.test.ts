@@ -18,7 +18,8 @@ conform("a worker thread starts programs as the main thread does", async () => {
     worker.once("message", resolve);
     worker.once("error", reject);
   });
-  await worker.terminate();
+  // By itself: then it closes what its driver had open for all its children.
+  await new Promise((resolve) => worker.once("exit", resolve));
   const { driver, ...results } = seen;
   assertEquals(results, {
     output: "hello\n",
