@@ -1,0 +1,32 @@
+/**
+ * A server that must bind a low port, and needs no other right: nobody, without root's groups, with
+ * one capability that survives the change of user, and no way to get another.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { Command, SpawnError } from "../mod.ts";
+import { heading, report } from "./support/report.ts";
+
+heading("drop privileges");
+
+const server = new Command("grep", "-E", "^(Uid|Gid|Groups|Cap(Eff|Bnd|Amb)):", "/proc/self/status")
+  .user("nobody")
+  .clearCaps()
+  .allowCap("net_bind_service");
+
+if (process.getuid?.() === 0) {
+  for (const line of (await server.text()).trim().split("\n")) {
+    const [name = "", ...values] = line.split(/\s+/);
+    console.log(`${name.replace(":", "")}: ${values.join(" ")}`);
+  }
+} else {
+  try {
+    await server.run();
+  } catch (error) {
+    if (!(error instanceof SpawnError)) throw error;
+    console.log(`refused: only root may: step ${error.step}, ${error.syscall}, ${error.code}`);
+  }
+}
+report();

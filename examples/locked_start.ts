@@ -1,0 +1,33 @@
+/**
+ * A supervisor must know a child before it runs: the pid goes into a lock file (or a cgroup, or an
+ * accounting table) while everything but exec has happened. If the supervisor dies in between, the
+ * program never runs.
+ *
+ * @module
+ */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "../mod.ts";
+import { heading, report } from "./support/report.ts";
+
+heading("a start under a lock");
+
+const folder = mkdtempSync(join(tmpdir(), "vircommand-locked-"));
+const lock = join(folder, "machine.lock");
+try {
+  const script = 'read owner <"$0"; echo "owner $owner, me $$"';
+  const child = await new Command("sh", "-c", script, lock).stdout("capture").handshake().spawn();
+  await child.handshakeWait();
+  const before = child.state;
+  writeFileSync(lock, `${child.pid}\n`, { flag: "wx" });
+  await child.handshakeNotify();
+  const { stdout } = await child.wait();
+  const owner = readFileSync(lock, "utf8").trim();
+  const same = stdout.trim() === `owner ${owner}, me ${owner}`;
+  console.log(`locked: ${before} first; the program found its own pid in the lock: ${same}`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+report();
