@@ -107,6 +107,9 @@ function group(title, name, list, env = {}, prefix = []) {
   const passed = cases.length - failed.length - skipped;
   const problems = failed.map((each) => `${each.name}\n${indent(each.failure)}`);
   const ended = error?.message ?? signal ?? `status ${status}`;
+  // Deno reports success although a file threw while it was loaded.
+  const uncaught = /^.*\(uncaught error\).*$/m.exec(stdout + stderr)?.[0];
+  if (uncaught !== undefined) problems.push(`${uncaught}\n${indent(tail(stdout + stderr))}`);
   // A runner that dies, or runs nothing, has failed, whatever it reported.
   if (cases.length === 0 || (status !== 0 && failed.length === 0)) {
     problems.push(`the runner ended with ${ended}\n${indent(tail(stdout + stderr))}`);

@@ -31,8 +31,8 @@ export function createBackend(asked: DriverName | undefined): Backend {
       },
       launcher: (reason) =>
         launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
-          any: true,
-          withPidFile: true,
+          hooks: { any: true, withPidFile: true },
+          execve: undefined,
         }),
       portable: (reason) =>
         portableBackend({

@@ -17,6 +17,7 @@ import { hasApparmor, hasSelinux, requireLsm } from "../linux/lsm.ts";
 import { textOfFile } from "../posix/files.ts";
 import { surroundingsOf } from "../posix/surroundings.ts";
 import type { Spawner } from "../spawner/spawner.ts";
+import { execByFile, type Execve } from "./exec.ts";
 import { LauncherStarter } from "./starter.ts";
 import { runSync } from "./sync.ts";
 
@@ -28,14 +29,22 @@ export interface HookFeatures {
   readonly withPidFile: boolean;
 }
 
+/** What differs between runtimes. */
+export interface RuntimeFeatures {
+  readonly hooks: HookFeatures;
+  /** How a process of it becomes another one, if it can. */
+  readonly execve: Execve | undefined;
+}
+
 /** Makes the launcher driver. Throws an UnsupportedError if no program file can be placed. */
 export function launcherBackend(
   host: Host,
   arch: Arch,
   spawner: Spawner,
   reason: string,
-  hooks: HookFeatures,
+  runtime: RuntimeFeatures,
 ): Backend {
+  const { hooks } = runtime;
   const starter = new LauncherStarter(host, arch, spawner);
   // Where no program file can be executed, that should be known before the driver is chosen.
   void starter.launcher;
@@ -43,9 +52,10 @@ export function launcherBackend(
     ...Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>,
     selinuxLabel: hasSelinux(textOfFile),
     apparmorProfile: hasApparmor(textOfFile),
+    exec: runtime.execve !== undefined,
+    "exec with passFd": false,
     preExec: hooks.any,
     "preExec with pidFile": hooks.withPidFile,
-    exec: false,
   };
   const requireHook = (plan: Plan) => {
     if (findStep(plan, "preExec") === undefined) return;
@@ -80,12 +90,14 @@ export function launcherBackend(
       requireLsm(textOfFile, plan, "launcher");
       return runSync({ arch, spawner, host }, plan, run);
     },
-    exec() {
+    exec(plan): never {
+      if (runtime.execve !== undefined) return execByFile(arch, runtime.execve, plan);
       throw new UnsupportedError({
         feature: "exec",
         driver: "launcher",
-        reason: "a process cannot replace itself without FFI",
-        remedy: "use Deno, Bun or Node 26.1 with FFI",
+        reason: "a process of this runtime cannot replace itself without FFI",
+        remedy: "use FFI, or Node 22.15 or newer",
+        command: plan.command,
       });
     },
     explain: explainPlan,

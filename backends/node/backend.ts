@@ -14,7 +14,7 @@ import { archName, requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
 import { portableBackend } from "../portable/portable.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
-import { hasExecve } from "./hook.ts";
+import { execveOf } from "./hook.ts";
 import { nodeHost } from "./host.ts";
 import { nodeFfi, nodeLibc } from "./libc.ts";
 
@@ -39,8 +39,8 @@ export function createBackend(asked: DriverName | undefined): Backend {
       },
       launcher: (reason) =>
         launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason, {
-          any: hasExecve(),
-          withPidFile: nodeFfi() !== undefined,
+          hooks: { any: execveOf() !== undefined, withPidFile: nodeFfi() !== undefined },
+          execve: execveOf(),
         }),
       portable: (reason) =>
         portableBackend({

@@ -9,7 +9,8 @@ import { type Continue, hookCode, type HookNumbers, runHook } from "../hook.ts";
 import { continuation } from "../linux/continue.ts";
 import { archNamed } from "../linux/arch_named.ts";
 import type { HookCommand } from "../linux/talk.ts";
-import { nodeFfi, nodeLibc } from "./libc.ts";
+import type { Execve } from "../launcher/exec.ts";
+import { nodeFfi, nodeLibc, withoutWarnings } from "./libc.ts";
 
 /** Executes Node anew. */
 export const hookCommand: HookCommand = (numbers) => ({
@@ -24,11 +25,6 @@ export async function hookMain(numbers: HookNumbers): Promise<void> {
   await runHook(numbers, native ? continuation(nodeLibc(ffi), arch) : continueWithoutFfi);
 }
 
-/** Whether a process can become another one without FFI: since Node 22.15. */
-export function hasExecve(): boolean {
-  return typeof execveOf() === "function";
-}
-
 /** The second half finds the descriptors by numbers that Node has left alone. */
 const continueWithoutFfi: Continue = (image) => {
   const execve = execveOf();
@@ -39,9 +35,9 @@ const continueWithoutFfi: Continue = (image) => {
   return { errno: 5 };
 };
 
-type Execve = (path: string, argv: readonly string[], env: Record<string, string>) => void;
-
-function execveOf(): Execve | undefined {
+/** How a process becomes another one without FFI: since Node 22.15. */
+export function execveOf(): Execve | undefined {
   const { execve } = process as { execve?: Execve };
-  return execve?.bind(process);
+  if (execve === undefined) return undefined;
+  return (path, argv, env) => withoutWarnings(() => execve.call(process, path, argv, env));
 }

@@ -29,14 +29,22 @@ type ReturnOf<T> = T extends "i32" ? number : bigint;
 
 /** The FFI module, or undefined where there is none or it is not allowed. */
 export function nodeFfi(): Ffi | undefined {
-  // Node warns when the module is first loaded that FFI is experimental. That is for the one who
-  // chose to use it, which is this library, not for the users of a program that uses it.
+  try {
+    return withoutWarnings(() => process.getBuiltinModule?.("node:ffi") as Ffi | undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Does something that Node warns of as experimental. That is for the one who chose to use it, which
+ * is this library, not for the users of a program that uses it.
+ */
+export function withoutWarnings<T>(action: () => T): T {
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {
-    return process.getBuiltinModule?.("node:ffi") as Ffi | undefined;
-  } catch {
-    return undefined;
+    return action();
   } finally {
     process.emitWarning = emitWarning;
   }

@@ -5,18 +5,14 @@
  * @module
  */
 
-import { closeSync, statSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
-import { errnoNumber } from "../../core/errno.ts";
-import { SpawnError, UnsupportedError } from "../../core/errors.ts";
+import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
 import { contentOf } from "../launcher/sync.ts";
-import { call } from "../linux/call.ts";
-import { interpreterOf, spawnError } from "../linux/failure.ts";
-import { accessTo, headOfFile } from "../posix/files.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
 import {
   type Spawned,
@@ -25,6 +21,7 @@ import {
   StartError,
   type Stdio,
 } from "../spawner/spawner.ts";
+import { blamed, requireFolder, requireProgram } from "./checks.ts";
 import { type Merged, merged } from "./merged.ts";
 import { portableFeatures, requireFeatures } from "./needs.ts";
 import { portableWires } from "./wires.ts";
@@ -46,7 +43,7 @@ export interface PortableRuntime extends Self {
   readonly boundsSync: boolean;
 }
 
-const [EACCES, ENOEXEC, ENOTDIR, ETXTBSY] = [13, 8, 20, 26];
+const ETXTBSY = 26;
 const SIGKILL = 9;
 
 /** How often, and after how many milliseconds, an exec that found its file busy is tried again. */
@@ -226,63 +223,6 @@ function environmentOf(env: readonly string[]): Record<string, string> {
     const at = each.indexOf("=");
     return [each.slice(0, at), each.slice(at + 1)];
   }));
-}
-
-/** A runtime says of a missing folder that the program is missing. */
-function requireFolder(plan: Plan): void {
-  const path = findStep(plan, "chdir")?.path;
-  if (path === undefined) return;
-  let errno = 0;
-  try {
-    if (!statSync(path).isDirectory()) errno = ENOTDIR;
-  } catch (error) {
-    const number = (error as { errno?: unknown }).errno;
-    // The runtime's own refusal: it will say so again.
-    if (typeof number !== "number") return;
-    errno = Math.abs(number);
-  }
-  if (errno !== 0) throw folderError(plan, path, errno);
-}
-
-function folderError({ command }: Plan, path: string, errno: number): SpawnError {
-  const args = [JSON.stringify(path)];
-  return new SpawnError({ step: "chdir", syscall: "chdir", args, errno, path, command });
-}
-
-/**
- * What execve(2) would refuse is refused here: some runtimes hand a file without #! to a shell, and
- * that is a program that nobody asked for.
- */
-function requireProgram(plan: Plan, os: string): void {
-  const { path } = stepOf(plan, "exec");
-  // A bare name that only the runtime may look for.
-  if (!path.includes("/")) return;
-  const access = accessTo(path);
-  if (access !== "ok" && access !== "unknown") {
-    const errno = errnoNumber(access) ?? EACCES;
-    throw blamed(plan, new StartError(errno, access));
-  }
-  const head = os === "linux" ? headOfFile(path) : undefined;
-  // What is neither ELF nor a script, but has bytes that no text has, may be known to binfmt_misc.
-  if (head === undefined || interpreterOf(head) !== undefined || head.includes(0)) return;
-  throw blamed(plan, new StartError(ENOEXEC, "ENOEXEC"));
-}
-
-/** The error of a program that could not be started, with the file at fault. */
-function blamed(plan: Plan, error: unknown): unknown {
-  if (!(error instanceof StartError)) return error;
-  const cwd = findStep(plan, "chdir")?.path;
-  // Deno's words, where this process may not look for itself.
-  if (cwd !== undefined && error.message.includes("No such cwd")) {
-    return folderError(plan, cwd, error.errno);
-  }
-  const { path, shownArgv } = stepOf(plan, "exec");
-  const shown = [
-    JSON.stringify(path),
-    `[${shownArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
-  ];
-  const failed = { ...call("exec", "execve", [], shown), path };
-  return spawnError(failed, error.errno, plan.command, { access: accessTo, head: headOfFile });
 }
 
 function explain({ spawnerName }: PortableRuntime, plan: Plan): string[] {

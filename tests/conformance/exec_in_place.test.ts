@@ -29,7 +29,7 @@ conform("a passed descriptor is there under its number", async (t) => {
   const lines = (await program("exec", "fds", path).text()).split("\n");
   assertEquals(lines[1], "content");
   assert(lines.includes("9"), lines.join(" "));
-}, needs);
+}, { features: ["exec", "exec with passFd"] });
 
 for (
   const [what, expected] of [

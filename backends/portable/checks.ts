@@ -1,0 +1,73 @@
+/**
+ * What is found out before a start, because a spawner would say it less exactly or not at all.
+ *
+ * @module
+ */
+
+import { statSync } from "node:fs";
+import { errnoNumber } from "../../core/errno.ts";
+import { SpawnError } from "../../core/errors.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import { call } from "../linux/call.ts";
+import { interpreterOf, spawnError } from "../linux/failure.ts";
+import { accessTo, headOfFile } from "../posix/files.ts";
+import { StartError } from "../spawner/spawner.ts";
+
+const [EACCES, ENOEXEC, ENOTDIR] = [13, 8, 20];
+
+/** A runtime says of a missing folder that the program is missing. */
+export function requireFolder(plan: Plan): void {
+  const path = findStep(plan, "chdir")?.path;
+  if (path === undefined) return;
+  let errno = 0;
+  try {
+    if (!statSync(path).isDirectory()) errno = ENOTDIR;
+  } catch (error) {
+    const number = (error as { errno?: unknown }).errno;
+    // The runtime's own refusal: it will say so again.
+    if (typeof number !== "number") return;
+    errno = Math.abs(number);
+  }
+  if (errno !== 0) throw folderError(plan, path, errno);
+}
+
+function folderError({ command }: Plan, path: string, errno: number): SpawnError {
+  const args = [JSON.stringify(path)];
+  return new SpawnError({ step: "chdir", syscall: "chdir", args, errno, path, command });
+}
+
+/**
+ * What execve(2) would refuse is refused here: some runtimes hand a file without #! to a shell, and
+ * that is a program that nobody asked for.
+ */
+export function requireProgram(plan: Plan, os: string): void {
+  const { path } = stepOf(plan, "exec");
+  // A bare name that only the runtime may look for.
+  if (!path.includes("/")) return;
+  const access = accessTo(path);
+  if (access !== "ok" && access !== "unknown") {
+    const errno = errnoNumber(access) ?? EACCES;
+    throw blamed(plan, new StartError(errno, access));
+  }
+  const head = os === "linux" ? headOfFile(path) : undefined;
+  // What is neither ELF nor a script, but has bytes that no text has, may be known to binfmt_misc.
+  if (head === undefined || interpreterOf(head) !== undefined || head.includes(0)) return;
+  throw blamed(plan, new StartError(ENOEXEC, "ENOEXEC"));
+}
+
+/** The error of a program that could not be started, with the file at fault. */
+export function blamed(plan: Plan, error: unknown): unknown {
+  if (!(error instanceof StartError)) return error;
+  const cwd = findStep(plan, "chdir")?.path;
+  // Deno's words, where this process may not look for itself.
+  if (cwd !== undefined && error.message.includes("No such cwd")) {
+    return folderError(plan, cwd, error.errno);
+  }
+  const { path, shownArgv } = stepOf(plan, "exec");
+  const shown = [
+    JSON.stringify(path),
+    `[${shownArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
+  ];
+  const failed = { ...call("exec", "execve", [], shown), path };
+  return spawnError(failed, error.errno, plan.command, { access: accessTo, head: headOfFile });
+}
