@@ -190,11 +190,11 @@ export interface Backend {
   writeFd(fd: number, bytes: Uint8Array): void;
 }
 
-/** The drivers, the most able one first. */
-export const DRIVERS = ["native", "launcher", "portable"] as const;
-
 /** The name of a driver. */
-export type DriverName = typeof DRIVERS[number];
+export type DriverName = "native" | "launcher" | "portable";
+
+/** The drivers, the most able one first. */
+export const DRIVERS: readonly DriverName[] = ["native", "launcher", "portable"];
 
 let make: ((driver: DriverName | undefined) => Backend) | undefined;
 const made = new Map<DriverName | undefined, Backend>();

@@ -42,11 +42,15 @@ export abstract class LifecycleDraft extends IdentityDraft {
    *
    * @example
    * ```ts
+   * import { rmSync, writeFileSync } from "node:fs";
+   * import { tmpdir } from "node:os";
    * import { Command } from "@vircommand/vircommand";
    *
-   * const hook = "data:text/javascript,export default (data) => { process.stdout.write(data); }";
+   * const hook = `${tmpdir()}/hello-hook.mjs`;
+   * writeFileSync(hook, "export default (data) => { process.stdout.write(data); }");
    * const { stdout } = await new Command("echo", "world").preExec(hook, "hello ").run();
    * console.log(stdout); // hello world\n
+   * rmSync(hook);
    * ```
    */
   preExec(module: string | URL, data?: unknown): this {

@@ -10,9 +10,9 @@ import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
-import { archName, requireArch } from "../linux/arch_named.ts";
+import { requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
-import { portableBackend } from "../portable/portable.ts";
+import { portableOnProcess } from "../portable/on_process.ts";
 import { bunHost } from "./host.ts";
 import { bunLibc } from "./libc.ts";
 import { bunSpawner } from "./spawner.ts";
@@ -34,22 +34,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
           hooks: { any: true, withPidFile: true },
           execve: undefined,
         }),
-      portable: (reason) =>
-        portableBackend({
-          ...host,
-          os: process.platform,
-          arch: archName(process.arch),
-          spawner: bunSpawner(),
-          spawnerName: "Bun.spawn",
-          features: [
-            "passFd",
-            ...(process.getuid === undefined ? [] : ["uid", "gid", "user"] as const),
-          ],
-          remedy: process.platform === "linux"
-            ? "use the native or the launcher driver"
-            : "use Linux on x86-64 or aarch64",
-          boundsSync: true,
-        }, reason),
+      portable: (reason) => portableOnProcess(host, bunSpawner(), "Bun.spawn", reason),
     },
     asked,
     process.env["VIRCOMMAND_DRIVER"],

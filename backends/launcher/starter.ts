@@ -33,6 +33,7 @@ import {
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { discardPidFile } from "./pid_file.ts";
+import { patiently } from "../spawner/busy.ts";
 import { type Placed, placeProgram } from "../spawner/place.ts";
 import { descriptorError, intoChild, type Pipe, stdioWith, wiresOf } from "./wires.ts";
 
@@ -40,9 +41,6 @@ const ETXTBSY = 26;
 const E2BIG = 7;
 const ENOEXEC = 8;
 const SIGKILL = 9;
-
-/** How often, and after how many milliseconds, an exec that found its file busy is tried again. */
-const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
 
 /** The launcher's own descriptors: nothing, and the channel. */
 const STDIO = ["null", "null", "null", "channel"] as const;
@@ -73,18 +71,8 @@ export class LauncherStarter {
   }
 
   /** Starts a child and takes care of it until its end. */
-  async start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
-    for (const delay of BUSY_RETRIES) {
-      try {
-        return await this.#attempt(plan, cancel);
-      } catch (error) {
-        const busy = error instanceof SpawnError && error.step === "exec" &&
-          error.errno === ETXTBSY;
-        if (!busy) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, delay));
-    }
-    return await this.#attempt(plan, cancel);
+  start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
+    return patiently(() => this.#attempt(plan, cancel), wasBusy);
   }
 
   async #attempt(plan: Plan, cancel: AbortSignal | undefined): Promise<Process> {
@@ -121,6 +109,11 @@ export class LauncherStarter {
       throw startFailure(plan, error);
     }
   }
+}
+
+/** Whether the program could not be executed because somebody has it open for writing. */
+export function wasBusy(error: unknown): boolean {
+  return error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
 }
 
 /** The runtime's spawner has failed; the launcher itself could not be started. */

@@ -8,7 +8,6 @@
 
 import { fstatSync, readSync } from "node:fs";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
-import { SpawnError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
@@ -17,13 +16,12 @@ import { hookRuntime, parseTold, silentHook } from "../linux/talk.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
 import { lowerAll } from "./assembly.ts";
 import { laidOut } from "./boot.ts";
+import { patientlySync } from "../spawner/busy.ts";
 import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
 import { aboveSupervisor, parseReport, supervise } from "./supervisor.ts";
-import { failureTold, silentLauncher, startFailure } from "./starter.ts";
+import { failureTold, silentLauncher, startFailure, wasBusy } from "./starter.ts";
 import { stdioWith, wiresOf } from "./wires.ts";
 
-const ETXTBSY = 26;
-const ATTEMPTS = 5;
 const SIGKILL = 9;
 
 /** What a synchronous run is made with. */
@@ -39,14 +37,7 @@ export function runSync(
   plan: Plan,
   run: SyncRun,
 ): SyncOutcome {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return runOnce(service, plan, run);
-    } catch (error) {
-      const busy = error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
-      if (!busy || attempt === ATTEMPTS) throw error;
-    }
-  }
+  return patientlySync(() => runOnce(service, plan, run), wasBusy);
 }
 
 function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {

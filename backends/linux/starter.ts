@@ -28,17 +28,11 @@ import { sourceOf } from "./source.ts";
 import { isReadable } from "./sync.ts";
 import { hookError, hookRuntime, needsTalk, parseTold, silentHook, splitAtHook } from "./talk.ts";
 import { joined, Tell } from "./tell.ts";
+import { BUSY_RETRIES } from "../spawner/busy.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
 const ETXTBSY = 26;
 const SIGKILL = 9;
-
-/**
- * How often, and after how many milliseconds, an exec that found its file busy is tried again. A
- * program that was written a moment ago can be held open for writing by a child of another thread
- * that has not come to its own exec yet; Go and Rust retry for the same reason.
- */
-export const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
 
 /** A child that runs its program. */
 export interface Running {

@@ -10,9 +10,9 @@ import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
-import { archName, requireArch } from "../linux/arch_named.ts";
+import { requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
-import { portableBackend } from "../portable/portable.ts";
+import { portableOnProcess } from "../portable/on_process.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import { execveOf } from "./hook.ts";
 import { nodeHost } from "./host.ts";
@@ -43,21 +43,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
           execve: execveOf(),
         }),
       portable: (reason) =>
-        portableBackend({
-          ...host,
-          os: process.platform,
-          arch: archName(process.arch),
-          spawner: childProcessSpawner(),
-          spawnerName: "child_process.spawn",
-          features: [
-            "passFd",
-            ...(process.getuid === undefined ? [] : ["uid", "gid", "user"] as const),
-          ],
-          remedy: process.platform === "linux"
-            ? "use the native or the launcher driver"
-            : "use Linux on x86-64 or aarch64",
-          boundsSync: true,
-        }, reason),
+        portableOnProcess(host, childProcessSpawner(), "child_process.spawn", reason),
     },
     asked,
     process.env["VIRCOMMAND_DRIVER"],

@@ -14,12 +14,15 @@ import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
 import { contentOf } from "../launcher/sync.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
+import { patiently, patientlySync } from "../spawner/busy.ts";
 import {
   type Spawned,
   type Spawner,
   type SpawnRequest,
   StartError,
   type Stdio,
+  type SyncRequest,
+  type SyncSpawned,
 } from "../spawner/spawner.ts";
 import { blamed, requireFolder, requireProgram } from "./checks.ts";
 import { type Merged, merged } from "./merged.ts";
@@ -45,9 +48,6 @@ export interface PortableRuntime extends Self {
 
 const ETXTBSY = 26;
 const SIGKILL = 9;
-
-/** How often, and after how many milliseconds, an exec that found its file busy is tried again. */
-const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
 
 /** Makes the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
@@ -111,7 +111,7 @@ async function start(spawner: Spawner, plan: Plan): Promise<Process> {
   try {
     if (wires.merges) both = await merged();
     const stdio = both === undefined ? wires.stdio : withBoth(wires.stdio, both.fd);
-    const spawned = await patiently(() => spawner.spawn(requestOf(plan, stdio)), plan);
+    const spawned = await spawnWith(spawner, requestOf(plan, stdio), plan);
     both?.release();
     return processOf(spawned, both);
   } catch (error) {
@@ -127,21 +127,17 @@ function withBoth(stdio: readonly Stdio[], fd: number): Stdio[] {
   return stdio.map((each, i) => i === 1 || i === 2 ? fd : each);
 }
 
-/** Tries again for a while if the program is open for writing somewhere. */
-async function patiently(spawn: () => Promise<Spawned>, plan: Plan): Promise<Spawned> {
-  for (const delay of BUSY_RETRIES) {
-    try {
-      return await spawn();
-    } catch (error) {
-      if (!(error instanceof StartError) || error.errno !== ETXTBSY) throw blamed(plan, error);
-    }
-    await new Promise((resolve) => setTimeout(resolve, delay));
-  }
+/** Starts it, and says of a failure which file is at fault. */
+async function spawnWith(spawner: Spawner, request: SpawnRequest, plan: Plan): Promise<Spawned> {
   try {
-    return await spawn();
+    return await patiently(() => spawner.spawn(request), isBusy);
   } catch (error) {
     throw blamed(plan, error);
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof StartError && error.errno === ETXTBSY;
 }
 
 function processOf(spawned: Spawned, both: Merged | undefined): Process {
@@ -179,7 +175,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       killSignal: run.timeout === undefined ? run.killSignal : SIGKILL,
       maxBuffer: run.maxBuffer,
     };
-    const spawned = syncPatiently(spawner, request, plan);
+    const spawned = spawnSyncWith(spawner, request, plan);
     const [file] = files;
     const stdout = file === undefined ? spawned.stdout : contentOf(file.fd);
     return { ...spawned, stdout, drained: true };
@@ -189,18 +185,11 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
   }
 }
 
-function syncPatiently(
-  spawner: Spawner,
-  request: Parameters<Spawner["spawnSync"]>[0],
-  plan: Plan,
-): ReturnType<Spawner["spawnSync"]> {
-  for (let attempt = 0;; attempt++) {
-    try {
-      return spawner.spawnSync(request);
-    } catch (error) {
-      const busy = error instanceof StartError && error.errno === ETXTBSY;
-      if (!busy || attempt === BUSY_RETRIES.length) throw blamed(plan, error);
-    }
+function spawnSyncWith(spawner: Spawner, request: SyncRequest, plan: Plan): SyncSpawned {
+  try {
+    return patientlySync(() => spawner.spawnSync(request), isBusy);
+  } catch (error) {
+    throw blamed(plan, error);
   }
 }
 

@@ -1,0 +1,33 @@
+/**
+ * The portable driver on the runtimes that describe themselves as Node does.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import type { Backend } from "../../core/backend.ts";
+import type { Host } from "../linux/host.ts";
+import { archName } from "../linux/arch_named.ts";
+import type { Spawner } from "../spawner/spawner.ts";
+import { portableBackend } from "./portable.ts";
+
+/** Makes the driver of Node or Bun. */
+export function portableOnProcess(
+  host: Host,
+  spawner: Spawner,
+  spawnerName: string,
+  reason: string,
+): Backend {
+  const onLinux = process.platform === "linux";
+  const users = process.getuid === undefined ? [] : ["uid", "gid", "user"] as const;
+  return portableBackend({
+    ...host,
+    os: process.platform,
+    arch: archName(process.arch),
+    spawner,
+    spawnerName,
+    features: ["passFd", ...users],
+    remedy: onLinux ? "use the native or the launcher driver" : "use Linux on x86-64 or aarch64",
+    boundsSync: true,
+  }, reason);
+}

@@ -1,0 +1,39 @@
+/**
+ * Patience with busy programs. A program that was written a moment ago can be held open for writing
+ * by a child of another thread that has not come to its own exec yet; Go and Rust retry for the
+ * same reason.
+ *
+ * @module
+ */
+
+/** After how many milliseconds an exec that found its file busy is tried again, each time. */
+export const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
+
+/** Tries again as long as the error says that the program was busy. */
+export async function patiently<T>(
+  attempt: () => Promise<T>,
+  isBusy: (error: unknown) => boolean,
+): Promise<T> {
+  for (const delay of BUSY_RETRIES) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+  return await attempt();
+}
+
+/** The same while the event loop stands still. */
+export function patientlySync<T>(attempt: () => T, isBusy: (error: unknown) => boolean): T {
+  for (const delay of BUSY_RETRIES) {
+    try {
+      return attempt();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delay);
+  }
+  return attempt();
+}
