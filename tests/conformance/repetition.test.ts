@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import {
   AbortError,
+  backendInfo,
   Command,
   ExitError,
   MaxBufferError,
@@ -10,8 +11,15 @@ import {
 import { thrown } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
 
+type Kind = (i: number) => Promise<void>;
+
+/** Kinds that need a feature, if the driver has it. */
+function needing(feature: string, ...kinds: Kind[]): Kind[] {
+  return backendInfo().features[feature] === false ? [] : kinds;
+}
+
 /** One run of each kind, and what it must come to. The harness counts what is left afterwards. */
-const KINDS: readonly ((i: number) => Promise<void>)[] = [
+const KINDS: readonly Kind[] = [
   async (i) => assertEquals(await new Command("echo", i).text(), `${i}\n`),
   async (i) => assertEquals(await new Command("cat").stdin(`in ${i}`).text(), `in ${i}`),
   async () => assertInstanceOf(await thrown(() => new Command("false").run()), ExitError),
@@ -30,11 +38,11 @@ const KINDS: readonly ((i: number) => Promise<void>)[] = [
     const child = await new Command("cat").stdin("pipe").stdout("pipe").spawn();
     await child[Symbol.asyncDispose]();
   },
-  async (i) => {
+  ...needing("sendBuffer", async (i) => {
     const cmd = new Command("cat");
     const fd = cmd.sendBuffer(`sent ${i}`);
     assertEquals(await cmd.arg(`/proc/self/fd/${fd}`).text(), `sent ${i}`);
-  },
+  }),
   async () => {
     const running = () => new Command("yes").run({ maxBuffer: 100 });
     assertInstanceOf(await thrown(running), MaxBufferError);
@@ -49,11 +57,11 @@ const KINDS: readonly ((i: number) => Promise<void>)[] = [
     assertEquals(new Command("cat").stdin(`sync ${i}`).runSync().stdout, `sync ${i}`);
     return Promise.resolve();
   },
-  async (i) => {
+  ...needing("umask", async (i) => {
     const cmd = new Command("true").cwd(i % 2 === 0 ? "/no/such/folder" : "/").umask(0o77);
     const error = i % 2 === 0 ? await thrown(() => cmd.run()) : undefined;
     assertEquals(error instanceof SpawnError, i % 2 === 0);
-  },
+  }),
 ];
 
 async function runMixed(total: number, atOnce: number): Promise<void> {
