@@ -12,6 +12,8 @@ export type EnvOp =
     readonly name: string;
     readonly default?: string;
     readonly setuid?: "pass" | "block";
+    /** Whether it is kept from a program that another user will run. Default: passed. */
+    readonly otherUser?: "block";
   }
   | { readonly op: "clear" };
 
@@ -25,7 +27,7 @@ export type EnvOp =
 export function buildEnv(
   ops: readonly EnvOp[],
   parent: Readonly<Record<string, string>>,
-  options: { readonly setuid?: boolean } = {},
+  options: { readonly setuid?: boolean; readonly otherUser?: boolean } = {},
 ): [name: string, value: string][] | undefined {
   if (ops.length === 0) return undefined;
   // A Map keeps the place of a key that is set again.
@@ -39,6 +41,7 @@ export function buildEnv(
         env.clear();
         break;
       case "pass": {
+        if (options.otherUser === true && each.otherUser === "block") break;
         const value = passed(each, parent, options.setuid === true);
         if (value !== undefined) env.set(each.name, value);
         break;
@@ -64,14 +67,15 @@ function passed(
  * what it needs to find libraries, programs, its user and a place for temporary files.
  *
  * Of a setuid process only USER and LOGNAME are passed: what loads code (LD_*) or decides where
- * files are found is in the hands of whoever started it.
+ * files are found is in the hands of whoever started it. Nor does a program that is to run as
+ * another user load what this one wants loaded.
  */
 export function passCommonOps(): EnvOp[] {
-  const block = (name: string): EnvOp => ({ op: "pass", name, setuid: "block" });
+  const block = (name: string) => ({ op: "pass", name, setuid: "block" }) as const;
   return [
     { op: "set", name: "LC_ALL", value: "C" },
-    block("LD_PRELOAD"),
-    block("LD_LIBRARY_PATH"),
+    { ...block("LD_PRELOAD"), otherUser: "block" },
+    { ...block("LD_LIBRARY_PATH"), otherUser: "block" },
     { op: "pass", name: "PATH", setuid: "block", default: "/bin:/usr/bin" },
     block("HOME"),
     { op: "pass", name: "USER" },

@@ -190,7 +190,8 @@ export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] 
     const value = around.variable(each.name);
     if (value !== undefined) parent[each.name] = value;
   }
-  return buildEnv(spec.envOps, parent, { setuid: around.elevated() });
+  const otherUser = [spec.user, spec.uid, spec.gid].some((each) => each !== undefined);
+  return buildEnv(spec.envOps, parent, { setuid: around.elevated(), otherUser });
 }
 
 function wires(spec: Spec): Wire[] {

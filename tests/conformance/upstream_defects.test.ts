@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import {
   Command,
   dryRun,
@@ -103,6 +104,66 @@ conform("secrets are in no error", async () => {
   const error = await failure(ExitError, () => cmd.run());
   assert(!/hunter/.test(`${error.message} ${error.command} ${error.stack}`), error.message);
 });
+
+conform("a descriptor that was given as standard input stays the caller's", async () => {
+  const fd = openSync("/dev/null", "r");
+  await new Command("cat").stdin(fd).run();
+  await failure(SpawnError, () => new Command("/no/such/program").stdin(fd).spawn());
+  // closeSync throws if somebody has closed it already.
+  closeSync(fd);
+});
+
+conform("both outputs can go to one stream, whole", async () => {
+  const pieces: number[] = [];
+  const sink = new WritableStream<Uint8Array>({ write: (piece) => void pieces.push(piece.length) });
+  const script = "head -c 100000 /dev/zero; head -c 100000 /dev/zero >&2";
+  await sh(script).stdout(sink).stderr(sink).run();
+  assertEquals(pieces.reduce((sum, each) => sum + each, 0), 200_000);
+});
+
+conform("the start of a daemon does not wait for it to read", async ({ defer }) => {
+  const cmd = new Command("sleep", 1000).daemonize();
+  cmd.sendBuffer(new Uint8Array(300_000));
+  const { daemonPid = 0 } = await cmd.run({ timeout: 10_000 });
+  defer(() => killHard(daemonPid));
+  assert(isRunning(daemonPid));
+});
+
+conform("an empty path is no pid file", () => {
+  assert(new Command("true").daemonize().pidFile("").error instanceof UsageError);
+});
+
+conform("a handshake is part of a dry run", async () => {
+  await dryRun(null, async () => {
+    const child = await new Command("true").handshake().stdin("x").spawn();
+    await child.handshakeWait();
+    await child.handshakeNotify();
+    await child.wait();
+  });
+});
+
+conform("what this user wants loaded is not loaded by a program of another user", () => {
+  process.env["LD_LIBRARY_PATH"] = "/tmp/own";
+  try {
+    const own = new Command("true").envPassCommon();
+    assertStringIncludes(own.toString(), "LD_LIBRARY_PATH");
+    const other = new Command("true").envPassCommon().uid(65534).gid(65534);
+    assert(!other.toString().includes("LD_LIBRARY_PATH"), other.toString());
+  } finally {
+    delete process.env["LD_LIBRARY_PATH"];
+  }
+});
+
+conform(
+  "output that is read piece by piece leaves no program behind when reading fails",
+  async () => {
+    const enough = () => {
+      throw new RangeError("enough");
+    };
+    await failure(RangeError, () => new Command("yes").runRegex([/y/], enough));
+    await failure(RangeError, () => new Command("cat", "/dev/zero").runNul(2, enough));
+  },
+);
 
 conform("to dispose of a child kills it before anything else", async () => {
   const child = await new Command("sleep", 1000).stdout("pipe").spawn();
