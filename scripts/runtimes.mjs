@@ -48,6 +48,8 @@ function node(name) {
     test: (files, report) => [
       "--test",
       "--test-concurrency=1",
+      // What a failed test has left running must not keep all the others waiting.
+      "--test-force-exit",
       "--test-reporter=junit",
       `--test-reporter-destination=${report}`,
       ...files,

@@ -17,6 +17,7 @@ import {
   TimeoutError,
   UsageError,
 } from "../../mod.ts";
+import { endLater } from "../support/daemons.ts";
 import { failure } from "../support/failures.ts";
 import { conform, isRunning, killHard } from "../support/harness.ts";
 import { statusSeen } from "../support/world.ts";
@@ -124,8 +125,7 @@ conform("both outputs can go to one stream, whole", async () => {
 conform("the start of a daemon does not wait for it to read", async ({ defer }) => {
   const cmd = new Command("sleep", 1000).daemonize();
   cmd.sendBuffer(new Uint8Array(300_000));
-  const { daemonPid = 0 } = await cmd.run({ timeout: 10_000 });
-  defer(() => killHard(daemonPid));
+  const { daemonPid } = endLater(defer, await cmd.run({ timeout: 10_000 }));
   assert(isRunning(daemonPid));
 });
 
