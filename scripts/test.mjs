@@ -136,7 +136,9 @@ function checkSupport() {
   const file = new URL("docs/support.md", root);
   const text = supportPage(seen, matrix);
   if (process.argv.includes("--write-support")) writeFileSync(file, text);
-  if (existsSync(file) && readFileSync(file, "utf8") === text) {
+  // How wide a column is, and where a line ends, is the formatter's business.
+  const words = (page) => page.replaceAll(/-{3,}/g, "---").replaceAll(/\s+/g, " ");
+  if (existsSync(file) && words(readFileSync(file, "utf8")) === words(text)) {
     total.passed++;
     return;
   }
