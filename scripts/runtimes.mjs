@@ -48,9 +48,6 @@ function node(name) {
     test: (files, report) => [
       "--test",
       "--test-concurrency=1",
-      // What a failed test has left running must not keep all the others waiting. Node 20 would
-      // end before its report is written.
-      ...(name === "own" ? [] : ["--test-force-exit"]),
       "--test-reporter=junit",
       `--test-reporter-destination=${report}`,
       ...files,
