@@ -323,7 +323,7 @@ export class Child implements AsyncDisposable {
   /** The first reason to kill the child is the one that counts. */
   #condemn(verdict: Verdict, options: CheckedOptions): void {
     // Too much output is too much also when it is read, or comes, after the program's end.
-    if (this.#isOver() && verdict.why !== "overflow") return;
+    if (this.#isBeyondReach() && verdict.why !== "overflow") return;
     this.#verdict ??= verdict;
     this.#end(options.killSignal, options.grace);
   }
@@ -387,6 +387,12 @@ export class Child implements AsyncDisposable {
     for (const each of [...this.#feeding, stdout, stderr]) {
       if (each?.error !== undefined) throw each.error;
     }
+  }
+
+  /** Whether it has ended, or runs as a daemon: its starter's limits are not meant for that. */
+  #isBeyondReach(): boolean {
+    const { daemonPid } = this.#process;
+    return this.#isOver() || (daemonPid !== undefined && this.#state === "running");
   }
 
   #isOver(): boolean {

@@ -170,10 +170,14 @@ conform(
 conform("neither a time limit nor an abort reaches a daemon that runs", async (t) => {
   const controller = new AbortController();
   const cmd = sleep().daemonize();
-  const result = endLater(t.defer, await cmd.run({ timeout: 1, signal: controller.signal }));
+  const { signal } = controller;
+  const child = await cmd.spawn({ timeout: 1, signal });
+  t.defer(() => endDaemon(child.pid));
+  // The process between us and the daemon may not have been reaped yet.
   controller.abort();
+  await child.wait({ timeout: 1 });
   await new Command("sleep", 0.05).run();
-  assert(isRunning(result.daemonPid));
+  assert(isRunning(child.pid));
 });
 
 /** A daemon that must fail to start, and what it would leave if it did not. */
