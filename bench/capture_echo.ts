@@ -18,6 +18,7 @@ await compare({
   title: "run with captured output, /bin/echo",
   ours: { name: "vircommand", run: async () => expectHello((await run(argv)).stdout) },
   theirs: [{ name: peer.name, run: async () => expectHello(await peer.text(argv)) }],
+  warmUp: 20,
   rounds: 41,
   repeats: 25,
   limit: { is: "at most", ratio: backendInfo().runtime === "node" ? 0.6 : 1 },

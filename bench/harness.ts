@@ -37,6 +37,8 @@ export interface Comparison {
   readonly theirs: readonly Side[];
   /** How many times the sides take turns. */
   readonly rounds: number;
+  /** How many times they do so before it counts; the compilers of the runtimes want hundreds. */
+  readonly warmUp?: number;
   /** How many times a side does the work in one turn. */
   readonly repeats: number;
   /** Bytes moved each time, if throughput is what matters: ratios are of speed then. */
@@ -56,18 +58,17 @@ export interface Finding {
 
 /** Measures and reports a comparison; the ratio to each of theirs. */
 export async function compare(comparison: Comparison): Promise<number[]> {
-  const { title, ours, theirs, repeats, bytes, limit } = comparison;
+  const { title, ours, theirs, warmUp = 1, repeats, bytes, limit } = comparison;
   const sides = [ours, ...theirs];
   const rounds = quick ? 2 : comparison.rounds;
   const times = sides.map((): number[] => []);
-  for (let round = -1; round < rounds; round++) {
+  for (let round = quick ? -1 : -warmUp; round < rounds; round++) {
     for (let turn = 0; turn < sides.length; turn++) {
-      const index = (turn + round + 1) % sides.length;
+      const index = (turn + round + warmUp) % sides.length;
       const side = sides[index];
       if (side === undefined) continue;
       const begun = performance.now();
       for (let i = 0; i < repeats; i++) await side.run();
-      // The first round warms up.
       if (round >= 0) times[index]?.push((performance.now() - begun) / repeats);
     }
   }

@@ -25,6 +25,7 @@ await compare({
     },
   },
   theirs: [{ name: peer.name, run: () => peer.wait(argv) }],
+  warmUp: 20,
   rounds: 11,
   repeats: 10,
   limit: { is: "at most", ratio: backendInfo().runtime === "node" ? 0.02 : 1 },

@@ -101,7 +101,7 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
       return this;
     }
     // Taken over first: it is closed also if this call, or an earlier one, is a misuse.
-    if (options.closeParent === true) kept.closeInParent.add(fd);
+    if (options.closeParent === true) kept.closeInParent.push(fd);
     const as = options.as ?? fd;
     if (!isFd(as)) {
       misuse(this, `passFd(${fd}): as: ${as} is no file descriptor`);

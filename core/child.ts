@@ -335,17 +335,19 @@ export class Child implements AsyncDisposable {
   }
 
   async #finish(drain: number): Promise<Result> {
+    const { spec, since } = this.#started;
+    // Said while the program runs: nobody waits for it then.
+    const [command, argv] = [describe(spec, backend().surroundings), shownArgv(spec)];
     const exit = await this.#exited;
     await this.#released?.catch(() => {});
     const drained = await this.#drain(drain);
     if (this.#process.daemonPid === undefined) {
       for (const each of this.#feeding) await each.done;
     }
-    const { spec, since } = this.#started;
     const { stdout, stderr } = this.#gathering;
     return new Result({
-      command: describe(spec, backend().surroundings),
-      argv: shownArgv(spec),
+      command,
+      argv,
       pid: this.pid,
       status: decodeStatus(exit.raw),
       usage: exit.usage,
@@ -364,20 +366,20 @@ export class Child implements AsyncDisposable {
    * chatter that goes on and on.
    */
   async #drain(drain: number): Promise<boolean> {
-    const open = new Set([this.#gathering.stdout, this.#gathering.stderr]);
-    open.delete(undefined);
-    if (open.size === 0) return true;
-    const ended = Promise.all([...open].map((each) => each?.done)).then(() => true);
+    const { stdout, stderr } = this.#gathering;
+    const open = [stdout, stderr].filter((each) => each !== undefined);
+    if (open.length === 0) return true;
+    const ended = Promise.all(open.map((each) => each.done)).then(() => true);
     const begun = performance.now();
     for (;;) {
-      const latest = Math.max(begun, ...[...open].map((each) => each?.lastArrival ?? 0));
+      const latest = Math.max(begun, ...open.map((each) => each.lastArrival));
       const deadline = Math.min(latest + drain, begun + DRAIN_ROUNDS * drain);
       const left = deadline - performance.now();
       // At least one turn of the event loop: what is in the pipes by now is always read.
       if (await settledWithin(ended, Math.max(left, LEAST_DRAIN))) return true;
       if (left <= LEAST_DRAIN) break;
     }
-    for (const each of open) each?.stop();
+    for (const each of open) each.stop();
     return false;
   }
 

@@ -20,8 +20,18 @@ export type FdMove =
   /** close_range(2): everything from `first` to `last`. */
   | { readonly kind: "closeRange"; readonly first: number; readonly last: number };
 
+/** How the descriptors of a child are laid out. */
+export interface Layout {
+  /** What is to be done, in order. */
+  readonly moves: readonly FdMove[];
+  /** Where the reserved descriptors are afterwards. */
+  readonly reserved: readonly number[];
+  /** Numbers that nothing has afterwards, the lowest first. */
+  free(): number[];
+}
+
 /** The largest number that close_range(2) takes. */
-const LAST = 0xffff_ffff;
+export const LAST_FD = 0xffff_ffff;
 
 /** Below this, programs look for their standard streams. */
 const FIRST_FREE = 3;
@@ -40,45 +50,52 @@ const FIRST_FREE = 3;
 export function layout(
   mappings: readonly Mapping[],
   reserved: readonly number[] = [],
-): { moves: FdMove[]; reserved: number[] } {
-  const targets = new Set(mappings.map((each) => each.to));
-  if (targets.size !== mappings.length) throw new RangeError("two mappings have the same target");
-  const used = new Set([...targets, ...mappings.map((each) => each.from), ...reserved]);
-  let next = FIRST_FREE;
-  const free = () => {
-    while (used.has(next)) next++;
-    used.add(next);
-    return next;
-  };
-
+): Layout {
+  const targets = mappings.map(({ to }) => to);
+  const kept = new Set(targets);
+  if (kept.size !== mappings.length) throw new RangeError("two mappings have the same target");
+  const stays = (fd: number) => mappings.some(({ from, to }) => from === fd && to === fd);
   const moves: FdMove[] = [];
   const moved = new Map<number, number>();
+  let used: Set<number> | undefined;
   const moveAway = (fd: number) => {
-    const to = moved.get(fd) ?? free();
-    if (!moved.has(fd)) moves.push({ kind: "dup", from: fd, to, cloexec: true });
+    const already = moved.get(fd);
+    if (already !== undefined) return already;
+    used ??= new Set([...targets, ...mappings.map(({ from }) => from), ...reserved]);
+    let to = FIRST_FREE;
+    while (used.has(to)) to++;
+    used.add(to);
     moved.set(fd, to);
+    moves.push({ kind: "dup", from: fd, to, cloexec: true });
     return to;
   };
-  const stays = new Set(mappings.filter(({ from, to }) => from === to).map(({ from }) => from));
-  const channels = reserved.map((fd) => targets.has(fd) ? moveAway(fd) : fd);
-  const inPlace = mappings.map(({ from, to }) => ({
-    from: targets.has(from) && !stays.has(from) ? moveAway(from) : from,
-    to,
-  }));
-  for (const { from, to } of inPlace) {
-    if (from === to) moves.push({ kind: "keep", fd: to });
-    else moves.push({ kind: "dup", from, to, cloexec: false });
-  }
-  return { moves: [...moves, ...closeAllBut([...targets, ...channels])], reserved: channels };
+  const channels = reserved.map((fd) => kept.has(fd) ? moveAway(fd) : fd);
+  const sources = mappings.map(({ from }) =>
+    kept.has(from) && !stays(from) ? moveAway(from) : from
+  );
+  mappings.forEach(({ to }, index) => {
+    const from = sources[index] ?? to;
+    moves.push(from === to ? { kind: "keep", fd: to } : { kind: "dup", from, to, cloexec: false });
+  });
+  closeAllBut([...targets, ...channels], moves);
+  return { moves, reserved: channels, free: () => lowestFree([...targets, ...channels]) };
 }
 
-/** The gaps between the kept numbers, and all that is above. */
-function closeAllBut(kept: readonly number[]): FdMove[] {
-  const gaps: FdMove[] = [];
+/** As many as a child opens files of its own. */
+const FREE = 3;
+
+function lowestFree(taken: readonly number[]): number[] {
+  const free: number[] = [];
+  for (let fd = 0; free.length < FREE; fd++) if (!taken.includes(fd)) free.push(fd);
+  return free;
+}
+
+/** Closes the gaps between the kept numbers, and all that is above. */
+function closeAllBut(kept: number[], moves: FdMove[]): void {
   let first = 0;
-  for (const fd of [...new Set(kept)].sort((a, b) => a - b)) {
-    if (fd > first) gaps.push({ kind: "closeRange", first, last: fd - 1 });
-    first = fd + 1;
+  for (const fd of kept.sort((a, b) => a - b)) {
+    if (fd > first) moves.push({ kind: "closeRange", first, last: fd - 1 });
+    first = Math.max(first, fd + 1);
   }
-  return [...gaps, { kind: "closeRange", first, last: LAST }];
+  moves.push({ kind: "closeRange", first, last: LAST_FD });
 }

@@ -19,9 +19,9 @@ export type Notes =
   }
   & {
     /** Descriptors of the parent that are closed when the command is first run. */
-    closeInParent: Set<number>;
+    closeInParent: number[];
     /** Those that have been closed; a second run cannot pass them. */
-    closedInParent: Set<number>;
+    closedInParent: number[];
   };
 
 /** What an argument may be. */
@@ -38,7 +38,7 @@ export abstract class Draft {
     args: [],
     envOps: [],
     secretEnv: new Set(),
-    secrets: new Set(),
+    secrets: [],
     cwd: undefined,
     umask: undefined,
     limits: [],
@@ -62,8 +62,8 @@ export abstract class Draft {
     steps: [],
     preExec: undefined,
     handshake: false,
-    closeInParent: new Set(),
-    closedInParent: new Set(),
+    closeInParent: [],
+    closedInParent: [],
   };
   #error: UsageError | undefined;
 
@@ -110,7 +110,7 @@ export function freeze(draft: Draft): Spec {
     args: [...from.args],
     envOps: [...from.envOps],
     secretEnv: new Set(from.secretEnv),
-    secrets: new Set(from.secrets),
+    secrets: [...from.secrets],
     limits: [...from.limits],
     passed: [...from.passed],
     buffers: [...from.buffers],
@@ -137,7 +137,7 @@ export function word(draft: Draft, call: string, value: unknown): Word | undefin
     misuse(draft, `${call}: ${problem}`);
     return undefined;
   }
-  if (value instanceof Secret) notesOf(draft).secrets.add(reveal(value));
+  if (value instanceof Secret) notesOf(draft).secrets.push(reveal(value));
   return value;
 }
 

@@ -142,7 +142,7 @@ function prepare(
   checkRules(spec, mode);
   const { closedInParent } = notes(draft);
   for (const { fd } of spec.passed) {
-    if (!closedInParent.has(fd)) continue;
+    if (!closedInParent.includes(fd)) continue;
     throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
   }
   return { spec, checked: checkOptions(options) };
@@ -155,9 +155,9 @@ function abortedBefore(plan: Plan, { signal }: CheckedOptions): AbortError {
 
 function closeHandedOver(draft: Draft): void {
   const { closeInParent, closedInParent } = notes(draft);
-  for (const fd of closeInParent) {
-    closeInParent.delete(fd);
-    closedInParent.add(fd);
+  if (closeInParent.length === 0) return;
+  for (const fd of new Set(closeInParent.splice(0))) {
+    closedInParent.push(fd);
     backend().closeFd(fd);
   }
 }

@@ -53,12 +53,11 @@ export const ORDER = [
 /** The name of a step. */
 export type StepName = typeof ORDER[number];
 
-const PLACE = Object.fromEntries(
-  ORDER.map((name, place) => [name, place]),
-) as Readonly<Record<StepName, number>>;
-
 /** Sorts steps into {@linkcode ORDER}; those of one kind keep their order. */
 export function inOrder<S extends { readonly step: StepName }>(steps: readonly S[]): S[] {
-  // Array.sort is stable.
-  return [...steps].sort((a, b) => PLACE[a.step] - PLACE[b.step]);
+  const ordered: S[] = [];
+  for (const name of ORDER) {
+    for (const step of steps) if (step.step === name) ordered.push(step);
+  }
+  return ordered;
 }

@@ -110,14 +110,13 @@ export function stepOf<K extends Step["step"]>(plan: Plan, kind: K): Extract<Ste
  */
 export function makePlan(spec: Spec, around: Surroundings): Plan {
   const environment = chosenEnv(spec, around);
-  const command = maskedCommand(spec, environment);
   const steps: Step[] = [
     { step: "signals" },
     { step: "fds", wires: wires(spec) },
     { step: "unblock" },
-    execStep(spec, around, environment, command),
-    ...limitSteps(spec, around),
+    execStep(spec, around, environment),
   ];
+  addLimits(steps, spec, around);
   if (spec.umask !== undefined) steps.push({ step: "umask", mask: spec.umask });
   if (spec.grouping !== undefined) steps.push({ step: "session", grouping: spec.grouping });
   if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
@@ -138,18 +137,33 @@ export function makePlan(spec: Spec, around: Surroundings): Plan {
   if (ids !== undefined || caps !== undefined) steps.push({ step: "identity", ids, caps });
   for (const call of spec.steps) steps.push({ step: "step", call });
   if (spec.handshake) steps.push({ step: "handshake" });
-  return { steps: inOrder(steps), command };
+  return planOf(inOrder(steps), spec, environment);
+}
+
+function planOf(
+  steps: readonly Step[],
+  spec: Spec,
+  environment: [string, string][] | undefined,
+): Plan {
+  let command: string | undefined;
+  return {
+    steps,
+    // Most plans never fail, and then nobody reads it.
+    get command() {
+      return command ??= maskedCommand(spec, environment);
+    },
+  };
 }
 
 /** The plan of a dry run: nothing is done, but there is a command to speak of. */
 export function dryPlan(spec: Spec, around: Surroundings): Plan {
-  return { steps: [], command: maskedCommand(spec, chosenEnv(spec, around)) };
+  return planOf([], spec, chosenEnv(spec, around));
 }
 
 /** The program that the command would run. Throws a SpawnError if there is none. */
 export function resolveProgram(spec: Spec, around: Surroundings): string {
   const environment = chosenEnv(spec, around);
-  return findBinary(spec, around, environment, maskedCommand(spec, environment));
+  return findBinary(spec, around, environment);
 }
 
 /** The command as text: environment first, then the arguments, quoted; secrets are masked. */
@@ -251,23 +265,32 @@ function outputSource(form: OutputForm, fd: 1 | 2): WireSource {
   }
 }
 
-function limitSteps(spec: Spec, around: Surroundings): Step[] {
-  const steps: Step[] = spec.limits.map((limit) => ({ step: "limits", ...limit }));
-  if (spec.limits.some((limit) => limit.name === "nofile")) return steps;
+function addLimits(steps: Step[], spec: Spec, around: Surroundings): void {
+  for (const limit of spec.limits) steps.push({ step: "limits", ...limit });
+  if (spec.limits.some((limit) => limit.name === "nofile")) return;
   const original = around.startingNofile();
-  if (original !== undefined) {
-    steps.push({ step: "limits", name: "nofile", resource: limits.nofile, ...original });
+  if (original !== undefined) steps.push(restoringNofile(original));
+}
+
+type Nofile = NonNullable<ReturnType<Surroundings["startingNofile"]>>;
+
+let restoring: { readonly original: Nofile; readonly step: Step } | undefined;
+
+/** It is the same for every plan, and so is the step. */
+function restoringNofile(original: Nofile): Step {
+  if (restoring?.original !== original) {
+    const step = { step: "limits", name: "nofile", resource: limits.nofile, ...original } as const;
+    restoring = { original, step };
   }
-  return steps;
+  return restoring.step;
 }
 
 function execStep(
   spec: Spec,
   around: Surroundings,
   chosen: [string, string][] | undefined,
-  command: string,
 ): Step {
-  const path = findBinary(spec, around, chosen, command);
+  const path = findBinary(spec, around, chosen);
   // Copying all that is inherited takes long, and not every driver needs a copy.
   let copied = chosen;
   const env = () => copied ??= Object.entries(around.environment());
@@ -275,7 +298,9 @@ function execStep(
     step: "exec",
     path,
     argv: [spec.arg0 ?? spec.binary, ...spec.args].map(reveal),
-    shownArgv: shownArgv(spec),
+    get shownArgv() {
+      return shownArgv(spec);
+    },
     get env() {
       return env().map(([name, value]) => `${name}=${value}`);
     },
@@ -294,7 +319,6 @@ function findBinary(
   spec: Spec,
   around: Surroundings,
   chosen: [string, string][] | undefined,
-  command: string,
 ): string {
   const childPath = chosen?.find(([name]) => name === "PATH")?.[1];
   const found = findProgram(
@@ -314,6 +338,6 @@ function findBinary(
     detail: found.code === "ENOENT"
       ? `ENOENT: no such program in ${where}`
       : `EACCES: found in ${where}, but this process may not execute it`,
-    command,
+    command: maskedCommand(spec, chosen),
   });
 }

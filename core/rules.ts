@@ -14,14 +14,13 @@ export type Mode = "run" | "spawn" | "runSync" | "exec";
 /** The forms of streams that need somebody in the parent at the other end. */
 const TENDED: readonly (StdinForm | OutputForm)["kind"][] = ["pipe", "bytes", "stream", "capture"];
 
+const STREAMS = ["stdin", "stdout", "stderr"] as const;
+
 /** Throws a UsageError if the command cannot be run this way. */
 export function checkRules(spec: Spec, mode: Mode): void {
-  const streams = [["stdin", spec.stdin], ["stdout", spec.stdout], [
-    "stderr",
-    spec.stderr,
-  ]] as const;
   const daemon = spec.grouping?.kind === "daemon";
-  for (const [name, form] of streams) {
+  for (const name of STREAMS) {
+    const form = spec[name];
     if (form === undefined) continue;
     // A pipe that nobody can hold would leave the program waiting for ever.
     if (form.kind === "pipe" && mode !== "spawn") {

@@ -63,7 +63,7 @@ export interface Spec {
   /** The names of variables whose value is secret. */
   readonly secretEnv: ReadonlySet<string>;
   /** The secret texts themselves, for masking them in free text. */
-  readonly secrets: ReadonlySet<string>;
+  readonly secrets: readonly string[];
   readonly cwd: string | undefined;
   readonly umask: number | undefined;
   readonly limits: readonly LimitSpec[];

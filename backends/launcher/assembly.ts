@@ -107,10 +107,7 @@ function circumstancesOf(
   control: number,
   more: readonly number[],
 ): Circumstances & { readonly reserved: readonly number[] } {
-  const { moves, reserved } = layout(mappings, [control, ...more]);
-  const taken = new Set([...mappings.map(({ to }) => to), ...reserved]);
-  const free: number[] = [];
-  for (let fd = 0; free.length < 3; fd++) if (!taken.has(fd)) free.push(fd);
+  const { moves, free, reserved } = layout(mappings, [control, ...more]);
   return { moves, free, reserved, report: control, control: { tell: control, word: control } };
 }
 

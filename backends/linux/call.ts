@@ -18,6 +18,8 @@ export type Arg =
   | { readonly zeros: true }
   /** A copy of these bytes. */
   | { readonly bytes: Uint8Array }
+  /** A struct of 64-bit words. */
+  | { readonly words: readonly (number | bigint)[] }
   /** A NULL-terminated array of texts. */
   | { readonly texts: readonly string[] }
   /** A cell: memory by name, zero at first, shared by all calls that name it. */
@@ -44,6 +46,8 @@ export interface Call {
   /** The call by its name, or by its number on this architecture. */
   readonly name: SyscallName | number;
   readonly args: readonly Arg[];
+  /** The call is made for each of these values of its first argument, one after the other. */
+  readonly each?: readonly number[];
   /** The arguments as people read them, secrets masked. */
   readonly shown: readonly string[];
   /** The same for errors, which may travel far: environment values masked. Default: `shown`. */
@@ -86,6 +90,11 @@ export interface Cell {
 export interface Program {
   readonly calls: readonly Call[];
   readonly cells: readonly Cell[];
+}
+
+/** How many operations a call takes. */
+export function operationsOf({ each }: Call): number {
+  return each?.length ?? 1;
 }
 
 /** A call with nothing special about it. */

@@ -80,8 +80,11 @@ export class Cloner {
       for (const call of program.calls) {
         const { numbers } = this.#kernel.arch;
         const number = typeof call.name === "number" ? call.name : numbers[call.name];
-        const result = this.#kernel.libc.syscall(number, ...argumentsOf(call));
-        if (result < 0) return { call, errno: -result };
+        const [first = 0, ...others] = argumentsOf(call);
+        for (const value of call.each ?? [first]) {
+          const result = this.#kernel.libc.syscall(number, value, ...others);
+          if (result < 0) return { call, errno: -result };
+        }
       }
       return undefined;
     } finally {

@@ -33,9 +33,9 @@
 
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
-import { type Arg, type Call, FAILED, type Program, ZEROS } from "./call.ts";
+import { type Arg, type Call, FAILED, operationsOf, type Program, ZEROS } from "./call.ts";
 import type { Word } from "./libc.ts";
-import type { Arena } from "./memory.ts";
+import type { Arena, Laid } from "./memory.ts";
 
 /** Where there is nothing but zeros, up to the cells. */
 const ZEROS_AT = 64;
@@ -80,19 +80,21 @@ const FAILED_STATUS = 127;
 
 /** An upper bound of what a program takes, in bytes. */
 export function sizeOf({ calls, cells }: Program): number {
-  let data = 0;
+  let [operations, data] = [EPILOGUE, 0];
   for (const call of calls) {
+    operations += operationsOf(call);
     for (const arg of call.args) {
       if (typeof arg !== "object") continue;
       if ("text" in arg) data += boundOf(arg.text);
       else if ("bytes" in arg) data += arg.bytes.length + 16;
+      else if ("words" in arg) data += arg.words.length * 8 + 8;
       else if ("texts" in arg) {
         data += arg.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
       }
     }
   }
   const named = cells.reduce((sum, cell) => sum + aligned(cell.size), 0);
-  return CELLS + named + (calls.length + EPILOGUE) * OPERATION + data + STACK;
+  return CELLS + named + operations * OPERATION + data + STACK;
 }
 
 /** UTF-16 units become three bytes at most; one NUL. */
@@ -152,10 +154,16 @@ export function encode(
   }
   arena.bytes.fill(0, 0, first);
   const failed = first;
-  const at = (index: number) => first + (EPILOGUE + index) * OPERATION;
   const labels = new Map<string, number>([[FAILED, failed]]);
-  calls.forEach(({ label }, index) => label !== undefined && labels.set(label, at(index)));
-  const writer = new Writer(arena, base, at(calls.length));
+  const places: number[] = [];
+  const beginning = first + EPILOGUE * OPERATION;
+  let end = beginning;
+  for (const call of calls) {
+    places.push(end);
+    if (call.label !== undefined) labels.set(call.label, end);
+    end += operationsOf(call) * OPERATION;
+  }
+  const writer = new Writer(arena, base, end);
 
   const addressOf = (arg: Exclude<Arg, number | bigint>): Word => {
     if ("zeros" in arg) return base + ZEROS_AT;
@@ -184,46 +192,58 @@ export function encode(
     }
     writer.word(offset + RESULT_ADDRESS, base + resultAt(into));
     // Behind the last call there is nothing to go on with.
-    const next = offset === at(calls.length - 1) ? failed : offset + OPERATION;
+    const next = offset + OPERATION === end ? failed : offset + OPERATION;
     writer.word(offset + JUMPS, base + to(jumps?.error, failed));
     writer.word(offset + JUMPS + 8, base + to(jumps?.zero, next));
     writer.word(offset + JUMPS + 16, base + to(jumps?.positive, next));
   };
 
-  writer.word(0, base + at(0));
-  const kept = laidAlready(arena.laid, first, calls);
-  for (let i = kept; i < calls.length; i++) {
-    const call = calls[i];
-    if (call !== undefined) operation(at(i), call.name, call.args, call);
-  }
-  const fixed = kept === 0 ? fixedOnes(calls) : kept;
-  if (fixed !== arena.laid?.calls.length || kept === 0) {
-    arena.laid = { first, calls: calls.slice(0, fixed) };
-  }
-
-  // The epilogue: nothing in it may count as the failure that is reported, so it ignores results.
-  const [byte, notes, exit] = [1, 2, 3].map((i) => failed + i * OPERATION) as [
-    number,
-    number,
-    number,
-  ];
-  const ignore = (offset: number, next: number) => {
-    for (let way = 0; way < 3; way++) writer.word(offset + JUMPS + way * 8, base + next);
+  const layCall = (call: Call, place: number) => {
+    const { name, args, each } = call;
+    if (each === undefined) return operation(place, name, args, call);
+    const [, ...others] = args;
+    each.forEach((value, i) => operation(place + i * OPERATION, name, [value, ...others], call));
   };
-  // The one call that returns a known number which is not zero: 99, see sched(7).
-  operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
-  writer.word(failed + RESULT_ADDRESS, base + GAVE_UP);
-  // Notes are taken before a report can fail, and a program that shares our memory has no report.
-  ignore(failed, report === undefined ? exit : byte);
-  if (report !== undefined) {
-    operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
-    operation(notes, "write", [report, base, first]);
-    for (const offset of [byte, notes]) {
-      ignore(offset, offset + OPERATION);
-      writer.word(offset + RESULT_ADDRESS, base + IGNORED);
+  /** Nothing in it may count as the failure that is reported, so it ignores results. */
+  const layEpilogue = () => {
+    const [byte, notes, exit] = [1, 2, 3].map((i) => failed + i * OPERATION) as [
+      number,
+      number,
+      number,
+    ];
+    const ignore = (offset: number, next: number) => {
+      for (let way = 0; way < 3; way++) writer.word(offset + JUMPS + way * 8, base + next);
+    };
+    // The one call that returns a known number which is not zero: 99, see sched(7).
+    operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
+    writer.word(failed + RESULT_ADDRESS, base + GAVE_UP);
+    // Notes are taken before a report can fail, and a program that shares our memory has no report.
+    ignore(failed, report === undefined ? exit : byte);
+    if (report !== undefined) {
+      operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
+      operation(notes, "write", [report, base, first]);
+      for (const offset of [byte, notes]) {
+        ignore(offset, offset + OPERATION);
+        writer.word(offset + RESULT_ADDRESS, base + IGNORED);
+      }
     }
+    operation(exit, "exit_group", [FAILED_STATUS]);
+  };
+
+  const kept = report === undefined ? sameAs(arena.laid, { calls, beginning, end }) : 0;
+  const reach = arena.laid?.reach.slice(0, kept) ?? [];
+  writer.word(0, base + beginning);
+  if (kept === 0) {
+    layEpilogue();
+  } else {
+    writer.end = reach.at(-1) ?? end;
   }
-  operation(exit, "exit_group", [FAILED_STATUS]);
+  for (let i = kept; i < calls.length; i++) {
+    const [call, place] = [calls[i], places[i]];
+    if (call !== undefined && place !== undefined) layCall(call, place);
+    reach.push(writer.end);
+  }
+  arena.laid = report === undefined ? { calls, beginning, end, reach } : undefined;
 
   return {
     header: base,
@@ -234,8 +254,8 @@ export function encode(
     failure(notes) {
       const view = viewOf(notes);
       if (view.getInt32(GAVE_UP, true) === 0) return undefined;
-      const at0 = base + at(0);
-      const call = calls[(Number(view.getBigUint64(FAILED_AT, true)) - at0) / OPERATION];
+      const failedAt = Number(view.getBigUint64(FAILED_AT, true)) - base;
+      const call = calls[places.findLastIndex((place) => place <= failedAt)];
       if (call === undefined) throw new Error("a child program gave up nowhere");
       return { call, errno: -view.getInt32(LAST_RESULT, true) };
     },
@@ -244,29 +264,21 @@ export function encode(
       return new DataView(notes.buffer, notes.byteOffset + at, size);
     },
     argumentsOf(call) {
-      const offset = at(calls.indexOf(call)) + ARGUMENTS;
+      const offset = (places[calls.indexOf(call)] ?? NaN) + ARGUMENTS;
       return Array.from({ length: 6 }, (_, i) => signedWord(arena, offset + i * 8));
     },
   };
 }
 
-/** How many calls at the beginning of a program take nothing from its data and go straight on. */
-function fixedOnes(calls: readonly Call[]): number {
-  const moving = calls.findIndex(({ args, label, jumps, into }) =>
-    label !== undefined || jumps !== undefined || into !== undefined ||
-    args.some((arg) => typeof arg === "object" && !("zeros" in arg))
-  );
-  return moving < 0 ? calls.length : moving;
-}
-
 /**
- * How many calls at the beginning of a program stand in the arena from the program before it. All
- * programs begin with the 62 calls that reset the signals: most of what there is to lay out.
+ * How many calls at the beginning of a program stand in the arena from the program before it, with
+ * their data. Most programs differ only in their last call; what resets the signals is the same in
+ * all of them, and most of what there is to lay out.
  */
-function laidAlready(laid: Arena["laid"], first: number, calls: readonly Call[]): number {
-  if (laid?.first !== first) return 0;
+function sameAs(laid: Laid | undefined, now: Omit<Laid, "reach">): number {
+  if (laid?.beginning !== now.beginning || laid.end !== now.end) return 0;
   let count = 0;
-  while (count < laid.calls.length && laid.calls[count] === calls[count]) count++;
+  while (count < laid.calls.length && laid.calls[count] === now.calls[count]) count++;
   return count;
 }
 
@@ -296,12 +308,13 @@ const encoder = new TextEncoder();
 class Writer {
   readonly #arena: Pick<Arena, "bytes" | "words">;
   readonly #base: Word;
-  #free: number;
+  /** How far the program reaches. */
+  end: number;
 
-  constructor(arena: Pick<Arena, "bytes" | "words">, base: Word, free: number) {
+  constructor(arena: Pick<Arena, "bytes" | "words">, base: Word, end: number) {
     this.#arena = arena;
     this.#base = base;
-    this.#free = free;
+    this.end = end;
   }
 
   word(offset: number, value: number | bigint): void {
@@ -315,21 +328,27 @@ class Writer {
     words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
   }
 
-  /** How far the program reaches. */
-  get end(): number {
-    return this.#free;
-  }
-
-  data(arg: Extract<Arg, { text: string } | { bytes: Uint8Array } | { texts: unknown }>): Word {
+  data(
+    arg: Extract<
+      Arg,
+      { text: string } | { bytes: unknown } | { words: unknown } | { texts: unknown }
+    >,
+  ): Word {
     if ("text" in arg) return this.#base + this.#text(arg.text);
+    if ("words" in arg) {
+      const at = this.#align();
+      arg.words.forEach((value, i) => this.word(at + i * 8, value));
+      this.end = at + arg.words.length * 8;
+      return this.#base + at;
+    }
     if ("bytes" in arg) {
       const at = this.#align();
       this.#arena.bytes.set(arg.bytes, at);
-      this.#free = at + arg.bytes.length;
+      this.end = at + arg.bytes.length;
       return this.#base + at;
     }
     const at = this.#align();
-    this.#free = at + (arg.texts.length + 1) * 8;
+    this.end = at + (arg.texts.length + 1) * 8;
     this.#texts(at, arg.texts);
     this.word(at + arg.texts.length * 8, 0);
     return this.#base + at;
@@ -337,10 +356,10 @@ class Writer {
 
   /** All texts are encoded at once: one call for each would cost more than all else here. */
   #texts(pointers: number, texts: readonly string[]): void {
-    let at = this.#free;
+    let at = this.end;
     const joined = texts.join("\0");
     this.#text(joined);
-    const ascii = this.#free - at === joined.length + 1;
+    const ascii = this.end - at === joined.length + 1;
     const { bytes } = this.#arena;
     texts.forEach((text, i) => {
       this.word(pointers + i * 8, this.#base + at);
@@ -349,16 +368,16 @@ class Writer {
   }
 
   #text(text: string): number {
-    const at = this.#free;
+    const at = this.end;
     const { bytes } = this.#arena;
     const { written } = encoder.encodeInto(text, bytes.subarray(at));
     bytes[at + written] = 0;
-    this.#free = at + written + 1;
+    this.end = at + written + 1;
     return at;
   }
 
   #align(): number {
-    this.#free = Math.ceil(this.#free / 8) * 8;
-    return this.#free;
+    this.end = Math.ceil(this.end / 8) * 8;
+    return this.end;
   }
 }

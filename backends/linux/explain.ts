@@ -5,11 +5,10 @@
  * @module
  */
 
-import type { Mapping } from "../../core/descriptors.ts";
+import { layout, type Mapping } from "../../core/descriptors.ts";
 import { findStep, type Plan, type Step, stepOf, type Wire } from "../../core/plan.ts";
 import type { Call } from "./call.ts";
 import { type Circumstances, lower } from "./lower.ts";
-import { layoutOf } from "./starter.ts";
 
 /** Descriptors that are opened at run time get numbers from here on, which no one passes. */
 const UNOPENED = 0x4000_0000;
@@ -37,7 +36,7 @@ export function explainPlan(plan: Plan): string[] {
   const word = tell + 1;
   names.set(tell, "<tell>").set(word, "<word>");
   const talks = findStep(plan, "handshake") !== undefined;
-  const { moves, free, reserved } = layoutOf({ mappings }, talks ? [tell, word] : []);
+  const { moves, free, reserved } = layout(mappings, talks ? [tell, word] : []);
   const [tellFd = tell, wordFd = word] = reserved;
   const circumstances: Circumstances = {
     moves,
@@ -47,7 +46,7 @@ export function explainPlan(plan: Plan): string[] {
   };
   const linesOf = (steps: readonly Step[]) => {
     const { calls } = lower({ ...plan, steps }, circumstances);
-    return folded(calls.filter((each) => each.repeats !== true)).map(lineOf);
+    return calls.filter((each) => each.repeats !== true).map(lineOf);
   };
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   if (at < 0) return linesOf(plan.steps);
@@ -77,17 +76,4 @@ function nameOf({ source, to }: Wire): string {
 function lineOf({ step, name, shown, note }: Call): string {
   const comment = note === undefined ? "" : ` /* ${note} */`;
   return `${step.padEnd(WIDTH)} ${name}(${shown.join(", ")})${comment}`;
-}
-
-/** One line for the many calls that reset signals. */
-function folded(calls: readonly Call[]): Call[] {
-  const resets = calls.filter((each) => each.step === "signals");
-  const [first] = resets;
-  if (first === undefined) return [...calls];
-  const one: Call = {
-    ...first,
-    shown: ["1…64", ...first.shown.slice(1)],
-    note: `${resets.length} calls: every signal but SIGKILL and SIGSTOP`,
-  };
-  return [one, ...calls.filter((each) => each.step !== "signals")];
 }

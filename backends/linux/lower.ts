@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { FdMove } from "../../core/descriptors.ts";
+import { type FdMove, LAST_FD } from "../../core/descriptors.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
 import type { Plan, Step } from "../../core/plan.ts";
@@ -45,7 +45,7 @@ export interface Circumstances {
   /** What becomes of the `fds` step. */
   readonly moves: readonly FdMove[];
   /** Numbers that are free in the child once `fds` is done, lowest first. */
-  readonly free: readonly number[];
+  readonly free: () => readonly number[];
   /** How a descriptor of the parent is shown. Default: by its number. */
   readonly fdName?: (fd: number) => string;
   /** Where the parent's own environment stands, for a child that inherits it; else it is copied. */
@@ -61,7 +61,8 @@ export interface Circumstances {
 /** The child program of a plan. */
 export function lower(plan: Plan, circumstances: Circumstances): Program {
   const cells: Cell[] = [];
-  const calls = plan.steps.flatMap((step) => lowerStep(step, circumstances, cells));
+  const calls: Call[] = [];
+  for (const step of plan.steps) calls.push(...lowerStep(step, circumstances, cells));
   return { calls, cells };
 }
 
@@ -77,28 +78,28 @@ export function needsOwnMemory(plan: Plan): boolean {
   });
 }
 
-function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
+function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly Call[] {
   switch (step.step) {
     case "signals":
       return RESET_SIGNALS;
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
-      return around.moves.map((move) => moveFd(move, around.fdName ?? String));
+      return around.moves.map((move) => moveFd(move, around.fdName));
     case "session":
       if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
       return lowerGrouping(step.grouping, around.report);
     case "pidFile":
       cells.push(...PIDFILE_CELLS);
-      return lowerPidFile(step.path, around.free);
+      return lowerPidFile(step.path, around.free());
     case "limits":
-      return [setLimit(step)];
+      return [keptLimit(step)];
     case "preExec":
       throw new Error("preExec splits a plan in two; neither half has it");
     case "selinux":
-      return lowerSelinux(step.label, around.free);
+      return lowerSelinux(step.label, around.free());
     case "apparmor":
-      return lowerApparmor(step.profile, around.free);
+      return lowerApparmor(step.profile, around.free());
     case "core":
       return [lowerCore(step.scheduling)];
     case "identity":
@@ -110,14 +111,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
     case "step":
       return [paletteCall(step.call)];
     case "unblock":
-      return [
-        call("unblock", "rt_sigprocmask", [SIG_SETMASK, NO_SIGNALS, 0, 8], [
-          "SIG_SETMASK",
-          "[]",
-          "NULL",
-          "8",
-        ]),
-      ];
+      return UNBLOCK;
     case "handshake":
       cells.push({ name: WORD, size: 8 });
       return shakeHands(around);
@@ -131,27 +125,43 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): Call[] {
 /**
  * Signals 32 and 33 belong to the threads library, whose wrappers hide them; a raw system call may
  * set them all the same, and posix_spawn(3) is known for handing them on ignored.
+ *
+ * Made once: what two programs share is laid out in an arena only once, see the encoder.
  */
-function resetSignals(): Call[] {
-  const calls: Call[] = [];
-  for (let signal = 1; signal <= SIGNALS; signal++) {
-    if (signal === SIGKILL || signal === SIGSTOP) continue;
-    calls.push(
-      call("signals", "rt_sigaction", [signal, DEFAULT_ACTION, 0, 8], [
-        String(signal),
-        "SIG_DFL",
-        "NULL",
-        "8",
-      ]),
-    );
+const RESET_SIGNALS: readonly Call[] = [{
+  ...call("signals", "rt_sigaction", [0, DEFAULT_ACTION, 0, 8], ["1…64", "SIG_DFL", "NULL", "8"]),
+  each: Array.from({ length: SIGNALS }, (_, i) => i + 1).filter((signal) =>
+    signal !== SIGKILL && signal !== SIGSTOP
+  ),
+  note: `${SIGNALS - 2} calls: every signal but SIGKILL and SIGSTOP`,
+}];
+
+const UNBLOCK: readonly Call[] = [
+  call("unblock", "rt_sigprocmask", [SIG_SETMASK, NO_SIGNALS, 0, 8], [
+    "SIG_SETMASK",
+    "[]",
+    "NULL",
+    "8",
+  ]),
+];
+
+/** Descriptors are small numbers, the same ones again and again: below this, calls are kept. */
+const KEPT = 256;
+const KEPT_DUPS: Call[] = [];
+const KEPT_CLOSES: Call[] = [];
+
+function moveFd(move: FdMove, fdName: ((fd: number) => string) | undefined): Call {
+  if (fdName !== undefined) return makeMove(move, fdName);
+  if (move.kind === "dup" && !move.cloexec && move.from < KEPT && move.to < KEPT) {
+    return KEPT_DUPS[move.from * KEPT + move.to] ??= makeMove(move, String);
   }
-  return calls;
+  if (move.kind === "closeRange" && move.last === LAST_FD && move.first < KEPT) {
+    return KEPT_CLOSES[move.first] ??= makeMove(move, String);
+  }
+  return makeMove(move, String);
 }
 
-/** The same for every program, and most of most of them: made once, and laid out once. */
-const RESET_SIGNALS = resetSignals();
-
-function moveFd(move: FdMove, fdName: (fd: number) => string): Call {
+function makeMove(move: FdMove, fdName: (fd: number) => string): Call {
   switch (move.kind) {
     case "dup": {
       const flags = move.cloexec ? O.CLOEXEC : 0;
@@ -161,7 +171,7 @@ function moveFd(move: FdMove, fdName: (fd: number) => string): Call {
     case "keep":
       return call("fds", "fcntl", [move.fd, F.SETFD, 0], [fdName(move.fd), "F_SETFD", "0"]);
     case "closeRange": {
-      const last = move.last === 0xffff_ffff ? "~0U" : String(move.last);
+      const last = move.last === LAST_FD ? "~0U" : String(move.last);
       const shown = [String(move.first), last, "0"];
       return call("fds", "close_range", [move.first, move.last, 0], shown);
     }
@@ -186,12 +196,20 @@ function lowerGrouping(
   }
 }
 
+/** The limit that a runtime was started with is the same step in all plans. */
+const KEPT_LIMITS = new WeakMap<Step, Call>();
+
+function keptLimit(step: Extract<Step, { step: "limits" }>): Call {
+  const kept = KEPT_LIMITS.get(step) ?? setLimit(step);
+  KEPT_LIMITS.set(step, kept);
+  return kept;
+}
+
 function setLimit(step: Extract<Step, { step: "limits" }>): Call {
-  const pair = new Uint8Array(new BigUint64Array([step.soft, step.hard]).buffer);
   const value = (n: bigint) => n === LIMIT_INFINITY ? "RLIM64_INFINITY" : String(n);
   const shown = `{rlim_cur=${value(step.soft)}, rlim_max=${value(step.hard)}}`;
   return {
-    ...call("limits", "prlimit64", [0, step.resource, { bytes: pair }, 0], [
+    ...call("limits", "prlimit64", [0, step.resource, { words: [step.soft, step.hard] }, 0], [
       "0",
       `RLIMIT_${step.name.toUpperCase()}`,
       shown,
@@ -261,17 +279,23 @@ function execute(step: Extract<Step, { step: "exec" }>, around: Circumstances): 
   const { environ, report } = around;
   const shared = step.inherits ? environ : undefined;
   const env = shared ?? { texts: step.env };
-  const shown = [text(step.path), list(step.shownArgv)];
-  const environment = () => {
-    if (shared !== undefined) return { shown: [...shown, "/* all variables of the parent */"] };
-    const all = `/* all ${step.env.length} variables of the parent */`;
-    if (step.inherits) return { shown: [...shown, all] };
-    const masked = step.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`));
-    return { shown: [...shown, list(step.shownEnv)], told: [...shown, list(masked)] };
+  const showing = (environment: readonly string[]) => {
+    const program = [text(step.path), list(step.shownArgv)];
+    if (shared !== undefined) return [...program, "/* all variables of the parent */"];
+    if (!step.inherits) return [...program, list(environment)];
+    return [...program, `/* all ${step.env.length} variables of the parent */`];
   };
   return {
-    ...call("exec", "execve", [{ text: step.path }, { texts: step.argv }, env], shown),
-    ...environment(),
+    step: "exec",
+    name: "execve",
+    args: [{ text: step.path }, { texts: step.argv }, env],
+    // Seldom looked at, and long.
+    get shown() {
+      return showing(step.shownEnv);
+    },
+    get told() {
+      return showing(step.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`)));
+    },
     path: step.path,
     ...(report === undefined ? { label: LET_GO } : {}),
   };

@@ -16,14 +16,24 @@ export const ARENA: number = 256 * 1024;
 /** How many arenas are kept for the next child. */
 const KEPT = 4;
 
+/** A program as it stands in an arena. */
+export interface Laid {
+  readonly calls: readonly Call[];
+  /** Where its operations begin and end. */
+  readonly beginning: number;
+  readonly end: number;
+  /** How far the data of each call reaches. */
+  readonly reach: readonly number[];
+}
+
 /** One child's memory. */
 export interface Arena {
   readonly address: Word;
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
-  /** The calls that the last program left in it, as far as the next one may find them useful. */
-  laid?: { readonly first: number; readonly calls: readonly Call[] };
+  /** What the last program has left, of which the next one need not lay out again what it shares. */
+  laid?: Laid | undefined;
 }
 
 /** A pool of arenas. */

@@ -2,9 +2,11 @@
  * The reaper: learns of the end of children. The kernel makes SIGCHLD one per process, so there is
  * one listener and one reaper per runtime; it lives as long as the runtime does.
  *
- * An epoll set holds the pidfds of our children. SIGCHLD says that somebody has died, epoll who of
- * ours; so the cost of an exit does not grow with the number of living children, and children of
- * others are never touched. Signals coalesce, but epoll is level-triggered: nobody is missed.
+ * SIGCHLD says that somebody has died. Of our children, the youngest few are asked one by one: most
+ * programs are over before others have followed them. The pidfds of the older ones are in an epoll
+ * set, which tells who it was; so the cost of an exit does not grow with the number of living
+ * children, and children of others are never touched. Signals coalesce, but all of the young are
+ * asked each time and epoll is level-triggered: nobody is missed.
  *
  * @module
  */
@@ -24,6 +26,9 @@ const WEXITED = 4;
 /** How many exits one epoll_pwait(2) reports. */
 const BATCH = 256;
 
+/** How many of the youngest children are asked one by one. */
+const YOUNG = 4;
+
 /** Where in the scratch memory the structures of waitid(2) go, behind the events. */
 const SIGINFO_AT = 16 * 1024;
 const RUSAGE_AT = SIGINFO_AT + 128;
@@ -36,6 +41,7 @@ interface Watched {
   readonly pidfd: number;
   readonly exited: (exit: Exit) => void;
   held: boolean;
+  over: boolean;
 }
 
 /** A hold on a watched child. */
@@ -50,7 +56,10 @@ export interface Watch {
 export class Reaper {
   readonly #kernel: Kernel;
   readonly #host: Host;
-  readonly #watched = new Map<number, Watched>();
+  /** The youngest children, oldest first. */
+  readonly #young: Watched[] = [];
+  /** The others, which are in the epoll set, by their pidfd. */
+  readonly #old = new Map<number, Watched>();
   #epoll = -1;
   #holds = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -75,23 +84,51 @@ export class Reaper {
 
   /** Watches a child until its end. Owns `pidfd` from here on, and holds the event loop. */
   watch(pidfd: number, exited: (exit: Exit) => void): Watch {
-    const { scratch, view, arch } = this.#kernel;
-    view.setUint32(0, EPOLLIN, true);
-    view.setBigUint64(arch.epollEvent.data, BigInt(pidfd), true);
-    this.#kernel.call("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, pidfd, scratch);
-    const watched: Watched = { pidfd, exited, held: false };
-    this.#watched.set(pidfd, watched);
+    const watched: Watched = { pidfd, exited, held: false, over: false };
+    this.#young.push(watched);
+    if (this.#young.length > YOUNG) this.#enrolOldest();
     this.#hold(watched, true);
-    const alive = () => this.#watched.get(pidfd) === watched;
     return {
-      kill: (signal) => alive() && this.#kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0) === 0,
+      kill: (signal) =>
+        !watched.over && this.#kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0) === 0,
       hold: (held) => {
-        if (alive()) this.#hold(watched, held);
+        if (!watched.over) this.#hold(watched, held);
       },
     };
   }
 
+  /** Moves the oldest of the young into the epoll set. If there is no room, it goes on as it was. */
+  #enrolOldest(): void {
+    const [oldest] = this.#young;
+    if (oldest === undefined) return;
+    const { scratch, view, arch } = this.#kernel;
+    const { pidfd } = oldest;
+    view.setUint32(0, EPOLLIN, true);
+    view.setBigUint64(arch.epollEvent.data, BigInt(pidfd), true);
+    const result = this.#kernel.raw("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, pidfd, scratch);
+    if (result < 0) return;
+    this.#young.shift();
+    this.#old.set(pidfd, oldest);
+  }
+
   #reapAll(): void {
+    const ended: (() => void)[] = [];
+    for (let i = 0; i < this.#young.length;) {
+      const watched = this.#young[i];
+      const tell = watched === undefined ? undefined : this.#reap(watched);
+      if (tell === undefined) {
+        i++;
+      } else {
+        this.#young.splice(i, 1);
+        ended.push(tell);
+      }
+    }
+    if (this.#old.size > 0) this.#reapOld(ended);
+    // Told last: a listener may start the next child, and use the scratch memory.
+    for (const tell of ended) tell();
+  }
+
+  #reapOld(ended: (() => void)[]): void {
     const { size, data } = this.#kernel.arch.epollEvent;
     for (;;) {
       const n = this.#kernel.raw("epoll_pwait", this.#epoll, this.#kernel.scratch, BATCH, 0, 0, 8);
@@ -100,21 +137,24 @@ export class Reaper {
         { length: Math.max(0, n) },
         (_, i) => Number(this.#kernel.view.getBigUint64(i * size + data, true)),
       );
-      const over = pidfds.map((pidfd) => this.#reap(pidfd));
-      // Told last: a listener may start the next child, and use the scratch memory.
-      for (const tell of over) tell?.();
+      for (const pidfd of pidfds) {
+        const watched = this.#old.get(pidfd);
+        const tell = watched === undefined ? undefined : this.#reap(watched);
+        if (tell === undefined) continue;
+        this.#old.delete(pidfd);
+        ended.push(tell);
+      }
       if (n < BATCH) return;
     }
   }
 
-  #reap(pidfd: number): (() => void) | undefined {
-    const watched = this.#watched.get(pidfd);
-    if (watched === undefined) return undefined;
-    const exit = reap(this.#kernel, pidfd, WNOHANG);
+  /** Reaps a child that has ended; returns what tells of it. */
+  #reap(watched: Watched): (() => void) | undefined {
+    const exit = reap(this.#kernel, watched.pidfd, WNOHANG);
     if (exit === undefined) return undefined;
-    this.#watched.delete(pidfd);
+    watched.over = true;
     this.#hold(watched, false);
-    this.#kernel.close(pidfd);
+    this.#kernel.close(watched.pidfd);
     return () => watched.exited(exit);
   }
 
@@ -157,15 +197,16 @@ export function reap(kernel: Kernel, pidfd: number, flags: number = 0): Exit | u
 export function exitFrom(view: DataView, siginfo: number, rusage: number): Exit {
   const code = view.getInt32(siginfo + 8, true);
   const status = view.getInt32(siginfo + 24, true);
-  const ms = (at: number) =>
-    Number(view.getBigInt64(rusage + at, true)) * 1000 +
-    Number(view.getBigInt64(rusage + at + 8, true)) / 1000;
+  // Neither seconds nor KiB are negative: halves cost less than a BigInt.
+  const long = (at: number) =>
+    view.getUint32(rusage + at, true) + view.getUint32(rusage + at + 4, true) * 0x1_0000_0000;
+  const ms = (at: number) => long(at) * 1000 + long(at + 8) / 1000;
   return {
     raw: rawFromWaitid(code, status),
     usage: {
       userMs: ms(0),
       systemMs: ms(16),
-      maxRssBytes: Number(view.getBigInt64(rusage + 32, true)) * 1024,
+      maxRssBytes: long(32) * 1024,
     },
   };
 }

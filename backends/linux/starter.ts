@@ -120,7 +120,7 @@ export class Starter {
 
   /** Starts a child while this process stands still; the error is returned, not thrown. */
   #suspended(plan: Plan, wiring: Wiring): Running | SpawnError {
-    const { moves, free } = layoutOf(wiring, []);
+    const { moves, free } = layout(wiring.mappings);
     // Nothing changes the environment while this thread stands still.
     const inherits = stepOf(plan, "exec").inherits;
     const around = inherits
@@ -252,7 +252,7 @@ export class Starter {
       const image = hook ? kernel.memfd("vircommand") : -1;
       if (hook) opened.push(image);
       const control = [tell.write, word.read, ...(hook ? [image] : [])];
-      const { moves, free, reserved } = layoutOf(wiring, control);
+      const { moves, free, reserved } = layout(wiring.mappings, control);
       const [tellFd = -1, wordFd = -1, imageFd = -1] = reserved;
       const channels = { tell: tellFd, word: wordFd, image: imageFd };
       const circumstances: Circumstances = {
@@ -374,18 +374,6 @@ function daemonPid(plan: Plan, program: Encoded, notes: Uint8Array): number | un
   const session = findStep(plan, "session");
   if (session?.grouping.kind !== "daemon") return undefined;
   return program.cell(notes, DAEMON_PID).getInt32(0, true);
-}
-
-/** The moves of a wiring, and the numbers that are free in the child afterwards. */
-export function layoutOf(
-  { mappings }: Pick<Wiring, "mappings">,
-  control: readonly number[],
-): ReturnType<typeof layout> & { free: number[] } {
-  const { moves, reserved } = layout(mappings, control);
-  const taken = new Set([...mappings.map((each) => each.to), ...reserved]);
-  const free: number[] = [];
-  for (let fd = 0; free.length < 3; fd++) if (!taken.has(fd)) free.push(fd);
-  return { moves, reserved, free };
 }
 
 /** clone(2) itself failed: no memory, or too many processes. */

@@ -173,7 +173,7 @@ export function splitAtHook(
   const { argv, env } = stepOf(plan, "exec");
   const fds = [...targets];
   // The lock of a pid file is lost with its descriptor.
-  if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free));
+  if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free()));
   const keep = [...fds, ...Object.values(channels), ...places.map(({ at }) => at)];
   const note = new TextEncoder().encode(
     JSON.stringify({ module: hook.module, data: hook.data, argv, env, fds, keep }),

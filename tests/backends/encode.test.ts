@@ -205,29 +205,59 @@ test("before the calls stands the exit of those that failed, with status 127", (
   assertEquals(here, exit);
 });
 
-test("what the program before it has left in an arena is not written again, if it is the same", () => {
+test("what the program before it has left in an arena is the same as if it were written anew", () => {
   const arena = dirtyArena();
   const [a, b, c] = [umask(1), umask(2), umask(3)];
-  const text = call("chdir", "chdir", [{ text: "/" }], []);
-  const laidOut = (calls: Call[]) => {
-    const { length } = encode({ calls, cells: [] }, x86_64, arena);
-    return arena.bytes.slice(0, length);
-  };
-  const fresh = (calls: Call[]) => {
-    const other = dirtyArena();
-    const { length } = encode({ calls, cells: [] }, x86_64, other);
-    return other.bytes.slice(0, length);
-  };
-  // Only what stands at the same place, of the very same calls, and takes nothing from the data.
-  const programs = [[a, b, text], [a, b, c, text], [a, text, b], [a, b], [b, a], [a, b, text]];
-  for (const calls of programs) assertEquals(operations(laidOut(calls)), operations(fresh(calls)));
-  assertEquals(arena.laid?.calls, [a, b]);
+  const many = { ...call("limits", "setsid", [0, 7], []), each: [1, 2, 3] };
+  const folder = (text: string) => call("chdir", "chdir", [{ text }], []);
+  const [x, y, z] = [folder("/x"), folder("/y"), folder("/zz")];
+  const pair = call("limits", "prlimit64", [0, 7, { words: [1n, 2n ** 40n] }, 0], []);
+  const programs = [
+    [many, a, pair, x],
+    [many, a, pair, y],
+    [many, b, pair, y],
+    [many, x, pair, z],
+    [many, x, pair, a],
+    [a, b, c],
+    [a, b],
+    [b, a],
+    [many],
+    [many, a, pair, x],
+  ];
+  for (const calls of programs) {
+    const fresh = dirtyArena();
+    const again = encode({ calls, cells: [] }, x86_64, arena);
+    const anew = encode({ calls, cells: [] }, x86_64, fresh);
+    assertEquals(again.length, anew.length);
+    const count = calls.reduce((sum, { each }) => sum + (each?.length ?? 1), 0);
+    const end = CELLS + EPILOGUE + count * OPERATION;
+    assertEquals([...arena.bytes.subarray(0, end)], [...fresh.bytes.subarray(0, end)]);
+    for (const each of calls) {
+      const [first = 0] = again.argumentsOf(each).map((address) => address - BASE);
+      const text = (bytes: Uint8Array) => [...bytes.subarray(first, bytes.indexOf(0, first))];
+      if (each.name === "chdir") assertEquals(text(arena.bytes), text(fresh.bytes));
+    }
+  }
 });
 
-/** The operations of a program, without the addresses of what follows them. */
-function operations(bytes: Uint8Array): number[] {
-  return [...bytes.subarray(0, CELLS + EPILOGUE + 2 * OPERATION)];
-}
+test("what two programs share is not laid out a second time", () => {
+  const arena = dirtyArena();
+  const [a, b, c] = [umask(1), umask(2), umask(3)];
+  encode({ calls: [a, b], cells: [] }, x86_64, arena);
+  arena.words[(at(0) + 8) / 4] = 0o77;
+  encode({ calls: [a, c], cells: [] }, x86_64, arena);
+  assertEquals(arena.words[(at(0) + 8) / 4], 0o77);
+  assertEquals(arena.words[(at(1) + 8) / 4], 3);
+});
+
+test("a call that is made for each of many values is as many operations", () => {
+  const { word } = layOut([
+    { ...call("signals", "dup3", [0, 5, 6], []), each: [7, 8] },
+    umask(1),
+  ]);
+  assertEquals([0, 1, 2].map((i) => word(at(i) + 8)), [7, 8, 1]);
+  assertEquals([0, 1].map((i) => word(at(i) + 16)), [5, 5]);
+});
 
 test("notes tell which call failed and why, once the program has given up", () => {
   const calls = [umask(0), umask(1), umask(2)];
