@@ -6,6 +6,7 @@
 
 import { closeSync } from "node:fs";
 import process from "node:process";
+import { holdByOneTimer } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
@@ -22,6 +23,7 @@ export function bunHost(): Host {
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),
     hook: hookCommand,
+    hold: holdByOneTimer,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };
 }

@@ -8,6 +8,7 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
+import { holdByNewTimers } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
@@ -41,6 +42,7 @@ export function denoHost(): Host {
     onThreadEnd(action) {
       if (!isMainThread) process.once("exit", action);
     },
+    hold: holdByNewTimers,
     onChildSignal: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
 }

@@ -35,7 +35,7 @@ import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import { type Arg, type Call, FAILED, operationsOf, type Program, ZEROS } from "./call.ts";
 import type { Word } from "./libc.ts";
-import type { Arena, Laid } from "./memory.ts";
+import type { Arena } from "./memory.ts";
 
 /** Where there is nothing but zeros, up to the cells. */
 const ZEROS_AT = 64;
@@ -230,20 +230,28 @@ export function encode(
     operation(exit, "exit_group", [FAILED_STATUS]);
   };
 
-  const kept = report === undefined ? sameAs(arena.laid, { calls, beginning, end }) : 0;
-  const reach = arena.laid?.reach.slice(0, kept) ?? [];
   writer.word(0, base + beginning);
-  if (kept === 0) {
-    layEpilogue();
+  const { laid } = arena;
+  const fits = laid?.beginning === beginning && laid.end === end && report === undefined;
+  const reach: number[] = [];
+  if (fits) {
+    // Most programs differ only in their last call; what resets the signals is most of each.
+    while (reach.length < laid.count && laid.calls[reach.length] === calls[reach.length]) {
+      writer.end = laid.reach[reach.length] ?? end;
+      reach.push(writer.end);
+    }
   } else {
-    writer.end = reach.at(-1) ?? end;
+    layEpilogue();
   }
-  for (let i = kept; i < calls.length; i++) {
-    const [call, place] = [calls[i], places[i]];
-    if (call !== undefined && place !== undefined) layCall(call, place);
+  let count = reach.length;
+  for (let i = reach.length; i < calls.length; i++) {
+    const call = calls[i];
+    if (call === undefined) continue;
+    layCall(call, places[i] ?? failed);
     reach.push(writer.end);
+    if (count === i && standsAlone(call)) count++;
   }
-  arena.laid = report === undefined ? { calls, beginning, end, reach } : undefined;
+  arena.laid = report === undefined ? { calls, count, beginning, end, reach } : undefined;
 
   return {
     header: base,
@@ -270,16 +278,10 @@ export function encode(
   };
 }
 
-/**
- * How many calls at the beginning of a program stand in the arena from the program before it, with
- * their data. Most programs differ only in their last call; what resets the signals is the same in
- * all of them, and most of what there is to lay out.
- */
-function sameAs(laid: Laid | undefined, now: Omit<Laid, "reach">): number {
-  if (laid?.beginning !== now.beginning || laid.end !== now.end) return 0;
-  let count = 0;
-  while (count < laid.calls.length && laid.calls[count] === now.calls[count]) count++;
-  return count;
+/** Whether a call is laid out alike whatever comes after it. */
+function standsAlone({ args, jumps, into }: Call): boolean {
+  return jumps === undefined && into === undefined &&
+    args.every((arg) => typeof arg !== "object" || !("cell" in arg || "call" in arg));
 }
 
 function find<T>(map: ReadonlyMap<string, T>, name: string): T {

@@ -6,6 +6,7 @@
  */
 
 import type { Sink, Source } from "../../core/backend.ts";
+import type { Hold } from "./hold.ts";
 import type { HookCommand } from "./talk.ts";
 
 /** The runtime, as the engine sees it. */
@@ -38,6 +39,8 @@ export interface Host {
   sink(fd: number): Sink;
   /** Calls `action` when this thread ends before its process, if it can. */
   onThreadEnd?(action: () => void): void;
+  /** Makes what keeps the event loop alive. */
+  hold(): Hold;
   /** Calls `listener` after each SIGCHLD, from now on; must not keep the event loop alive. */
   onChildSignal(listener: () => void): void;
 }

@@ -19,6 +19,8 @@ const KEPT = 4;
 /** A program as it stands in an arena. */
 export interface Laid {
   readonly calls: readonly Call[];
+  /** How many of them, from the first one on, stand as they would in any program. */
+  readonly count: number;
   /** Where its operations begin and end. */
   readonly beginning: number;
   readonly end: number;

@@ -13,6 +13,7 @@
 
 import type { Exit } from "../../core/backend.ts";
 import { rawFromWaitid } from "../../core/status.ts";
+import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
 import { ERR, type Kernel } from "./kernel.ts";
 
@@ -32,9 +33,6 @@ const YOUNG = 4;
 /** Where in the scratch memory the structures of waitid(2) go, behind the events. */
 const SIGINFO_AT = 16 * 1024;
 const RUSAGE_AT = SIGINFO_AT + 128;
-
-/** The longest interval of a JavaScript timer. */
-const FOR_EVER = 0x7fff_ffff;
 
 /** A child that is watched. */
 interface Watched {
@@ -62,11 +60,12 @@ export class Reaper {
   readonly #old = new Map<number, Watched>();
   #epoll = -1;
   #holds = 0;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #keepAwake: Hold;
 
   constructor(kernel: Kernel, host: Host) {
     this.#kernel = kernel;
     this.#host = host;
+    this.#keepAwake = host.hold();
   }
 
   /** Makes the epoll set and the listener, once. Called before the first clone. */
@@ -162,12 +161,7 @@ export class Reaper {
     if (watched.held === held) return;
     watched.held = held;
     this.#holds += held ? 1 : -1;
-    if (this.#holds > 0) {
-      this.#timer ??= setInterval(() => {}, FOR_EVER);
-    } else {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    }
+    if (this.#holds === (held ? 1 : 0)) this.#keepAwake(held);
   }
 }
 

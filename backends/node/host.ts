@@ -6,6 +6,7 @@
 
 import { Socket } from "node:net";
 import process from "node:process";
+import { holdByOneTimer } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
@@ -21,6 +22,7 @@ export function nodeHost(): Host {
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     hook: hookCommand,
+    hold: holdByOneTimer,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };
 }

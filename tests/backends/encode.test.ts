@@ -212,7 +212,11 @@ test("what the program before it has left in an arena is the same as if it were 
   const folder = (text: string) => call("chdir", "chdir", [{ text }], []);
   const [x, y, z] = [folder("/x"), folder("/y"), folder("/zz")];
   const pair = call("limits", "prlimit64", [0, 7, { words: [1n, 2n ** 40n] }, 0], []);
-  const programs = [
+  const jumping: Call = { ...umask(4), jumps: { error: "there" } };
+  const there: Call = { ...umask(5), label: "there" };
+  const programs: Call[][] = [
+    [many, jumping, a, there],
+    [many, jumping, there, a],
     [many, a, pair, x],
     [many, a, pair, y],
     [many, b, pair, y],

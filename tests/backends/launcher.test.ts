@@ -37,6 +37,7 @@ const host: Host = {
   hook: () => ({ path: "", argv: [] }),
   source: (fd) => socketSource(Socket, fd),
   sink: (fd) => socketSink(Socket, fd),
+  hold: () => () => {},
   onChildSignal: () => {},
 };
 
