@@ -70,7 +70,7 @@ export class Child implements AsyncDisposable {
   #state: State = "running";
   #openStreams = 0;
   #verdict: Verdict | undefined;
-  #stopEscalation: () => void = () => {};
+  #stopEscalation: () => void = NOTHING_TO_STOP;
   #finished: Promise<Result> | undefined;
   #waited = false;
   #released: Promise<void> | undefined;
@@ -83,7 +83,8 @@ export class Child implements AsyncDisposable {
     this.#verdict = started.verdict;
     if (this.#process.release !== undefined) this.#state = "handshaking";
     this.#connect();
-    const stopWatching = this.#watch(started.options);
+    const { options } = started;
+    const stopWatching = this.#watch(options, options.timeout, options.signal);
     this.#exited = this.#process.exited.then((exit) => {
       if (this.#state !== "failed") this.#step("exit");
       stopWatching();
@@ -193,11 +194,11 @@ export class Child implements AsyncDisposable {
    * @throws {AbortError} It was killed because the AbortSignal fired.
    * @throws {MaxBufferError} It was killed because it wrote more than `maxBuffer` bytes.
    */
-  async wait(options: RunOptions = {}): Promise<Result> {
-    const checked = checkOptions(options, this.#started.options);
+  async wait(options?: RunOptions): Promise<Result> {
+    const { options: since } = this.#started;
+    const checked = options === undefined ? since : checkOptions(options, since);
     // What spawn() was told is watched since then; only what is new here is watched from here.
-    const { timeout, signal } = options;
-    const stopWatching = this.#watch({ ...checked, timeout, signal });
+    const stopWatching = this.#watch(checked, options?.timeout, options?.signal);
     try {
       this.#finished ??= this.#finish(checked.drain);
       const result = await this.#finished;
@@ -268,10 +269,10 @@ export class Child implements AsyncDisposable {
       const sink = buffers[index];
       if (sink !== undefined) this.#feeding.push(feedBytes(sink, bytes));
     });
-    const writers = new Map<WritableStream<Uint8Array>, SharedWriter>();
-    for (const stream of ["stdout", "stderr"] as const) {
-      const form = outputs[stream];
+    let writers: Map<WritableStream<Uint8Array>, SharedWriter> | undefined;
+    for (const form of [outputs.stdout, outputs.stderr]) {
       if (form.kind !== "stream") continue;
+      writers ??= new Map();
       const shared = writers.get(form.sink) ?? { writer: form.sink.getWriter(), users: 0 };
       shared.users++;
       writers.set(form.sink, shared);
@@ -283,7 +284,7 @@ export class Child implements AsyncDisposable {
   #output(
     stream: "stdout" | "stderr",
     form: OutputForm,
-    writers: ReadonlyMap<WritableStream<Uint8Array>, SharedWriter>,
+    writers: ReadonlyMap<WritableStream<Uint8Array>, SharedWriter> | undefined,
   ): ReadableStream<Uint8Array> | undefined {
     const source = this.#process[stream];
     if (source === undefined) return undefined;
@@ -293,7 +294,7 @@ export class Child implements AsyncDisposable {
       this.#closeIfEnded();
     };
     if (form.kind === "pipe") return readableFrom(source, ended);
-    const shared = form.kind === "stream" ? writers.get(form.sink) : undefined;
+    const shared = form.kind === "stream" ? writers?.get(form.sink) : undefined;
     const { options } = this.#started;
     const gathering = shared !== undefined ? pour(source, shared) : capture(
       source,
@@ -306,13 +307,17 @@ export class Child implements AsyncDisposable {
   }
 
   /** Kills the child when its time is up or the signal fires. Returns what stops the watch. */
-  #watch(options: CheckedOptions): () => void {
-    const { timeout, signal } = options;
+  #watch(
+    options: CheckedOptions,
+    timeout: number | undefined,
+    signal: AbortSignal | undefined,
+  ): () => void {
+    if (timeout === undefined && signal === undefined) return NOTHING_TO_STOP;
     const abort = () => this.#condemn({ why: "abort", reason: signal?.reason }, options);
     if (signal?.aborted === true) abort();
     signal?.addEventListener("abort", abort);
     const stopTimer = timeout === undefined
-      ? () => {}
+      ? NOTHING_TO_STOP
       : after(timeout, () => this.#condemn({ why: "timeout", timeout }, options));
     return () => {
       signal?.removeEventListener("abort", abort);
@@ -411,6 +416,8 @@ export class Child implements AsyncDisposable {
 }
 
 const NOTHING = new Uint8Array(0);
+
+const NOTHING_TO_STOP = () => {};
 
 /** Milliseconds that a wait for output lasts at the least; see `#drain`. */
 const LEAST_DRAIN = 10;

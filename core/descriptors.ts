@@ -56,9 +56,10 @@ export function layout(
   if (kept.size !== mappings.length) throw new RangeError("two mappings have the same target");
   const stays = (fd: number) => mappings.some(({ from, to }) => from === fd && to === fd);
   const moves: FdMove[] = [];
-  const moved = new Map<number, number>();
+  let moved: Map<number, number> | undefined;
   let used: Set<number> | undefined;
   const moveAway = (fd: number) => {
+    moved ??= new Map();
     const already = moved.get(fd);
     if (already !== undefined) return already;
     used ??= new Set([...targets, ...mappings.map(({ from }) => from), ...reserved]);

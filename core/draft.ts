@@ -101,6 +101,8 @@ export function misuse(draft: Draft, message: string): void {
   faultOf(draft, new UsageError(message));
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** Freezes the draft; throws its first misuse. */
 export function freeze(draft: Draft): Spec {
   if (draft.error !== undefined) throw draft.error;
@@ -109,7 +111,7 @@ export function freeze(draft: Draft): Spec {
     ...from,
     args: [...from.args],
     envOps: [...from.envOps],
-    secretEnv: new Set(from.secretEnv),
+    secretEnv: from.secretEnv.size === 0 ? NONE : new Set(from.secretEnv),
     secrets: [...from.secrets],
     limits: [...from.limits],
     passed: [...from.passed],

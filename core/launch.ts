@@ -32,16 +32,17 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
   try {
     const { spec, checked } = prepare(draft, manner.mode, options);
     const outputs = outputsOf(spec, manner);
+    const { stdout, stderr } = outputs;
     const dry = currentDryRun();
     const { surroundings } = backend(checked.driver);
     const plan = dry === undefined
-      ? makePlan({ ...spec, ...outputs }, surroundings)
+      ? makePlan({ ...spec, stdout, stderr }, surroundings)
       : dryPlan(spec, surroundings);
     if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
-    const started = await (dry === undefined
-      ? start(spec, plan, checked)
-      : { process: await dryProcess(dry, spec), verdict: undefined });
-    return new Child({ spec, plan, ...started, options: checked, outputs, since });
+    const { process, verdict } = dry === undefined
+      ? await start(spec, plan, checked)
+      : { process: await dryProcess(dry, spec), verdict: undefined };
+    return new Child({ spec, plan, process, options: checked, outputs, verdict, since });
   } finally {
     closeHandedOver(draft);
   }
@@ -86,12 +87,12 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     if (checked.signal !== undefined) {
       throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
     }
-    const outputs = outputsOf(spec, { mode: "run" });
+    const { stdout, stderr } = outputsOf(spec, { mode: "run" });
     const input = inputBytes(spec);
     const dry = currentDryRun();
     const service = backend(checked.driver);
     const plan = dry === undefined
-      ? makePlan({ ...spec, ...outputs }, service.surroundings)
+      ? makePlan({ ...spec, stdout, stderr }, service.surroundings)
       : dryPlan(spec, service.surroundings);
     const outcome = dry === undefined
       ? service.runSync(plan, {

@@ -114,7 +114,7 @@ export function makePlan(spec: Spec, around: Surroundings): Plan {
     { step: "signals" },
     { step: "fds", wires: wires(spec) },
     { step: "unblock" },
-    execStep(spec, around, environment),
+    new ExecStep(spec, around, environment),
   ];
   addLimits(steps, spec, around);
   if (spec.umask !== undefined) steps.push({ step: "umask", mask: spec.umask });
@@ -137,27 +137,30 @@ export function makePlan(spec: Spec, around: Surroundings): Plan {
   if (ids !== undefined || caps !== undefined) steps.push({ step: "identity", ids, caps });
   for (const call of spec.steps) steps.push({ step: "step", call });
   if (spec.handshake) steps.push({ step: "handshake" });
-  return planOf(inOrder(steps), spec, environment);
+  return new MadePlan(inOrder(steps), spec, environment);
 }
 
-function planOf(
-  steps: readonly Step[],
-  spec: Spec,
-  environment: [string, string][] | undefined,
-): Plan {
-  let command: string | undefined;
-  return {
-    steps,
-    // Most plans never fail, and then nobody reads it.
-    get command() {
-      return command ??= maskedCommand(spec, environment);
-    },
-  };
+/** Most plans never fail, and then nobody reads their command. */
+class MadePlan implements Plan {
+  readonly steps: readonly Step[];
+  readonly #spec: Spec;
+  readonly #environment: [string, string][] | undefined;
+  #command: string | undefined;
+
+  constructor(steps: readonly Step[], spec: Spec, environment: [string, string][] | undefined) {
+    this.steps = steps;
+    this.#spec = spec;
+    this.#environment = environment;
+  }
+
+  get command(): string {
+    return this.#command ??= maskedCommand(this.#spec, this.#environment);
+  }
 }
 
 /** The plan of a dry run: nothing is done, but there is a command to speak of. */
 export function dryPlan(spec: Spec, around: Surroundings): Plan {
-  return planOf([], spec, chosenEnv(spec, around));
+  return new MadePlan([], spec, chosenEnv(spec, around));
 }
 
 /** The program that the command would run. Throws a SpawnError if there is none. */
@@ -285,30 +288,40 @@ function restoringNofile(original: Nofile): Step {
   return restoring.step;
 }
 
-function execStep(
-  spec: Spec,
-  around: Surroundings,
-  chosen: [string, string][] | undefined,
-): Step {
-  const path = findBinary(spec, around, chosen);
-  // Copying all that is inherited takes long, and not every driver needs a copy.
-  let copied = chosen;
-  const env = () => copied ??= Object.entries(around.environment());
-  return {
-    step: "exec",
-    path,
-    argv: [spec.arg0 ?? spec.binary, ...spec.args].map(reveal),
-    get shownArgv() {
-      return shownArgv(spec);
-    },
-    get env() {
-      return env().map(([name, value]) => `${name}=${value}`);
-    },
-    get shownEnv() {
-      return shownEnv(spec, env()).map(([name, value]) => `${name}=${value}`);
-    },
-    inherits: chosen === undefined,
-  };
+/** The last step. What is only shown, and what not every driver needs, is made when it is read. */
+class ExecStep {
+  readonly step = "exec" as const;
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly inherits: boolean;
+  readonly #spec: Spec;
+  readonly #around: Surroundings;
+  #environment: [string, string][] | undefined;
+
+  constructor(spec: Spec, around: Surroundings, chosen: [string, string][] | undefined) {
+    this.path = findBinary(spec, around, chosen);
+    this.argv = [spec.arg0 ?? spec.binary, ...spec.args].map(reveal);
+    this.inherits = chosen === undefined;
+    this.#spec = spec;
+    this.#around = around;
+    this.#environment = chosen;
+  }
+
+  get env(): string[] {
+    return this.#variables().map(([name, value]) => `${name}=${value}`);
+  }
+
+  get shownArgv(): string[] {
+    return shownArgv(this.#spec);
+  }
+
+  get shownEnv(): string[] {
+    return shownEnv(this.#spec, this.#variables()).map(([name, value]) => `${name}=${value}`);
+  }
+
+  #variables(): [string, string][] {
+    return this.#environment ??= Object.entries(this.#around.environment());
+  }
 }
 
 /**

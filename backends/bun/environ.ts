@@ -23,12 +23,14 @@ export function environOf({ malloc, free, view }: Memory): () => number {
   let copied: [string, string | undefined][] | undefined;
   let address = 0;
   const changed = (known: readonly [string, string | undefined][]) => {
-    let i = 0;
-    for (const name in process.env) {
-      const entry = known[i++];
-      if (entry === undefined || entry[0] !== name || entry[1] !== process.env[name]) return true;
+    const { env } = process;
+    // As many as before, and all of them as before: in whatever order, they are the same.
+    if (Object.keys(env).length !== known.length) return true;
+    for (let i = 0; i < known.length; i++) {
+      const entry = known[i];
+      if (entry !== undefined && env[entry[0]] !== entry[1]) return true;
     }
-    return i !== known.length;
+    return false;
   };
   return () => {
     if (copied !== undefined && !changed(copied)) return address;

@@ -12,7 +12,7 @@ import type { Libc } from "../linux/libc.ts";
 export function bunLibc(): Libc {
   const { symbols } = dlopen("libc.so.6", {
     syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
-    clone: { args: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], returns: "i32" },
+    bsearch: { args: ["i64", "i64", "u64", "u64", "i64"], returns: "ptr" },
     getauxval: { args: ["u64"], returns: FFIType.u64_fast },
     getpwnam_r: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i32" },
     getpwuid_r: { args: ["u32", "i64", "i64", "i64", "i64"], returns: "i32" },
@@ -36,8 +36,7 @@ export function bunLibc(): Libc {
     environ,
     syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
       result(Number(symbols.syscall(number, a, b, c, d, e, f))),
-    clone: (entry, stackTop, flags, argument, pidfd) =>
-      result(symbols.clone(entry, stackTop, flags, argument, pidfd, 0, 0)),
+    invoke: (address, argument) => void symbols.bsearch(argument, argument, 1, 8, address),
     getauxval: (type) => Number(symbols.getauxval(type)),
     getpwnam_r: (name, entry, strings, size, found) =>
       symbols.getpwnam_r(name, entry, strings, size, found),

@@ -10,7 +10,7 @@ import type { Libc } from "../linux/libc.ts";
 export function denoLibc(): Libc {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
-    clone: { parameters: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], result: "i32" },
+    bsearch: { parameters: ["i64", "i64", "u64", "u64", "i64"], result: "pointer" },
     getauxval: { parameters: ["u64"], result: "u64" },
     getpwnam_r: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i32" },
     getpwuid_r: { parameters: ["u32", "i64", "i64", "i64", "i64"], result: "i32" },
@@ -33,10 +33,8 @@ export function denoLibc(): Libc {
       result(Number(
         symbols.syscall(word(number), word(a), word(b), word(c), word(d), word(e), word(f)),
       )),
-    clone: (entry, stackTop, flags, argument, pidfd) =>
-      result(
-        symbols.clone(word(entry), word(stackTop), flags, word(argument), word(pidfd), 0n, 0n),
-      ),
+    invoke: (address, argument) =>
+      void symbols.bsearch(word(argument), word(argument), 1n, 8n, word(address)),
     environ: () => Number(environ[0]),
     getauxval: (type) => Number(symbols.getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>

@@ -78,7 +78,7 @@ export function lowerAll(
 ): Program & { readonly halves: Halves | undefined } {
   const { image } = wires;
   const around = circumstancesOf(wires, control, image === undefined ? [] : [image]);
-  if (image === undefined) return { ...lower(plan, around), halves: undefined };
+  if (image === undefined) return { ...lower(plan.steps, around), halves: undefined };
   const [, imageFd = image] = around.reserved;
   const channels = { tell: control, word: control, image: imageFd };
   // Above a gap: Node marks the numbers up to the first gap behind 15.

@@ -40,7 +40,7 @@ export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
   requireFolder(plan);
   requireProgram(plan, "linux");
   const steps = plan.steps.filter(({ step }) => step !== "fds");
-  const program = lower({ ...plan, steps }, { moves: [], free: () => [] });
+  const program = lower(steps, { moves: [], free: () => [] });
   const file = placeProgram(elfOf(arch, laidOut(arch, program, NOWHERE).bytes));
   try {
     execve(file.path, ["vircommand"], {});

@@ -104,6 +104,8 @@ export interface Arch {
   readonly entry: readonly [before: string, after: string];
   /** The interpreter of child programs as machine code, in hexadecimal. */
   readonly interpreter: string;
+  /** The function that starts a child with the interpreter, which has to stand behind it. */
+  readonly starter: string;
   /** Size of struct epoll_event, and where its data stands. */
   readonly epollEvent: { readonly size: number; readonly data: number };
   /** Size of struct stat, and where its fields stand. */

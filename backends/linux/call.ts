@@ -61,7 +61,7 @@ export interface Call {
   /** Whether the same was shown above, so that `explain()` need not show it again. */
   readonly repeats?: boolean;
   /** A name for jumps. */
-  readonly label?: string;
+  readonly label?: string | undefined;
   readonly jumps?: Jumps;
   /**
    * Where the result goes: into an argument of another call, or into a cell. Else it is kept as

@@ -16,12 +16,15 @@ const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
-const SIG_SETMASK = 2;
-
-/** Where in the scratch memory masks and the pidfd go. */
+/**
+ * What the starter reads and writes, in the scratch memory: the mask that blocks all signals, the
+ * one that was in force, the flags of clone(2), the pidfd, the result, the program's address.
+ */
 const ALL_AT = 0;
-const OLD_AT = 8;
-const PIDFD_AT = 16;
+const FLAGS_AT = 16;
+const PIDFD_AT = 24;
+const RESULT_AT = 32;
+const HEADER_AT = 40;
 
 const PROT_READ_EXEC = 1 | 4;
 
@@ -35,17 +38,17 @@ export interface Cloned {
   release(): void;
 }
 
-/** The cloning machinery of a process: the interpreter's page and the arenas. */
+/** The cloning machinery of a process: the machine code and the arenas. */
 export class Cloner {
   readonly #kernel: Kernel;
   readonly #arenas: Arenas;
-  readonly #interpreter: Word;
+  readonly #starter: Word;
 
-  /** Makes the interpreter's page; throws if the system allows no executable memory. */
+  /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#arenas = new Arenas(kernel);
-    this.#interpreter = mapInterpreter(kernel);
+    this.#starter = mapCode(kernel);
   }
 
   /** How many arenas are mapped. */
@@ -92,28 +95,31 @@ export class Cloner {
     }
   }
 
-  #start({ header, stackTop }: Encoded, flags: number): { pid: number; pidfd: number } {
-    const kernel = this.#kernel;
-    const { scratch, view } = kernel;
-    // Blocked in the parent, so that none of its handlers runs in the child before the child has
-    // reset them. libc's own wrappers leave two signals out; the system call does not.
+  /**
+   * Signals are blocked so that none of this process's handlers runs in the child before the child
+   * has reset them. Block, clone and unblock are one call: a thread that is to be stopped by a
+   * signal, as profilers and collectors do, must never meet JavaScript that cannot be.
+   */
+  #start({ header }: Encoded, flags: number): { pid: number; pidfd: number } {
+    const { scratch, view, libc } = this.#kernel;
     view.setBigInt64(ALL_AT, -1n, true);
-    kernel.call("rt_sigprocmask", SIG_SETMASK, scratch + ALL_AT, scratch + OLD_AT, 8);
-    let pid: number;
-    try {
-      const all = CLONE_PIDFD | SIGCHLD | flags;
-      pid = kernel.libc.clone(this.#interpreter, stackTop, all, header, scratch + PIDFD_AT);
-    } finally {
-      kernel.call("rt_sigprocmask", SIG_SETMASK, scratch + OLD_AT, 0, 8);
-    }
-    if (pid < 0) throw kernel.error("clone", pid);
+    setWord(view, FLAGS_AT, CLONE_PIDFD | SIGCHLD | flags);
+    setWord(view, HEADER_AT, header);
+    libc.invoke(this.#starter, scratch);
+    const pid = view.getInt32(RESULT_AT, true);
+    if (pid < 0) throw this.#kernel.error("clone", pid);
     return { pid, pidfd: view.getInt32(PIDFD_AT, true) };
   }
 }
 
-/** The page is never writable and executable at once. */
-function mapInterpreter(kernel: Kernel): Word {
-  const code = hexBytes(kernel.arch.interpreter);
+function setWord(view: DataView, at: number, value: Word): void {
+  view.setUint32(at, value, true); // modulo 2^32
+  view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true);
+}
+
+/** The starter, and the interpreter behind it. The page is never writable and executable at once. */
+function mapCode(kernel: Kernel): Word {
+  const code = hexBytes(kernel.arch.starter + kernel.arch.interpreter);
   const length = 4096;
   const page = kernel.map(length);
   new Uint8Array(kernel.libc.view(page, length)).set(code);

@@ -12,8 +12,6 @@
  *      the epilogue: four operations
  *      operations, 96 bytes each, in order
  *      data: strings, structs, argv and envp
- *      …
- *      the child's stack (clone(3) puts two words there, the interpreter none)
  * ```
  *
  * An operation, everything a little-endian 64-bit word:
@@ -64,9 +62,6 @@ const ARGUMENTS = 8;
 const RESULT_ADDRESS = 56;
 const JUMPS = 64;
 
-/** Room for the child's stack at the end of an arena. */
-const STACK = 4096;
-
 /** How many operations a program that fails ends with: note that, report it (two), exit. */
 const EPILOGUE = 4;
 
@@ -80,7 +75,8 @@ const FAILED_STATUS = 127;
 
 /** An upper bound of what a program takes, in bytes. */
 export function sizeOf({ calls, cells }: Program): number {
-  let [operations, data] = [EPILOGUE, 0];
+  // The epilogue may have a byte to report.
+  let [operations, data] = [EPILOGUE, 8];
   for (const call of calls) {
     operations += operationsOf(call);
     for (const arg of call.args) {
@@ -94,7 +90,7 @@ export function sizeOf({ calls, cells }: Program): number {
     }
   }
   const named = cells.reduce((sum, cell) => sum + aligned(cell.size), 0);
-  return CELLS + named + operations * OPERATION + data + STACK;
+  return CELLS + named + operations * OPERATION + data;
 }
 
 /** UTF-16 units become three bytes at most; one NUL. */
@@ -109,8 +105,7 @@ function aligned(size: number): number {
 /** A program in memory. */
 export interface Encoded {
   readonly header: Word;
-  readonly stackTop: Word;
-  /** How many bytes from the header on the program takes, without the stack. */
+  /** How many bytes from the header on the program takes. */
   readonly length: number;
   /** The notes of the program, as they stand in the arena: header and cells. */
   notes(): Uint8Array;
@@ -146,21 +141,25 @@ export function encode(
   { base = arena.address, report }: EncodeOptions = {},
 ): Encoded {
   const { calls } = program;
-  const cells = new Map<string, { at: number; size: number }>();
+  let cells: Map<string, { at: number; size: number }> | undefined;
   let first = CELLS;
   for (const { name, size } of program.cells) {
+    cells ??= new Map();
     cells.set(name, { at: first, size });
     first += aligned(size);
   }
-  arena.bytes.fill(0, 0, first);
+  for (let i = 0; i < first / 4; i++) arena.words[i] = 0;
   const failed = first;
-  const labels = new Map<string, number>([[FAILED, failed]]);
+  let labels: Map<string, number> | undefined;
   const places: number[] = [];
   const beginning = first + EPILOGUE * OPERATION;
   let end = beginning;
   for (const call of calls) {
     places.push(end);
-    if (call.label !== undefined) labels.set(call.label, end);
+    if (call.label !== undefined) {
+      labels ??= new Map();
+      labels.set(call.label, end);
+    }
     end += operationsOf(call) * OPERATION;
   }
   const writer = new Writer(arena, base, end);
@@ -173,7 +172,7 @@ export function encode(
     return writer.data(arg);
   };
   const to = (target: string | undefined, otherwise: number) =>
-    target === undefined ? otherwise : find(labels, target);
+    target === undefined ? otherwise : target === FAILED ? failed : find(labels, target);
   const resultAt = (into: Call["into"]) => {
     if (into === undefined) return LAST_RESULT;
     if ("cell" in into) return find(cells, into.cell).at;
@@ -255,7 +254,6 @@ export function encode(
 
   return {
     header: base,
-    stackTop: base + arena.size - 16,
     length: writer.end,
     notes: () => arena.bytes.slice(0, first),
     gaveUp: () => arena.words[GAVE_UP / 4] !== 0,
@@ -284,8 +282,8 @@ function standsAlone({ args, jumps, into }: Call): boolean {
     args.every((arg) => typeof arg !== "object" || !("cell" in arg || "call" in arg));
 }
 
-function find<T>(map: ReadonlyMap<string, T>, name: string): T {
-  const found = map.get(name);
+function find<T>(map: ReadonlyMap<string, T> | undefined, name: string): T {
+  const found = map?.get(name);
   if (found === undefined) throw new Error(`a child program without ${name}`);
   return found;
 }
@@ -305,6 +303,9 @@ function signedWord({ words }: Pick<Arena, "words">, offset: number): number {
 }
 
 const encoder = new TextEncoder();
+
+/** Up to this many characters are written one by one. */
+const SHORT = 48;
 
 /** Writes words and data. Numbers are split by hand: a BigInt for each word costs ten times this. */
 class Writer {
@@ -372,10 +373,23 @@ class Writer {
   #text(text: string): number {
     const at = this.end;
     const { bytes } = this.#arena;
-    const { written } = encoder.encodeInto(text, bytes.subarray(at));
+    const written = this.#short(text) ?? encoder.encodeInto(text, bytes.subarray(at)).written;
     bytes[at + written] = 0;
     this.end = at + written + 1;
     return at;
+  }
+
+  /** Most texts are short and ASCII: then this is faster. How many bytes, or undefined. */
+  #short(text: string): number | undefined {
+    if (text.length > SHORT) return undefined;
+    const at = this.end;
+    const { bytes } = this.#arena;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) return undefined;
+      bytes[at + i] = unit;
+    }
+    return text.length;
   }
 
   #align(): number {

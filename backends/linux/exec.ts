@@ -30,7 +30,7 @@ export function execInPlace(starter: Starter, plan: Plan): never {
     // What the command does not name keeps its own close-on-exec flag.
     const named = moves.filter((move) => move.kind !== "closeRange");
     const steps = plan.steps.filter(({ step }) => step !== "signals");
-    const program = lower({ ...plan, steps }, { moves: named, free: () => [] });
+    const program = lower(steps, { moves: named, free: () => [] });
     const ignored = ignoredSignals(kernel);
     for (const signal of ignored) setDisposition(kernel, signal, SIG_DFL);
     const failed = cloner.runHere(program);

@@ -45,7 +45,7 @@ export function explainPlan(plan: Plan): string[] {
     fdName: (fd) => names.get(fd) ?? String(fd),
   };
   const linesOf = (steps: readonly Step[]) => {
-    const { calls } = lower({ ...plan, steps }, circumstances);
+    const { calls } = lower(steps, circumstances);
     return calls.filter((each) => each.repeats !== true).map(lineOf);
   };
   const at = plan.steps.findIndex((each) => each.step === "preExec");

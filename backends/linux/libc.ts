@@ -13,10 +13,10 @@ export interface Libc {
   /** syscall(2), with the kernel's own convention: the result, or the negative errno. */
   syscall(number: number, ...args: Word[]): number;
   /**
-   * The wrapper clone(2), which starts a function on a new stack: the child runs `entry(argument)`
-   * there. The pid, or the negative errno; the pidfd is stored at `pidfd`.
+   * Calls the function at an address with a pointer. Not every runtime can do that by itself, but
+   * bsearch(3) can: it calls the function to compare what it looks for with the only element.
    */
-  clone(entry: Word, stackTop: Word, flags: number, argument: Word, pidfd: Word): number;
+  invoke(address: Word, argument: Word): void;
   /**
    * The runtime's variables as environ(7), until the next call. A child that inherits them all is
    * given this address: copying them costs as much as all else in a start.

@@ -58,11 +58,11 @@ export interface Circumstances {
   readonly blocking?: readonly { readonly fd: number; readonly flags: number }[];
 }
 
-/** The child program of a plan. */
-export function lower(plan: Plan, circumstances: Circumstances): Program {
+/** The child program of some steps. */
+export function lower(steps: readonly Step[], circumstances: Circumstances): Program {
   const cells: Cell[] = [];
   const calls: Call[] = [];
-  for (const step of plan.steps) calls.push(...lowerStep(step, circumstances, cells));
+  for (const step of steps) calls.push(...lowerStep(step, circumstances, cells));
   return { calls, cells };
 }
 
@@ -116,7 +116,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       cells.push({ name: WORD, size: 8 });
       return shakeHands(around);
     case "exec":
-      return [...announce(around.report), execute(step, around)];
+      return [...announce(around.report), new Execute(step, around)];
     default:
       return step satisfies never;
   }
@@ -275,30 +275,40 @@ function announce(report: number | undefined): Call[] {
   }];
 }
 
-function execute(step: Extract<Step, { step: "exec" }>, around: Circumstances): Call {
-  const { environ, report } = around;
-  const shared = step.inherits ? environ : undefined;
-  const env = shared ?? { texts: step.env };
-  const showing = (environment: readonly string[]) => {
-    const program = [text(step.path), list(step.shownArgv)];
-    if (shared !== undefined) return [...program, "/* all variables of the parent */"];
-    if (!step.inherits) return [...program, list(environment)];
-    return [...program, `/* all ${step.env.length} variables of the parent */`];
-  };
-  return {
-    step: "exec",
-    name: "execve",
-    args: [{ text: step.path }, { texts: step.argv }, env],
-    // Seldom looked at, and long.
-    get shown() {
-      return showing(step.shownEnv);
-    },
-    get told() {
-      return showing(step.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`)));
-    },
-    path: step.path,
-    ...(report === undefined ? { label: LET_GO } : {}),
-  };
+/** What is shown of an execve(2) is seldom looked at, and long. */
+class Execute implements Call {
+  readonly step = "exec";
+  readonly name = "execve";
+  readonly args: readonly Arg[];
+  readonly path: string;
+  readonly label: string | undefined;
+  readonly #exec: Extract<Step, { step: "exec" }>;
+  readonly #shared: boolean;
+
+  constructor(exec: Extract<Step, { step: "exec" }>, { environ, report, control }: Circumstances) {
+    this.#exec = exec;
+    this.#shared = exec.inherits && environ !== undefined;
+    const env = exec.inherits && environ !== undefined ? environ : { texts: exec.env };
+    this.args = [{ text: exec.path }, { texts: exec.argv }, env];
+    this.path = exec.path;
+    this.label = report === undefined && control !== undefined ? LET_GO : undefined;
+  }
+
+  get shown(): string[] {
+    return this.#showing(this.#exec.shownEnv);
+  }
+
+  get told(): string[] {
+    return this.#showing(this.#exec.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`)));
+  }
+
+  #showing(environment: readonly string[]): string[] {
+    const { path, shownArgv, inherits, env } = this.#exec;
+    const program = [text(path), list(shownArgv)];
+    if (this.#shared) return [...program, "/* all variables of the parent */"];
+    if (!inherits) return [...program, list(environment)];
+    return [...program, `/* all ${env.length} variables of the parent */`];
+  }
 }
 
 function list(texts: readonly string[]): string {

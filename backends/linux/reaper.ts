@@ -45,9 +45,9 @@ interface Watched {
 /** A hold on a watched child. */
 export interface Watch {
   /** Sends a signal; false if the child was reaped, or is not ours to signal any more. */
-  kill(signal: number): boolean;
+  readonly kill: (signal: number) => boolean;
   /** Whether the event loop stays alive for this child. */
-  hold(held: boolean): void;
+  readonly hold: (held: boolean) => void;
 }
 
 /** Watches pidfds and reaps their processes. */

@@ -126,7 +126,7 @@ export class Starter {
     const around = inherits
       ? { moves, free, environ: this.kernel.libc.environ() }
       : { moves, free };
-    const cloned = this.#clone(plan, lower(plan, around), true);
+    const cloned = this.#clone(plan, lower(plan.steps, around), true);
     const { pidfd, program, release } = cloned;
     const uneventful = !program.gaveUp() && findStep(plan, "session") === undefined;
     if (uneventful) {
@@ -268,7 +268,7 @@ export class Starter {
         ? splitAtHook(kernel.arch, plan, circumstances, channels, hookRuntime(this.#host))
         : undefined;
       if (halves !== undefined) kernel.writeAll(image, halves.file);
-      const program = halves?.first ?? lower(plan, circumstances);
+      const program = halves?.first ?? lower(plan.steps, circumstances);
       const cloned = this.#clone(plan, program, hook);
       for (const fd of [tell.write, word.read, ...(hook ? [image] : [])]) kernel.close(fd);
       return { cloned, tell: tell.read, word: word.write, second: halves?.second };
@@ -323,21 +323,20 @@ export class Starter {
     exited: Promise<Exit>,
     ends: readonly ParentEnd[],
   ): Process {
-    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
     const buffers: Sink[] = [];
-    for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(sinkOf(this.kernel, this.#host, fd));
-      else if (carries === "stdin") pipes.stdin = sinkOf(this.kernel, this.#host, fd);
-      else pipes[carries] = sourceOf(this.kernel, this.#host, fd, exited);
-    }
-    return {
+    const process: { -readonly [K in keyof Process]: Process[K] } = {
       pid,
       exited,
       buffers,
-      ...pipes,
-      kill: (signal) => watch.kill(signal),
-      hold: (held) => watch.hold(held),
+      kill: watch.kill,
+      hold: watch.hold,
     };
+    for (const { carries, fd } of ends) {
+      if (carries === "buffer") buffers.push(sinkOf(this.kernel, this.#host, fd));
+      else if (carries === "stdin") process.stdin = sinkOf(this.kernel, this.#host, fd);
+      else process[carries] = sourceOf(this.kernel, this.#host, fd, exited);
+    }
+    return process;
   }
 
   #clone(plan: Plan, program: Program, suspend: boolean): Cloned {

@@ -204,10 +204,7 @@ function firstHalf(
 ): Program {
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const before = plan.steps.slice(0, at);
-  const { calls, cells } = lower(
-    { ...plan, steps: [...before, { step: "unblock" }] },
-    circumstances,
-  );
+  const { calls, cells } = lower([...before, { step: "unblock" }], circumstances);
   // The runtime must find the channels, and hand them on.
   const keep = Object.values(channels).map((fd) =>
     call("preExec", "fcntl", [fd, F.SETFD, 0], [String(fd), "F_SETFD", "0"])
@@ -241,7 +238,7 @@ function secondHalf(
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const again = plan.steps.filter((each) => each.step === "signals" || each.step === "limits");
   const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
-  const { calls, cells } = lower({ ...plan, steps }, circumstances);
+  const { calls, cells } = lower(steps, circumstances);
   const { tell, word, image } = channels;
   const byte = { bytes: new Uint8Array([SECOND_HALF]) };
   const closeOnExec = (fd: number) =>

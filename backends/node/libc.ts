@@ -54,14 +54,14 @@ export function withoutWarnings<T>(action: () => T): T {
 export function nodeLibc(ffi: Ffi): Libc {
   const { lib, functions } = ffi.dlopen(null, {
     syscall: { arguments: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], return: "i64" },
-    clone: { arguments: ["i64", "i64", "i32", "i64", "i64", "i64", "i64"], return: "i32" },
+    bsearch: { arguments: ["i64", "i64", "u64", "u64", "i64"], return: "pointer" },
     getauxval: { arguments: ["u64"], return: "u64" },
     getpwnam_r: { arguments: ["i64", "i64", "i64", "i64", "i64"], return: "i32" },
     getpwuid_r: { arguments: ["u32", "i64", "i64", "i64", "i64"], return: "i32" },
     getgrouplist: { arguments: ["i64", "u32", "i64", "i64"], return: "i32" },
     __errno_location: { arguments: [], return: "pointer" },
   });
-  const { syscall, clone, getauxval } = functions;
+  const { syscall, bsearch, getauxval } = functions;
   // Of this thread; its address does not change.
   const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location(), 4, false));
   // process.env sets and unsets through libc.
@@ -80,10 +80,8 @@ export function nodeLibc(ffi: Ffi): Libc {
           BigInt(f),
         ),
       )),
-    clone: (entry, stackTop, flags, argument, pidfd) =>
-      result(
-        clone(BigInt(entry), BigInt(stackTop), flags, BigInt(argument), BigInt(pidfd), 0n, 0n),
-      ),
+    invoke: (address, argument) =>
+      void bsearch(BigInt(argument), BigInt(argument), 1n, 8n, BigInt(address)),
     environ: () => Number(environ[0]),
     getauxval: (type) => Number(getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>

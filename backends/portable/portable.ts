@@ -194,12 +194,12 @@ function spawnSyncWith(spawner: Spawner, request: SyncRequest, plan: Plan): Sync
 }
 
 function requestOf(plan: Plan, stdio: readonly Stdio[]): SpawnRequest {
-  const { path, argv, inherits, ...exec } = stepOf(plan, "exec");
+  const exec = stepOf(plan, "exec");
   const ids = findStep(plan, "identity")?.ids;
   return {
-    path,
-    argv,
-    env: inherits ? undefined : environmentOf(exec.env),
+    path: exec.path,
+    argv: exec.argv,
+    env: exec.inherits ? undefined : environmentOf(exec.env),
     cwd: findStep(plan, "chdir")?.path,
     uid: ids?.uid,
     gid: ids?.gid,

@@ -60,7 +60,9 @@ function sandboxed(refused: string): Libc {
       memory.set(address, new ArrayBuffer(args[1] ?? 0));
       return address;
     },
-    clone: () => refused === "clone" ? -1 : 0,
+    invoke(_, ticket) {
+      if (refused === "clone") new DataView(this.view(ticket, 48)).setBigInt64(32, -1n, true);
+    },
     environ: () => 0,
     getauxval: () => 0,
     getpwnam_r: () => 0,

@@ -20,10 +20,10 @@ const ASSEMBLERS: Record<string, { names: string[]; native: string; prologue: st
 };
 
 /** The listing in the comment that stands before the machine code. */
-function listingOf(arch: string): string {
+function listingOf(arch: string, code: string): string {
   const source = readFileSync(join(FOLDER, `${arch}.ts`), "utf8");
-  const [, comment = ""] = /\/\*\n((?:(?!\*\/)[\s\S])*?)\*\/\s*const interpreter/.exec(source) ??
-    [];
+  const place = new RegExp(`/\\*\\n((?:(?!\\*/)[\\s\\S])*?)\\*/\\s*const ${code}`);
+  const [, comment = ""] = place.exec(source) ?? [];
   // Prose is indented by two, instructions by four or behind a label.
   return comment.split("\n").filter((line) => /^(\d+: {2}| {4})[a-z]/.test(line)).join("\n");
 }
@@ -63,20 +63,22 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (each) => each.toString(16).padStart(2, "0")).join("");
 }
 
-for (const { name, interpreter } of ARCHES) {
+for (const { name, interpreter, starter } of ARCHES) {
   const assembler = assemblerFor(name);
-  conform(
-    `the machine code for ${name} is what its listing assembles to`,
-    async ({ folder }) => {
-      const object = join(folder(), "interpreter.o");
-      const listing = listingOf(name);
-      assert(listing.split("\n").length >= 15, listing);
-      const source = `${ASSEMBLERS[name]?.prologue ?? ""}${listing}\n`;
-      await new Command(assembler ?? "as", "-o", object, "-").stdin(source).run();
-      assertEquals(textOf(readFileSync(object)), interpreter);
-    },
-    { skip: assembler === undefined ? `no assembler for ${name} is installed` : undefined },
-  );
+  for (const [what, code] of Object.entries({ interpreter, starter })) {
+    conform(
+      `the machine code of the ${what} for ${name} is what its listing assembles to`,
+      async ({ folder }) => {
+        const object = join(folder(), "code.o");
+        const listing = listingOf(name, what);
+        assert(listing.split("\n").length >= 15, listing);
+        const source = `${ASSEMBLERS[name]?.prologue ?? ""}${listing}\n`;
+        await new Command(assembler ?? "as", "-o", object, "-").stdin(source).run();
+        assertEquals(textOf(readFileSync(object)), code);
+      },
+      { skip: assembler === undefined ? `no assembler for ${name} is installed` : undefined },
+    );
+  }
 
   conform(`the interpreter for ${name} has the size that the design says`, () => {
     assertEquals(interpreter.length / 2, name === "x86_64" ? 73 : 76);

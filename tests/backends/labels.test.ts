@@ -120,7 +120,7 @@ test("a label that the module refuses is a SpawnError of its step, and says whic
 test("both labels come after the descriptors, before core, ids and folder", () => {
   const cmd = new Command("true").cwd("/").runAlone().uid(1).gid(1).maxFiles(9)
     .apparmorProfile("p").selinuxLabel("u:r:t");
-  const { calls } = lower(makePlan(freeze(cmd), imagined()), { moves: [], free: () => FREE });
+  const { calls } = lower(makePlan(freeze(cmd), imagined()).steps, { moves: [], free: () => FREE });
   const steps = calls.map(({ step }) => step).filter((step, i, all) => step !== all[i - 1]);
   assertEquals(steps.slice(steps.indexOf("limits")), [
     "limits",
