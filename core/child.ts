@@ -344,12 +344,12 @@ export class Child implements AsyncDisposable {
     // Said while the program runs: nobody waits for it then.
     const [command, argv] = [describe(spec, backend().surroundings), shownArgv(spec)];
     const exit = await this.#exited;
-    await this.#released?.catch(() => {});
-    const drained = await this.#drain(drain);
+    if (this.#released !== undefined) await this.#released.catch(() => {});
+    const { stdout, stderr } = this.#gathering;
+    const drained = stdout === undefined && stderr === undefined || await this.#drain(drain);
     if (this.#process.daemonPid === undefined) {
       for (const each of this.#feeding) await each.done;
     }
-    const { stdout, stderr } = this.#gathering;
     return new Result({
       command,
       argv,
@@ -373,7 +373,6 @@ export class Child implements AsyncDisposable {
   async #drain(drain: number): Promise<boolean> {
     const { stdout, stderr } = this.#gathering;
     const open = [stdout, stderr].filter((each) => each !== undefined);
-    if (open.length === 0) return true;
     const ended = Promise.all(open.map((each) => each.done)).then(() => true);
     const begun = performance.now();
     for (;;) {
