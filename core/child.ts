@@ -195,8 +195,8 @@ export class Child implements AsyncDisposable {
    * @throws {MaxBufferError} It was killed because it wrote more than `maxBuffer` bytes.
    */
   async wait(options?: RunOptions): Promise<Result> {
-    const { options: since } = this.#started;
-    const checked = options === undefined ? since : checkOptions(options, since);
+    const { options: given } = this.#started;
+    const checked = options === undefined ? given : checkOptions(options, given);
     // What spawn() was told is watched since then; only what is new here is watched from here.
     const stopWatching = this.#watch(checked, options?.timeout, options?.signal);
     try {
