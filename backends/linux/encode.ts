@@ -232,6 +232,8 @@ export function encode(
   writer.word(0, base + beginning);
   const { laid } = arena;
   const fits = laid?.beginning === beginning && laid.end === end && report === undefined;
+  // Should laying out fail halfway, nothing that stands there may be taken for the last program.
+  arena.laid = undefined;
   const reach: number[] = [];
   if (fits) {
     // Most programs differ only in their last call; what resets the signals is most of each.
@@ -250,7 +252,7 @@ export function encode(
     reach.push(writer.end);
     if (count === i && standsAlone(call)) count++;
   }
-  arena.laid = report === undefined ? { calls, count, beginning, end, reach } : undefined;
+  if (report === undefined) arena.laid = { calls, count, beginning, end, reach };
 
   return {
     header: base,

@@ -254,6 +254,17 @@ test("what two programs share is not laid out a second time", () => {
   assertEquals(arena.words[(at(1) + 8) / 4], 3);
 });
 
+test("a program that could not be laid out leaves nothing that counts for the next one", () => {
+  const arena = dirtyArena();
+  const [a, b, c] = [umask(1), umask(2), umask(3)];
+  const unknown = call("step", "bogus" as "umask", [], []);
+  const encodeThem = (calls: Call[]) => encode({ calls, cells: [] }, x86_64, arena);
+  encodeThem([a, b, c]);
+  assertThrows(() => encodeThem([a, c, unknown]), Error, "bogus");
+  encodeThem([a, b, c]);
+  assertEquals([0, 1, 2].map((i) => arena.words[(at(i) + 8) / 4]), [1, 2, 3]);
+});
+
 test("a call that is made for each of many values is as many operations", () => {
   const { word } = layOut([
     { ...call("signals", "dup3", [0, 5, 6], []), each: [7, 8] },
