@@ -165,8 +165,7 @@ export function dryPlan(spec: Spec, around: Surroundings): Plan {
 
 /** The program that the command would run. Throws a SpawnError if there is none. */
 export function resolveProgram(spec: Spec, around: Surroundings): string {
-  const environment = chosenEnv(spec, around);
-  return findBinary(spec, around, environment);
+  return findBinary(spec, around, chosenEnv(spec, around));
 }
 
 /** The command as text: environment first, then the arguments, quoted; secrets are masked. */

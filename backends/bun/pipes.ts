@@ -7,6 +7,7 @@
 
 import { readSync } from "node:fs";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
+import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { bun } from "./runtime.ts";
 
 /** How often a pipe is looked at that must not keep the event loop alive, in milliseconds. */
@@ -108,7 +109,6 @@ export function bunSink(fd: number, close: (fd: number) => void): Sink {
   const writer = bun.file(fd).writer({ highWaterMark: 64 * 1024 });
   let closed = false;
   let interrupt: (() => void) | undefined;
-  const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
   const release = () => {
     if (closed) return;
     closed = true;

@@ -6,6 +6,7 @@
 
 import process from "node:process";
 import type { Exit, Sink } from "../../core/backend.ts";
+import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/signals.ts";
 import {
@@ -154,7 +155,6 @@ function refusing<T>(action: () => T): T {
 function fileSink(writer: BunFileSink, exited: Promise<unknown>): Sink {
   let closed = false;
   let interrupt: (() => void) | undefined;
-  const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
   // Bun does not always tell a writer that its reader is gone.
   exited.then(() => {
     if (!closed) void finish();

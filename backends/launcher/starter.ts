@@ -347,10 +347,8 @@ function failureOf(
   if (failure === undefined) return silentLauncher(plan);
   const { call, errno } = failure;
   if (call.step !== "pidFile") discardPidFileOf(plan, daemonPid);
-  const holder = holderOf(encoded, notes, call);
-  const meaning = holder === undefined ? undefined : `locked by process ${holder}`;
   const files = { access: accessTo, head: headOfFile };
-  return spawnError(call, errno, plan.command, files, meaning);
+  return spawnError(call, errno, plan.command, files, holderOf(encoded, notes, call));
 }
 
 /** The launcher has ended without a word: it was killed, or the kernel would not run it. */

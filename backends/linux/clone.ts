@@ -16,6 +16,7 @@ const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
+
 /**
  * What the starter reads and writes, in the scratch memory: the mask that blocks all signals, the
  * one that was in force, the flags of clone(2), the pidfd, the result, the program's address.
@@ -103,18 +104,13 @@ export class Cloner {
   #start({ header }: Encoded, flags: number): { pid: number; pidfd: number } {
     const { scratch, view, libc } = this.#kernel;
     view.setBigInt64(ALL_AT, -1n, true);
-    setWord(view, FLAGS_AT, CLONE_PIDFD | SIGCHLD | flags);
-    setWord(view, HEADER_AT, header);
+    view.setBigInt64(FLAGS_AT, BigInt(CLONE_PIDFD | SIGCHLD | flags), true);
+    view.setBigInt64(HEADER_AT, BigInt(header), true);
     libc.invoke(this.#starter, scratch);
     const pid = view.getInt32(RESULT_AT, true);
     if (pid < 0) throw this.#kernel.error("clone", pid);
     return { pid, pidfd: view.getInt32(PIDFD_AT, true) };
   }
-}
-
-function setWord(view: DataView, at: number, value: Word): void {
-  view.setUint32(at, value, true); // modulo 2^32
-  view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true);
 }
 
 /** The starter, and the interpreter behind it. The page is never writable and executable at once. */

@@ -200,9 +200,11 @@ function lowerGrouping(
 const KEPT_LIMITS = new WeakMap<Step, Call>();
 
 function keptLimit(step: Extract<Step, { step: "limits" }>): Call {
-  const kept = KEPT_LIMITS.get(step) ?? setLimit(step);
-  KEPT_LIMITS.set(step, kept);
-  return kept;
+  const kept = KEPT_LIMITS.get(step);
+  if (kept !== undefined) return kept;
+  const made = setLimit(step);
+  KEPT_LIMITS.set(step, made);
+  return made;
 }
 
 function setLimit(step: Extract<Step, { step: "limits" }>): Call {

@@ -12,11 +12,11 @@ import { HOLDER, HOLDER_AT, LOCK, LOCKED } from "./lower_pid_file.ts";
 const F_GETLK = 5;
 const F_SETLK = 6;
 
-/** The process that holds the lock which a call could not get, if that is what the call was. */
-export function holderOf(program: Encoded, notes: Uint8Array, call: Call): number | undefined {
+/** Who holds the lock which a call could not get, in words, if that is what the call was. */
+export function holderOf(program: Encoded, notes: Uint8Array, call: Call): string | undefined {
   if (call.label?.startsWith(LOCKED) !== true) return undefined;
   const pid = program.cell(notes, HOLDER).getInt32(HOLDER_AT, true);
-  return pid > 0 ? pid : undefined;
+  return pid > 0 ? `locked by process ${pid}` : undefined;
 }
 
 /**

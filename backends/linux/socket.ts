@@ -7,6 +7,7 @@
 
 import type { Socket, SocketConstructorOpts } from "node:net";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
+import { writableSink } from "../spawner/node_streams.ts";
 
 /** `net.Socket`, handed in so that only the runtimes that use it load it. */
 export type SocketClass = new (options: SocketConstructorOpts) => Socket;
@@ -73,36 +74,5 @@ export function socketSource(SocketClass: SocketClass, fd: number): Source {
 
 /** A sink over a non-blocking pipe. */
 export function socketSink(SocketClass: SocketClass, fd: number): Sink {
-  const socket = new SocketClass({ fd, readable: false, writable: true });
-  let failure: Error | undefined;
-  // Reported by the write that meets it; unheard, the event would end the process.
-  socket.on("error", (error) => failure ??= error);
-  let closed = false;
-  const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
-  // What was being written when we closed it fails in the runtime's own ways.
-  const reason = (error?: Error) => (closed ? undefined : error ?? failure) ?? brokenPipe();
-  return {
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (socket.destroyed) return reject(reason());
-        const gone = () => reject(reason());
-        socket.once("close", gone);
-        socket.write(bytes, (error) => {
-          socket.off("close", gone);
-          if (error) reject(reason(error));
-          else resolve();
-        });
-      }),
-    end: () =>
-      new Promise((resolve) => {
-        if (socket.destroyed) return resolve();
-        socket.once("close", () => resolve());
-        socket.end(() => socket.destroy());
-      }),
-    close() {
-      closed = true;
-      socket.destroy();
-    },
-    hold: (held) => held ? socket.ref() : socket.unref(),
-  };
+  return writableSink(new SocketClass({ fd, readable: false, writable: true }));
 }

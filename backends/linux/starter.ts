@@ -363,9 +363,7 @@ export class Starter {
     if (pidFile !== undefined && pid !== undefined && call.step !== "pidFile") {
       discardPidFile(this.kernel, pidFile.path, pid);
     }
-    const holder = holderOf(program, notes, call);
-    const meaning = holder === undefined ? undefined : `locked by process ${holder}`;
-    return spawnError(call, errno, plan.command, this.files, meaning);
+    return spawnError(call, errno, plan.command, this.files, holderOf(program, notes, call));
   }
 }
 

@@ -6,6 +6,7 @@
 
 import type { Readable, Writable } from "node:stream";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
+import { brokenPipe } from "./broken_pipe.ts";
 import type { Channel } from "./spawner.ts";
 
 /** What sockets have and other streams lack. */
@@ -63,19 +64,18 @@ export function writableSink(stream: Writable & Held): Sink {
   // Reported by the write that meets it; unheard, the event would end the process.
   stream.on("error", (error: Error) => failure ??= error);
   let closed = false;
-  const brokenPipe = () =>
-    closed || isReset(failure) || failure === undefined
-      ? Object.assign(new Error("write EPIPE"), { code: "EPIPE" })
-      : failure;
+  // What was being written when we closed it fails in the runtime's own ways.
+  const reason = (error = failure) =>
+    closed || isReset(error) || error === undefined ? brokenPipe() : error;
   return {
     write: (bytes) =>
       new Promise((resolve, reject) => {
-        if (stream.destroyed || stream.writableEnded) return reject(brokenPipe());
-        const gone = () => reject(brokenPipe());
+        if (stream.destroyed || stream.writableEnded) return reject(reason());
+        const gone = () => reject(reason());
         stream.once("close", gone);
         stream.write(bytes, (error) => {
           stream.off("close", gone);
-          if (error) reject(closed || isReset(error) ? brokenPipe() : error);
+          if (error) reject(reason(error));
           else resolve();
         });
       }),

@@ -5,6 +5,7 @@
  */
 
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
+import { brokenPipe } from "./broken_pipe.ts";
 
 /** A source over a stream that it owns. */
 export function streamSource(
@@ -57,8 +58,6 @@ export function streamSink(
   const writer = stream.getWriter();
   let closed = false;
   let interrupt: (() => void) | undefined;
-  const brokenPipe = (cause?: unknown) =>
-    Object.assign(new Error("write EPIPE", { cause }), { code: "EPIPE" });
   // Reported by the write that meets it.
   writer.closed.catch(() => {});
   return {
