@@ -41,20 +41,21 @@ const DRAIN_ROUNDS = 4;
 /** Milliseconds in which what is in the pipes at the end can be read. */
 const LEAST_DRAIN = 50;
 
-/**
- * The first record of a report: eight zeros and the program's pid, written at once, because the
- * program may be killed between any two calls. No other record begins with a zero.
- */
-const PID_SIZE = 16;
-
-/** Bytes of the report, and what follows them: how the program ended; the flags. */
-const EXITED = 12;
-const OVER = 13;
+const SIGINFO_SIZE = 128;
+const RUSAGE_SIZE = 144;
 
 /** The cells "timed out" and "drained", one behind the other: not zero if so. */
 const FLAGS_SIZE = 16;
-const SIGINFO_SIZE = 128;
-const RUSAGE_SIZE = 144;
+
+/**
+ * A report begins with records at fixed places: the program's pid; siginfo and rusage of its end;
+ * the flags. What the program tells comes after them. The spawner may kill the supervisor between
+ * any two calls, so each record is written by a single one, and is zeros until then.
+ */
+const PID_AT = 0;
+const EXIT_AT = 8;
+const FLAGS_AT: number = EXIT_AT + SIGINFO_SIZE + RUSAGE_SIZE;
+const REPORT_HEAD: number = FLAGS_AT + FLAGS_SIZE;
 
 /** What the supervisor reports. */
 export interface Supervised {
@@ -62,7 +63,7 @@ export interface Supervised {
   readonly timedOut: boolean;
   readonly drained: boolean;
   readonly exit: Exit | undefined;
-  /** What the program itself has told, in between. */
+  /** What the program itself has told. */
   readonly told: Uint8Array;
 }
 
@@ -89,7 +90,7 @@ export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
  */
 export function supervise(
   program: Program,
-  wires: Wires,
+  wires: Pick<Wires, "stdio" | "pipes">,
   control: number,
   run: Pick<SyncRun, "timeout" | "killSignal" | "grace" | "drain">,
 ): Program {
@@ -105,6 +106,7 @@ export function supervise(
 
   const calls: Call[] = [
     op("dup3", [3, control, O.CLOEXEC]),
+    op("write", [control, { bytes: new Uint8Array(REPORT_HEAD) }, REPORT_HEAD]),
     // Whatever this process was started with besides: the numbers must be known.
     op("close_range", [stdio.length, control - 1, 0]),
     ...pipes.map((_, i) => op("pipe2", [{ cell: pipeCell(i) }, O.CLOEXEC])),
@@ -157,9 +159,7 @@ export function supervise(
       ...op("waitid", [P_PIDFD, numbers.pidfd, { cell: "siginfo" }, WEXITED, { cell: "rusage" }]),
       label: "reap",
     },
-    tell(control, EXITED),
-    op("write", [control, { cell: "siginfo" }, SIGINFO_SIZE]),
-    op("write", [control, { cell: "rusage" }, RUSAGE_SIZE]),
+    op("pwrite64", [control, { cell: "siginfo" }, SIGINFO_SIZE + RUSAGE_SIZE, EXIT_AT]),
     arm(drain, run.drain),
     arm(bound, Math.max(DRAIN_ROUNDS * run.drain, LEAST_DRAIN)),
     { ...isEmpty(SLOTS[3]), label: "drain", jumps: { error: "wait" } },
@@ -183,8 +183,10 @@ export function supervise(
     { ...isEmpty(SLOTS[3]), label: "over?", jumps: { error: "end" } },
     { ...isEmpty(SLOTS[4]), jumps: { error: "end" } },
     { ...op("getpid", []), label: "drained", into: { cell: "drained" } },
-    { ...tell(control, OVER), label: "end" },
-    op("write", [control, { cell: "timed out" }, FLAGS_SIZE]),
+    {
+      ...op("pwrite64", [control, { cell: "timed out" }, FLAGS_SIZE, FLAGS_AT]),
+      label: "end",
+    },
     op("exit_group", [0]),
 
     // What feeds the program. It must not keep the spawner's other pipes open.
@@ -203,13 +205,13 @@ export function supervise(
     // The program. If the spawner kills its supervisor, it is not to be left behind.
     { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "program" },
     { ...op("getpid", []), into: { cell: "own pid" } },
-    op("write", [control, { cell: "zeros" }, PID_SIZE]),
+    op("pwrite64", [control, { cell: "own pid" }, 8, PID_AT]),
     ...program.calls,
   ];
   const cells: Cell[] = [
     ...SLOTS.map((name) => ({ name, size: 8 })),
     ...pipes.map((_, i) => ({ name: pipeCell(i), size: 8 })),
-    ...["scratch", "pidfd", "ticks", "zeros", "own pid", "timed out", "drained"].map((name) => ({
+    ...["scratch", "pidfd", "ticks", "own pid", "timed out", "drained"].map((name) => ({
       name,
       size: 8,
     })),
@@ -231,28 +233,19 @@ const SLOTS = [
   "slot bound",
 ] as const;
 
-/** Takes a report apart: the supervisor's words frame the program's. */
+/** Takes a report apart, however much of it was written. */
 export function parseReport(bytes: Uint8Array): Supervised {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const begun = bytes[0] === 0 && bytes.length >= PID_SIZE;
-  const at = begun ? PID_SIZE : 0;
-  const pid = begun ? view.getInt32(8, true) : undefined;
-  let end = bytes.length;
-  /** Where a record begins that stands at the end, if it does; it is taken off. */
-  const last = (byte: number, size: number): number | undefined => {
-    const from = end - 1 - size;
-    if (from < at || bytes[from] !== byte) return undefined;
-    end = from;
-    return from + 1;
-  };
-  const flags = last(OVER, FLAGS_SIZE);
-  const ended = last(EXITED, SIGINFO_SIZE + RUSAGE_SIZE);
+  const head = new Uint8Array(REPORT_HEAD);
+  head.set(bytes.subarray(0, REPORT_HEAD));
+  const view = new DataView(head.buffer);
+  const pid = view.getInt32(PID_AT, true);
+  const ended = view.getInt32(EXIT_AT, true) === SIGCHLD;
   return {
-    pid,
-    timedOut: flags !== undefined && view.getInt32(flags, true) !== 0,
-    drained: flags !== undefined && view.getInt32(flags + 8, true) !== 0,
-    exit: ended === undefined ? undefined : exitFrom(view, ended, ended + SIGINFO_SIZE),
-    told: bytes.subarray(at, end),
+    pid: pid === 0 ? undefined : pid,
+    timedOut: view.getInt32(FLAGS_AT, true) !== 0,
+    drained: view.getInt32(FLAGS_AT + 8, true) !== 0,
+    exit: ended ? exitFrom(view, EXIT_AT, EXIT_AT + SIGINFO_SIZE) : undefined,
+    told: bytes.subarray(REPORT_HEAD),
   };
 }
 
@@ -263,10 +256,6 @@ function op(name: SyscallName, args: readonly Arg[]): Call {
 /** Goes on at a label whatever the result is. */
 function go(from: Call, to: string): Call {
   return { ...from, jumps: { zero: to, positive: to, error: to } };
-}
-
-function tell(fd: number, byte: number): Call {
-  return op("write", [fd, { bytes: new Uint8Array([byte]) }, 1]);
 }
 
 /** timerfd_settime(2): once, after so many milliseconds; 0 would disarm it. */

@@ -60,6 +60,7 @@ export type SyscallName =
   | "prctl"
   | "pread64"
   | "prlimit64"
+  | "pwrite64"
   | "read"
   | "readlinkat"
   | "recvfrom"

@@ -123,6 +123,7 @@ const numbers = {
   prctl: 167,
   pread64: 67,
   prlimit64: 261,
+  pwrite64: 68,
   read: 63,
   readlinkat: 78,
   recvfrom: 207,

@@ -126,6 +126,7 @@ const numbers = {
   prctl: 157,
   pread64: 17,
   prlimit64: 302,
+  pwrite64: 18,
   read: 0,
   readlinkat: 267,
   recvfrom: 45,
