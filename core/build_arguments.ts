@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Argument, Draft, misuse, notes, typeName, word } from "./draft.ts";
+import { add, type Argument, Draft, misuse, notes, typeName, word } from "./draft.ts";
 import { prefixed, reveal } from "./secret.ts";
 
 /** A draft that takes arguments. Base of {@linkcode Command}. */
@@ -44,7 +44,7 @@ export abstract class ArgumentsDraft extends Draft {
     const checkedName = word(this, "argPair(name)", name);
     const checked = word(this, `argPair(${JSON.stringify(name)})`, value);
     if (typeof checkedName === "string" && checked !== undefined && this.error === undefined) {
-      notes(this).args.push(prefixed(`${checkedName}=`, checked));
+      add(this, "args", prefixed(`${checkedName}=`, checked));
     }
     return this;
   }
@@ -68,7 +68,7 @@ export abstract class ArgumentsDraft extends Draft {
   #add(call: string, value: unknown): this {
     const where = `${call}: argument ${notes(this).args.length + 1}`;
     const checked = word(this, where, value);
-    if (checked !== undefined && this.error === undefined) notes(this).args.push(checked);
+    if (checked !== undefined && this.error === undefined) add(this, "args", checked);
     return this;
   }
 }

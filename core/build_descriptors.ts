@@ -6,7 +6,7 @@
  */
 
 import { EnvironmentDraft } from "./build_environment.ts";
-import { misuse, notes, typeName } from "./draft.ts";
+import { add, misuse, notes, typeName } from "./draft.ts";
 import {
   copied,
   isFd,
@@ -95,13 +95,12 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
    * ```
    */
   passFd(fd: number, options: PassFdOptions = {}): this {
-    const kept = notes(this);
     if (!isFd(fd)) {
       misuse(this, `passFd(${fd}): expected a descriptor, 0 or more`);
       return this;
     }
     // Taken over first: it is closed also if this call, or an earlier one, is a misuse.
-    if (options.closeParent === true) kept.closeInParent.push(fd);
+    if (options.closeParent === true) add(this, "closeInParent", fd);
     const as = options.as ?? fd;
     if (!isFd(as)) {
       misuse(this, `passFd(${fd}): as: ${as} is no file descriptor`);
@@ -110,7 +109,7 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
     } else if (this.#taken(as)) {
       misuse(this, `passFd(${fd}): the child's descriptor ${as} is taken: choose another with as`);
     } else if (this.error === undefined) {
-      kept.passed.push({ fd, as });
+      add(this, "passed", { fd, as });
     }
     return this;
   }
@@ -129,13 +128,12 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
    * ```
    */
   sendBuffer(bytes: Uint8Array | string): number {
-    const { buffers } = notes(this);
     let as = 3;
     while (this.#taken(as)) as++;
     if (typeof bytes === "string") {
-      buffers.push({ as, bytes: new TextEncoder().encode(bytes) });
+      add(this, "buffers", { as, bytes: new TextEncoder().encode(bytes) });
     } else if (bytes instanceof Uint8Array) {
-      buffers.push({ as, bytes: copied(bytes) });
+      add(this, "buffers", { as, bytes: copied(bytes) });
     } else {
       misuse(this, `sendBuffer: expected bytes or text, not ${typeName(bytes)}`);
     }

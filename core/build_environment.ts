@@ -6,7 +6,7 @@
  */
 
 import { ArgumentsDraft } from "./build_arguments.ts";
-import { misuse, notes, typeName, word } from "./draft.ts";
+import { add, misuse, notes, typeName, word } from "./draft.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./environment.ts";
 import { reveal, Secret } from "./secret.ts";
 
@@ -110,9 +110,12 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
     if (!this.#named(call, name)) return this;
     const checked = word(this, `${call}(${JSON.stringify(name)})`, value);
     if (checked === undefined || this.error !== undefined) return this;
-    const { secretEnv } = notes(this);
-    if (checked instanceof Secret) secretEnv.add(name);
-    else secretEnv.delete(name);
+    const kept = notes(this);
+    const secret = checked instanceof Secret;
+    if (secret !== kept.secretEnv.has(name)) {
+      const others = [...kept.secretEnv].filter((each) => each !== name);
+      kept.secretEnv = new Set(secret ? [...others, name] : others);
+    }
     return this.#push({ op: "set", name, value: reveal(checked) });
   }
 
@@ -123,7 +126,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
   }
 
   #push(op: EnvOp): this {
-    if (this.error === undefined) notes(this).envOps.push(op);
+    if (this.error === undefined) add(this, "envOps", op);
     return this;
   }
 

@@ -7,7 +7,7 @@
 import { AttributesDraft } from "./build_attributes.ts";
 import { backend } from "./backend.ts";
 import { type CapabilityName, capabilityNumber } from "./capabilities.ts";
-import { misuse, notes, textProblem } from "./draft.ts";
+import { add, misuse, notes, textProblem } from "./draft.ts";
 import { type Ids, resolveIds } from "./identity.ts";
 
 /** The largest id; 2^32 - 1 means "unchanged" to the kernel. */
@@ -89,7 +89,7 @@ export abstract class IdentityDraft extends AttributesDraft {
     if (number === undefined) {
       misuse(this, `allowCap(${JSON.stringify(capability)}): no capability`);
     } else if (this.error === undefined) {
-      notes(this).allowedCaps = [...notes(this).allowedCaps, number];
+      add(this, "allowedCaps", number);
     }
     return this;
   }

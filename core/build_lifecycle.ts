@@ -7,7 +7,7 @@
 
 import { backend } from "./backend.ts";
 import { IdentityDraft } from "./build_identity.ts";
-import { misuse, notes } from "./draft.ts";
+import { add, misuse, notes } from "./draft.ts";
 import { absolute } from "./lookup.ts";
 import type { PaletteCall } from "./palette.ts";
 import { pathProblem } from "./stdio.ts";
@@ -22,7 +22,7 @@ export abstract class LifecycleDraft extends IdentityDraft {
     for (const call of calls) {
       const valid = typeof call === "object" && call !== null && Array.isArray(call.args);
       if (!valid) misuse(this, "step: expected calls of the palette, such as syscalls.prctl(…)");
-      else if (this.error === undefined) notes(this).steps.push(call);
+      else if (this.error === undefined) add(this, "steps", call);
     }
     return this;
   }

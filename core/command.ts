@@ -13,7 +13,7 @@ import type { Child } from "./child.ts";
 import { type Argument, freeze } from "./draft.ts";
 import { execute, launch, outputsOf, runSynchronously } from "./launch.ts";
 import { linesOf, matchLines, readRows, type RegexOptions } from "./lines.ts";
-import type { RunOptions } from "./options.ts";
+import { NO_OPTIONS, type RunOptions } from "./options.ts";
 import { describe, makePlan, resolveProgram, shownParts } from "./plan.ts";
 import { type FormatOptions, plainCommand } from "./quote.ts";
 import type { Result } from "./result.ts";
@@ -61,7 +61,7 @@ export class Command extends LifecycleDraft {
    * @throws {AbortError} `signal` fired.
    * @throws {MaxBufferError} It wrote more than `maxBuffer` bytes to a captured stream.
    */
-  async run(options: RunOptions = {}): Promise<Result> {
+  async run(options: RunOptions = NO_OPTIONS): Promise<Result> {
     const child = await launch(this, options, { mode: "run" });
     return await child.wait();
   }
@@ -77,7 +77,7 @@ export class Command extends LifecycleDraft {
    * console.log(new Command("echo", "hi").runSync().stdout); // hi\n
    * ```
    */
-  runSync(options: RunOptions = {}): Result {
+  runSync(options: RunOptions = NO_OPTIONS): Result {
     return runSynchronously(this, options);
   }
 
@@ -87,7 +87,7 @@ export class Command extends LifecycleDraft {
    *
    * @throws {SpawnError} The program could not be started.
    */
-  async spawn(options: RunOptions = {}): Promise<Child> {
+  async spawn(options: RunOptions = NO_OPTIONS): Promise<Child> {
     return await launch(this, options, { mode: "spawn" });
   }
 
@@ -103,17 +103,17 @@ export class Command extends LifecycleDraft {
   }
 
   /** Runs the program and returns its standard output as text, nothing trimmed. */
-  async text(options: RunOptions = {}): Promise<string> {
+  async text(options: RunOptions = NO_OPTIONS): Promise<string> {
     return (await this.run(options)).stdout;
   }
 
   /** Runs the program and returns its standard output as bytes. */
-  async bytes(options: RunOptions = {}): Promise<Uint8Array> {
+  async bytes(options: RunOptions = NO_OPTIONS): Promise<Uint8Array> {
     return (await this.run(options)).stdoutBytes;
   }
 
   /** Runs the program and parses its standard output as JSON. */
-  async json<T = unknown>(options: RunOptions = {}): Promise<T> {
+  async json<T = unknown>(options: RunOptions = NO_OPTIONS): Promise<T> {
     return JSON.parse(await this.text(options)) as T;
   }
 
@@ -131,7 +131,7 @@ export class Command extends LifecycleDraft {
    * }
    * ```
    */
-  lines(options: RunOptions = {}): AsyncGenerator<string, void, void> {
+  lines(options: RunOptions = NO_OPTIONS): AsyncGenerator<string, void, void> {
     return linesOf(this, options);
   }
 
@@ -173,7 +173,7 @@ export class Command extends LifecycleDraft {
   async runNul(
     columns: number,
     row: (values: string[]) => unknown,
-    options: RunOptions = {},
+    options: RunOptions = NO_OPTIONS,
   ): Promise<Result> {
     return await readRows(this, columns, row, options);
   }
@@ -212,7 +212,7 @@ export class Command extends LifecycleDraft {
   explain(): string {
     const spec = freeze(this);
     const outputs = outputsOf(spec, { mode: "run" });
-    const plan = makePlan({ ...spec, ...outputs }, backend().surroundings);
+    const plan = makePlan(spec, backend().surroundings, outputs);
     return backend().explain(plan).join("\n");
   }
 
@@ -243,11 +243,14 @@ export class Command extends LifecycleDraft {
  * console.log((await run(["echo", "hello"])).stdout); // hello\n
  * ```
  */
-export async function run(argv: readonly Argument[], options: RunOptions = {}): Promise<Result> {
+export async function run(
+  argv: readonly Argument[],
+  options: RunOptions = NO_OPTIONS,
+): Promise<Result> {
   return await Command.from(argv).run(options);
 }
 
 /** Runs an argument list and blocks until its end: `Command.from(argv).runSync(options)`. */
-export function runSync(argv: readonly Argument[], options: RunOptions = {}): Result {
+export function runSync(argv: readonly Argument[], options: RunOptions = NO_OPTIONS): Result {
   return Command.from(argv).runSync(options);
 }

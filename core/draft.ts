@@ -10,65 +10,77 @@ import { UsageError } from "./errors.ts";
 import { reveal, Secret, type Word } from "./secret.ts";
 import type { Spec } from "./spec.ts";
 
-/** A spec under construction. */
+/** A spec under construction. Its lists may belong to frozen specs as well: see {@linkcode add}. */
 export type Notes =
-  & {
-    -readonly [K in keyof Spec]: Spec[K] extends readonly (infer T)[] ? T[]
-      : Spec[K] extends ReadonlySet<infer T> ? Set<T>
-      : Spec[K];
-  }
+  & { -readonly [K in keyof Spec]: Spec[K] }
   & {
     /** Descriptors of the parent that are closed when the command is first run. */
-    closeInParent: number[];
+    closeInParent: readonly number[];
     /** Those that have been closed; a second run cannot pass them. */
-    closedInParent: number[];
+    closedInParent: readonly number[];
   };
+
+/** What a command says that nothing was said to. */
+const BLANK: Notes = {
+  binary: "",
+  arg0: undefined,
+  args: [],
+  envOps: [],
+  secretEnv: new Set(),
+  secrets: [],
+  cwd: undefined,
+  umask: undefined,
+  limits: [],
+  grouping: undefined,
+  stdin: undefined,
+  stdout: undefined,
+  stderr: undefined,
+  passed: [],
+  buffers: [],
+  nonblocking: false,
+  pidFile: undefined,
+  user: undefined,
+  uid: undefined,
+  gid: undefined,
+  groups: undefined,
+  clearCaps: false,
+  allowedCaps: [],
+  selinuxLabel: undefined,
+  apparmorProfile: undefined,
+  coreScheduling: undefined,
+  steps: [],
+  preExec: undefined,
+  handshake: false,
+  closeInParent: [],
+  closedInParent: [],
+};
+
+/** The names of the lists. */
+type ListName = {
+  [K in keyof Notes]: Notes[K] extends readonly unknown[] ? K : never;
+}[keyof Notes];
+
+type Element<K extends ListName> = Notes[K] extends readonly (infer T)[] ? T : never;
 
 /** What an argument may be. */
 export type Argument = string | number | bigint | Secret;
 
 let notesOf: (draft: Draft) => Notes;
+let frozenOf: (draft: Draft) => Notes;
+let freezeNotes: (draft: Draft) => Spec;
 let faultOf: (draft: Draft, error: UsageError) => void;
 
 /** What has been said so far. Base of the builder. */
 export abstract class Draft {
-  readonly #notes: Notes = {
-    binary: "",
-    arg0: undefined,
-    args: [],
-    envOps: [],
-    secretEnv: new Set(),
-    secrets: [],
-    cwd: undefined,
-    umask: undefined,
-    limits: [],
-    grouping: undefined,
-    stdin: undefined,
-    stdout: undefined,
-    stderr: undefined,
-    passed: [],
-    buffers: [],
-    nonblocking: false,
-    pidFile: undefined,
-    user: undefined,
-    uid: undefined,
-    gid: undefined,
-    groups: undefined,
-    clearCaps: false,
-    allowedCaps: [],
-    selinuxLabel: undefined,
-    apparmorProfile: undefined,
-    coreScheduling: undefined,
-    steps: [],
-    preExec: undefined,
-    handshake: false,
-    closeInParent: [],
-    closedInParent: [],
-  };
+  readonly #notes: Notes = { ...BLANK };
+  /** What the notes were when they were last frozen. */
+  #frozen: Notes = BLANK;
   #error: UsageError | undefined;
 
   static {
     notesOf = (draft) => draft.#notes;
+    frozenOf = (draft) => draft.#frozen;
+    freezeNotes = (draft) => draft.#frozen = { ...draft.#notes };
     faultOf = (draft, error) => {
       draft.#error ??= error;
     };
@@ -101,24 +113,21 @@ export function misuse(draft: Draft, message: string): void {
   faultOf(draft, new UsageError(message));
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
 /** Freezes the draft; throws its first misuse. */
 export function freeze(draft: Draft): Spec {
   if (draft.error !== undefined) throw draft.error;
-  const from = notesOf(draft);
-  return {
-    ...from,
-    args: [...from.args],
-    envOps: [...from.envOps],
-    secretEnv: from.secretEnv.size === 0 ? NONE : new Set(from.secretEnv),
-    secrets: [...from.secrets],
-    limits: [...from.limits],
-    passed: [...from.passed],
-    buffers: [...from.buffers],
-    allowedCaps: [...from.allowedCaps],
-    steps: [...from.steps],
-  };
+  return freezeNotes(draft);
+}
+
+/**
+ * Adds to a list. What is frozen shares its lists with the draft, and new drafts share their empty
+ * ones with each other; so a list is copied before the first change to it.
+ */
+export function add<K extends ListName>(draft: Draft, name: K, element: Element<K>): void {
+  const all = notesOf(draft) as { [L in ListName]: readonly unknown[] };
+  const frozen = frozenOf(draft);
+  if (all[name] === frozen[name]) all[name] = [...all[name]];
+  (all[name] as unknown[]).push(element);
 }
 
 /**
@@ -139,7 +148,7 @@ export function word(draft: Draft, call: string, value: unknown): Word | undefin
     misuse(draft, `${call}: ${problem}`);
     return undefined;
   }
-  if (value instanceof Secret) notesOf(draft).secrets.push(reveal(value));
+  if (value instanceof Secret) add(draft, "secrets", reveal(value));
   return value;
 }
 

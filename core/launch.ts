@@ -32,11 +32,10 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
   try {
     const { spec, checked } = prepare(draft, manner.mode, options);
     const outputs = outputsOf(spec, manner);
-    const { stdout, stderr } = outputs;
     const dry = currentDryRun();
     const { surroundings } = backend(checked.driver);
     const plan = dry === undefined
-      ? makePlan({ ...spec, stdout, stderr }, surroundings)
+      ? makePlan(spec, surroundings, outputs)
       : dryPlan(spec, surroundings);
     if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
     const { process, verdict } = dry === undefined
@@ -92,7 +91,7 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     const dry = currentDryRun();
     const service = backend(checked.driver);
     const plan = dry === undefined
-      ? makePlan({ ...spec, stdout, stderr }, service.surroundings)
+      ? makePlan(spec, service.surroundings, { stdout, stderr })
       : dryPlan(spec, service.surroundings);
     const outcome = dry === undefined
       ? service.runSync(plan, {
@@ -116,7 +115,7 @@ export function execute(draft: Draft): never {
   const { spec } = prepare(draft, "exec");
   const inherit = { kind: "inherit" } as const;
   const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
-  return backend().exec(makePlan({ ...spec, stdin, stdout, stderr }, backend().surroundings));
+  return backend().exec(makePlan(spec, backend().surroundings, { stdin, stdout, stderr }));
 }
 
 /** Where the outputs go, those included that the command says nothing about. */
@@ -155,12 +154,12 @@ function abortedBefore(plan: Plan, { signal }: CheckedOptions): AbortError {
 }
 
 function closeHandedOver(draft: Draft): void {
-  const { closeInParent, closedInParent } = notes(draft);
-  if (closeInParent.length === 0) return;
-  for (const fd of new Set(closeInParent.splice(0))) {
-    closedInParent.push(fd);
-    backend().closeFd(fd);
-  }
+  const kept = notes(draft);
+  if (kept.closeInParent.length === 0) return;
+  const fds = new Set(kept.closeInParent);
+  kept.closeInParent = [];
+  kept.closedInParent = [...kept.closedInParent, ...fds];
+  for (const fd of fds) backend().closeFd(fd);
 }
 
 function inputBytes(spec: Spec): Uint8Array | undefined {

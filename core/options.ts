@@ -50,6 +50,9 @@ export interface CheckedOptions {
   readonly driver: DriverName | undefined;
 }
 
+/** The options of a run that says nothing of them. */
+export const NO_OPTIONS: RunOptions = {};
+
 const DEFAULTS: CheckedOptions = {
   check: true,
   okCodes: [0],
@@ -67,6 +70,7 @@ const LONGEST_TIMER = 0x7fff_ffff;
 
 /** Checks options; `base` holds what was said at an earlier call. Throws a UsageError. */
 export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
+  if (options === NO_OPTIONS) return base;
   const { killSignal = base.killSignal, okCodes = base.okCodes, signal = base.signal } = options;
   const number = signalNumber(killSignal);
   if (number === undefined || number === 0) throw new UsageError(`killSignal: ${killSignal}`);

@@ -18,7 +18,7 @@ import type { PaletteCall } from "./palette.ts";
 import { formatCommand, type FormatOptions } from "./quote.ts";
 import { MASK, reveal, shown } from "./secret.ts";
 import type { CoreScheduling, Grouping, PreExec, Spec } from "./spec.ts";
-import type { OutputForm } from "./stdio.ts";
+import type { OutputForm, StdinForm } from "./stdio.ts";
 
 /** Where a descriptor of the child comes from. */
 export type WireSource =
@@ -103,17 +103,24 @@ export function stepOf<K extends Step["step"]>(plan: Plan, kind: K): Extract<Ste
   return found;
 }
 
+/** Where the standard streams go. */
+export type Streams = Pick<Spec, "stdin" | "stdout" | "stderr">;
+
+const SIGNALS: Step = { step: "signals" };
+const UNBLOCK: Step = { step: "unblock" };
+
 /**
- * Makes the plan. Outputs that the spec says nothing about go to /dev/null.
+ * Makes the plan. Streams come from the spec unless they are given; those that nothing is said
+ * about go to /dev/null.
  *
  * @throws {SpawnError} The program cannot be found.
  */
-export function makePlan(spec: Spec, around: Surroundings): Plan {
+export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Streams> = {}): Plan {
   const environment = chosenEnv(spec, around);
   const steps: Step[] = [
-    { step: "signals" },
-    { step: "fds", wires: wires(spec) },
-    { step: "unblock" },
+    SIGNALS,
+    { step: "fds", wires: wires(spec, streams) },
+    UNBLOCK,
     new ExecStep(spec, around, environment),
   ];
   addLimits(steps, spec, around);
@@ -210,12 +217,14 @@ export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] 
   return buildEnv(spec.envOps, parent, { setuid: around.elevated(), otherUser });
 }
 
-function wires(spec: Spec): Wire[] {
-  const fallback: OutputForm = { kind: "null" };
+const NOTHING = { kind: "null" } as const;
+
+function wires(spec: Spec, streams: Partial<Streams>): Wire[] {
+  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = streams;
   const all: Wire[] = [
-    { to: 0, source: inputSource(spec) },
-    { to: 1, source: outputSource(spec.stdout ?? fallback, 1) },
-    { to: 2, source: outputSource(spec.stderr ?? fallback, 2) },
+    { to: 0, source: inputSource(stdin ?? NOTHING) },
+    { to: 1, source: outputSource(stdout ?? NOTHING, 1) },
+    { to: 2, source: outputSource(stderr ?? NOTHING, 2) },
   ];
   for (const { fd, as } of spec.passed) all.push({ to: as, source: { from: "fd", fd } });
   for (const { as } of spec.buffers) {
@@ -224,11 +233,12 @@ function wires(spec: Spec): Wire[] {
   return all;
 }
 
-function inputSource(spec: Spec): WireSource {
-  const form = spec.stdin ?? { kind: "null" };
+const NULL_SOURCE: WireSource = { from: "null" };
+
+function inputSource(form: StdinForm): WireSource {
   switch (form.kind) {
     case "null":
-      return { from: "null" };
+      return NULL_SOURCE;
     case "inherit":
       return { from: "fd", fd: 0 };
     case "fd":
@@ -247,7 +257,7 @@ function inputSource(spec: Spec): WireSource {
 function outputSource(form: OutputForm, fd: 1 | 2): WireSource {
   switch (form.kind) {
     case "null":
-      return { from: "null" };
+      return NULL_SOURCE;
     case "inherit":
       return { from: "fd", fd };
     case "fd":

@@ -80,11 +80,11 @@ export class Cloner {
   runHere(program: Program): { call: Call; errno: number } | undefined {
     const arena = this.#arenas.lease(sizeOf(program));
     try {
-      const { argumentsOf } = encode(program, this.#kernel.arch, arena);
+      const encoded = encode(program, this.#kernel.arch, arena);
       for (const call of program.calls) {
         const { numbers } = this.#kernel.arch;
         const number = typeof call.name === "number" ? call.name : numbers[call.name];
-        const [first = 0, ...others] = argumentsOf(call);
+        const [first = 0, ...others] = encoded.argumentsOf(call);
         for (const value of call.each ?? [first]) {
           const result = this.#kernel.libc.syscall(number, value, ...others);
           if (result < 0) return { call, errno: -result };

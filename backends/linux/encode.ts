@@ -103,21 +103,76 @@ function aligned(size: number): number {
 }
 
 /** A program in memory. */
-export interface Encoded {
+export class Encoded {
+  /** Where it stands. */
   readonly header: Word;
   /** How many bytes from the header on the program takes. */
   readonly length: number;
+  readonly #calls: readonly Call[];
+  readonly #cells: Cells | undefined;
+  readonly #arena: Room;
+
+  constructor(
+    { calls }: Program,
+    cells: Cells | undefined,
+    arena: Room,
+    place: { readonly header: Word; readonly length: number },
+  ) {
+    this.#calls = calls;
+    this.#cells = cells;
+    this.#arena = arena;
+    this.header = place.header;
+    this.length = place.length;
+  }
+
   /** The notes of the program, as they stand in the arena: header and cells. */
-  notes(): Uint8Array;
+  notes(): Uint8Array {
+    return this.#arena.bytes.slice(0, endOf(this.#cells));
+  }
+
   /** Whether the program has noted that it gave up. */
-  gaveUp(): boolean;
+  gaveUp(): boolean {
+    return this.#arena.words[GAVE_UP / 4] !== 0;
+  }
+
   /** What notes say: the call that failed and its errno, if the program gave up. */
-  failure(notes: Uint8Array): { call: Call; errno: number } | undefined;
+  failure(notes: Uint8Array): { call: Call; errno: number } | undefined {
+    const view = viewOf(notes);
+    if (view.getInt32(GAVE_UP, true) === 0) return undefined;
+    const failedAt = Number(view.getBigUint64(FAILED_AT, true)) - this.header;
+    const call = this.#calls[this.#places().findLastIndex((place) => place <= failedAt)];
+    if (call === undefined) throw new Error("a child program gave up nowhere");
+    return { call, errno: -view.getInt32(LAST_RESULT, true) };
+  }
+
   /** The bytes of a cell in notes. */
-  cell(notes: Uint8Array, name: string): DataView;
+  cell(notes: Uint8Array, name: string): DataView {
+    const { at, size } = find(this.#cells, name);
+    return new DataView(notes.buffer, notes.byteOffset + at, size);
+  }
+
   /** The six arguments of a call, as they stand in memory. */
-  argumentsOf(call: Call): number[];
+  argumentsOf(call: Call): number[] {
+    const offset = (this.#places()[this.#calls.indexOf(call)] ?? NaN) + ARGUMENTS;
+    return Array.from({ length: 6 }, (_, i) => signedWord(this.#arena, offset + i * 8));
+  }
+
+  /** Where the operations of each call begin. */
+  #places(): number[] {
+    let at = endOf(this.#cells) + EPILOGUE * OPERATION;
+    return this.#calls.map((call) => {
+      const place = at;
+      at += operationsOf(call) * OPERATION;
+      return place;
+    });
+  }
 }
+
+/** Where each cell is, and the bytes that it takes. */
+type Cells = ReadonlyMap<string, { readonly at: number; readonly size: number }>;
+
+/** Memory to lay a program out in. */
+type Room = Pick<Arena, "address" | "size" | "bytes" | "words" | "laid">;
 
 /** How a program is laid out. */
 export interface EncodeOptions {
@@ -137,145 +192,31 @@ export interface EncodeOptions {
 export function encode(
   program: Program,
   arch: Arch,
-  arena: Pick<Arena, "address" | "size" | "bytes" | "words" | "laid">,
+  arena: Room,
   { base = arena.address, report }: EncodeOptions = {},
 ): Encoded {
-  const { calls } = program;
-  let cells: Map<string, { at: number; size: number }> | undefined;
-  let first = CELLS;
-  for (const { name, size } of program.cells) {
-    cells ??= new Map();
-    cells.set(name, { at: first, size });
-    first += aligned(size);
-  }
-  for (let i = 0; i < first / 4; i++) arena.words[i] = 0;
-  const failed = first;
-  let labels: Map<string, number> | undefined;
-  const places: number[] = [];
-  const beginning = first + EPILOGUE * OPERATION;
-  let end = beginning;
-  for (const call of calls) {
-    places.push(end);
-    if (call.label !== undefined) {
-      labels ??= new Map();
-      labels.set(call.label, end);
-    }
-    end += operationsOf(call) * OPERATION;
-  }
-  const writer = new Writer(arena, base, end);
+  const cells = placed(program.cells);
+  const writer = new Writer(program, arch, arena, cells, base);
+  writer.write(report);
+  return new Encoded(program, cells, arena, { header: base, length: writer.end });
+}
 
-  const addressOf = (arg: Exclude<Arg, number | bigint>): Word => {
-    if ("zeros" in arg) return base + ZEROS_AT;
-    if ("cell" in arg) return base + find(cells, arg.cell).at + (arg.offset ?? 0);
-    if ("gaveUp" in arg) return base + GAVE_UP;
-    if ("call" in arg) return base + find(labels, arg.call) + ARGUMENTS + arg.argument * 8;
-    return writer.data(arg);
-  };
-  const to = (target: string | undefined, otherwise: number) =>
-    target === undefined ? otherwise : target === FAILED ? failed : find(labels, target);
-  const resultAt = (into: Call["into"]) => {
-    if (into === undefined) return LAST_RESULT;
-    if ("cell" in into) return find(cells, into.cell).at;
-    return find(labels, into.call) + ARGUMENTS + into.argument * 8;
-  };
-  const operation = (
-    offset: number,
-    name: Call["name"],
-    args: readonly Arg[],
-    { jumps, into }: Pick<Call, "into" | "jumps"> = {},
-  ) => {
-    writer.word(offset, typeof name === "number" ? name : numberOf(arch, name));
-    for (let i = 0; i < 6; i++) {
-      const arg = args[i] ?? 0;
-      writer.word(offset + ARGUMENTS + i * 8, typeof arg === "object" ? addressOf(arg) : arg);
-    }
-    writer.word(offset + RESULT_ADDRESS, base + resultAt(into));
-    // Behind the last call there is nothing to go on with.
-    const next = offset + OPERATION === end ? failed : offset + OPERATION;
-    writer.word(offset + JUMPS, base + to(jumps?.error, failed));
-    writer.word(offset + JUMPS + 8, base + to(jumps?.zero, next));
-    writer.word(offset + JUMPS + 16, base + to(jumps?.positive, next));
-  };
-
-  const layCall = (call: Call, place: number) => {
-    const { name, args, each } = call;
-    if (each === undefined) return operation(place, name, args, call);
-    const [, ...others] = args;
-    each.forEach((value, i) => operation(place + i * OPERATION, name, [value, ...others], call));
-  };
-  /** Nothing in it may count as the failure that is reported, so it ignores results. */
-  const layEpilogue = () => {
-    const [byte, notes, exit] = [1, 2, 3].map((i) => failed + i * OPERATION) as [
-      number,
-      number,
-      number,
-    ];
-    const ignore = (offset: number, next: number) => {
-      for (let way = 0; way < 3; way++) writer.word(offset + JUMPS + way * 8, base + next);
-    };
-    // The one call that returns a known number which is not zero: 99, see sched(7).
-    operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
-    writer.word(failed + RESULT_ADDRESS, base + GAVE_UP);
-    // Notes are taken before a report can fail, and a program that shares our memory has no report.
-    ignore(failed, report === undefined ? exit : byte);
-    if (report !== undefined) {
-      operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
-      operation(notes, "write", [report, base, first]);
-      for (const offset of [byte, notes]) {
-        ignore(offset, offset + OPERATION);
-        writer.word(offset + RESULT_ADDRESS, base + IGNORED);
-      }
-    }
-    operation(exit, "exit_group", [FAILED_STATUS]);
-  };
-
-  writer.word(0, base + beginning);
-  const { laid } = arena;
-  const fits = laid?.beginning === beginning && laid.end === end && report === undefined;
-  // Should laying out fail halfway, nothing that stands there may be taken for the last program.
-  arena.laid = undefined;
-  const reach: number[] = [];
-  if (fits) {
-    // Most programs differ only in their last call; what resets the signals is most of each.
-    while (reach.length < laid.count && laid.calls[reach.length] === calls[reach.length]) {
-      writer.end = laid.reach[reach.length] ?? end;
-      reach.push(writer.end);
-    }
-  } else {
-    layEpilogue();
+/** Cells stand one behind the other. */
+function placed(cells: Program["cells"]): Cells | undefined {
+  if (cells.length === 0) return undefined;
+  const places = new Map<string, { at: number; size: number }>();
+  let at = CELLS;
+  for (const { name, size } of cells) {
+    places.set(name, { at, size });
+    at += aligned(size);
   }
-  let count = reach.length;
-  for (let i = reach.length; i < calls.length; i++) {
-    const call = calls[i];
-    if (call === undefined) continue;
-    layCall(call, places[i] ?? failed);
-    reach.push(writer.end);
-    if (count === i && standsAlone(call)) count++;
-  }
-  if (report === undefined) arena.laid = { calls, count, beginning, end, reach };
+  return places;
+}
 
-  return {
-    header: base,
-    length: writer.end,
-    notes: () => arena.bytes.slice(0, first),
-    gaveUp: () => arena.words[GAVE_UP / 4] !== 0,
-    failure(notes) {
-      const view = viewOf(notes);
-      if (view.getInt32(GAVE_UP, true) === 0) return undefined;
-      const failedAt = Number(view.getBigUint64(FAILED_AT, true)) - base;
-      const call = calls[places.findLastIndex((place) => place <= failedAt)];
-      if (call === undefined) throw new Error("a child program gave up nowhere");
-      return { call, errno: -view.getInt32(LAST_RESULT, true) };
-    },
-    cell(notes, name) {
-      const { at, size } = find(cells, name);
-      return new DataView(notes.buffer, notes.byteOffset + at, size);
-    },
-    argumentsOf(call) {
-      const offset = (places[calls.indexOf(call)] ?? NaN) + ARGUMENTS;
-      return Array.from({ length: 6 }, (_, i) => signedWord(arena, offset + i * 8));
-    },
-  };
+function endOf(cells: Cells | undefined): number {
+  let end = CELLS;
+  for (const { at, size } of cells?.values() ?? []) end = Math.max(end, at + aligned(size));
+  return end;
 }
 
 /** Whether a call is laid out alike whatever comes after it. */
@@ -309,20 +250,161 @@ const encoder = new TextEncoder();
 /** Up to this many characters are written one by one. */
 const SHORT = 48;
 
-/** Writes words and data. Numbers are split by hand: a BigInt for each word costs ten times this. */
+/** Lays out one program. */
 class Writer {
-  readonly #arena: Pick<Arena, "bytes" | "words">;
+  readonly #calls: readonly Call[];
+  readonly #arch: Arch;
+  readonly #arena: Room;
+  readonly #cells: Cells | undefined;
   readonly #base: Word;
+  #labels: Map<string, number> | undefined;
+  /** Where the cells end, and the epilogue begins. */
+  readonly #failed: number;
+  /** Where the operations end, and the data begin. */
+  #operations = 0;
   /** How far the program reaches. */
-  end: number;
+  end = 0;
 
-  constructor(arena: Pick<Arena, "bytes" | "words">, base: Word, end: number) {
+  constructor(
+    { calls }: Program,
+    arch: Arch,
+    arena: Room,
+    cells: Cells | undefined,
+    base: Word,
+  ) {
+    this.#calls = calls;
+    this.#arch = arch;
     this.#arena = arena;
+    this.#cells = cells;
     this.#base = base;
-    this.end = end;
+    this.#failed = endOf(cells);
   }
 
-  word(offset: number, value: number | bigint): void {
+  write(report: number | undefined): void {
+    const [calls, arena] = [this.#calls, this.#arena];
+    arena.words.fill(0, 0, this.#failed / 4);
+    const beginning = this.#failed + EPILOGUE * OPERATION;
+    this.#word(0, this.#base + beginning);
+    const end = this.#operations = this.end = this.#number(beginning);
+    const { laid } = arena;
+    const fits = laid?.beginning === beginning && laid.end === end && report === undefined;
+    // Should laying out fail halfway, nothing that stands there may be taken for the last program.
+    arena.laid = undefined;
+    if (!fits) this.#epilogue(report);
+    // Most programs differ only in their last call; what resets the signals is most of each.
+    let same = fits ? laid.count : 0;
+    let count = 0;
+    const reach: number[] = [];
+    let at = beginning;
+    for (let i = 0; i < calls.length; i++) {
+      const call = calls[i];
+      if (call === undefined) continue;
+      if (i < same && laid?.calls[i] === call) {
+        at += operationsOf(call) * OPERATION;
+        this.end = laid.reach[i] ?? end;
+        count++;
+      } else {
+        same = 0;
+        at = this.#call(call, at);
+        if (count === i && standsAlone(call)) count++;
+      }
+      reach.push(this.end);
+    }
+    if (report === undefined) arena.laid = { calls, count, beginning, end, reach };
+  }
+
+  /** Notes the places that have labels; returns where the operations end. */
+  #number(beginning: number): number {
+    let at = beginning;
+    for (const call of this.#calls) {
+      if (call.label !== undefined) {
+        this.#labels ??= new Map();
+        this.#labels.set(call.label, at);
+      }
+      at += operationsOf(call) * OPERATION;
+    }
+    return at;
+  }
+
+  /** Returns where the next call begins. */
+  #call(call: Call, place: number): number {
+    const { name, args, each } = call;
+    if (each === undefined) {
+      this.#operation(place, name, args, call);
+      return place + OPERATION;
+    }
+    const [, ...others] = args;
+    let at = place;
+    for (const value of each) {
+      this.#operation(at, name, [value, ...others], call);
+      at += OPERATION;
+    }
+    return at;
+  }
+
+  #operation(
+    offset: number,
+    name: Call["name"],
+    args: readonly Arg[],
+    { jumps, into }: Pick<Call, "into" | "jumps"> = {},
+  ): void {
+    const base = this.#base;
+    this.#word(offset, typeof name === "number" ? name : numberOf(this.#arch, name));
+    for (let i = 0; i < 6; i++) {
+      const arg = args[i] ?? 0;
+      this.#word(
+        offset + ARGUMENTS + i * 8,
+        typeof arg === "object" ? base + this.#addressOf(arg) : arg,
+      );
+    }
+    this.#word(offset + RESULT_ADDRESS, base + this.#resultAt(into));
+    // Behind the last call there is nothing to go on with.
+    const next = offset + OPERATION === this.#operations ? this.#failed : offset + OPERATION;
+    this.#word(offset + JUMPS, base + this.#target(jumps?.error, this.#failed));
+    this.#word(offset + JUMPS + 8, base + this.#target(jumps?.zero, next));
+    this.#word(offset + JUMPS + 16, base + this.#target(jumps?.positive, next));
+  }
+
+  #target(label: string | undefined, otherwise: number): number {
+    if (label === undefined) return otherwise;
+    return label === FAILED ? this.#failed : find(this.#labels, label);
+  }
+
+  #resultAt(into: Call["into"]): number {
+    if (into === undefined) return LAST_RESULT;
+    if ("cell" in into) return find(this.#cells, into.cell).at;
+    return find(this.#labels, into.call) + ARGUMENTS + into.argument * 8;
+  }
+
+  /** Notes that the program gives up, reports it, exits. None of it may count as the failure. */
+  #epilogue(report: number | undefined): void {
+    const failed = this.#failed;
+    const [byte, notes, exit] = [
+      failed + OPERATION,
+      failed + 2 * OPERATION,
+      failed + 3 * OPERATION,
+    ];
+    const ignore = (offset: number, next: number) => {
+      for (let way = 0; way < 3; way++) this.#word(offset + JUMPS + way * 8, this.#base + next);
+    };
+    // The one call that returns a known number which is not zero: 99, see sched(7).
+    this.#operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
+    this.#word(failed + RESULT_ADDRESS, this.#base + GAVE_UP);
+    // Notes are taken before a report can fail, and a program that shares our memory has no report.
+    ignore(failed, report === undefined ? exit : byte);
+    if (report !== undefined) {
+      this.#operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
+      this.#operation(notes, "write", [report, this.#base, failed]);
+      for (const offset of [byte, notes]) {
+        ignore(offset, offset + OPERATION);
+        this.#word(offset + RESULT_ADDRESS, this.#base + IGNORED);
+      }
+    }
+    this.#operation(exit, "exit_group", [FAILED_STATUS]);
+  }
+
+  /** Numbers are split by hand: a BigInt for each word costs ten times this. */
+  #word(offset: number, value: number | bigint): void {
     const { words } = this.#arena;
     if (typeof value === "bigint") {
       words[offset / 4] = Number(BigInt.asUintN(32, value));
@@ -333,43 +415,38 @@ class Writer {
     words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
   }
 
-  data(
-    arg: Extract<
-      Arg,
-      { text: string } | { bytes: unknown } | { words: unknown } | { texts: unknown }
-    >,
-  ): Word {
-    if ("text" in arg) return this.#base + this.#text(arg.text);
+  #addressOf(arg: Exclude<Arg, number | bigint>): number {
+    if ("text" in arg) return this.#text(arg.text);
+    if ("zeros" in arg) return ZEROS_AT;
+    if ("texts" in arg) return this.#texts(arg.texts);
+    if ("cell" in arg) return find(this.#cells, arg.cell).at + (arg.offset ?? 0);
+    if ("gaveUp" in arg) return GAVE_UP;
+    if ("call" in arg) return find(this.#labels, arg.call) + ARGUMENTS + arg.argument * 8;
+    const at = aligned(this.end);
     if ("words" in arg) {
-      const at = this.#align();
-      arg.words.forEach((value, i) => this.word(at + i * 8, value));
+      arg.words.forEach((value, i) => this.#word(at + i * 8, value));
       this.end = at + arg.words.length * 8;
-      return this.#base + at;
+      return at;
     }
-    if ("bytes" in arg) {
-      const at = this.#align();
-      this.#arena.bytes.set(arg.bytes, at);
-      this.end = at + arg.bytes.length;
-      return this.#base + at;
-    }
-    const at = this.#align();
-    this.end = at + (arg.texts.length + 1) * 8;
-    this.#texts(at, arg.texts);
-    this.word(at + arg.texts.length * 8, 0);
-    return this.#base + at;
+    this.#arena.bytes.set(arg.bytes, at);
+    this.end = at + arg.bytes.length;
+    return at;
   }
 
   /** All texts are encoded at once: one call for each would cost more than all else here. */
-  #texts(pointers: number, texts: readonly string[]): void {
-    let at = this.end;
+  #texts(texts: readonly string[]): number {
+    const pointers = aligned(this.end);
+    let at = this.end = pointers + (texts.length + 1) * 8;
     const joined = texts.join("\0");
     this.#text(joined);
     const ascii = this.end - at === joined.length + 1;
     const { bytes } = this.#arena;
     texts.forEach((text, i) => {
-      this.word(pointers + i * 8, this.#base + at);
+      this.#word(pointers + i * 8, this.#base + at);
       at = (ascii ? at + text.length : bytes.indexOf(0, at)) + 1;
     });
+    this.#word(pointers + texts.length * 8, 0);
+    return pointers;
   }
 
   #text(text: string): number {
@@ -392,10 +469,5 @@ class Writer {
       bytes[at + i] = unit;
     }
     return text.length;
-  }
-
-  #align(): number {
-    this.end = Math.ceil(this.end / 8) * 8;
-    return this.end;
   }
 }

@@ -85,7 +85,9 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
-      return around.moves.map((move) => moveFd(move, around.fdName));
+      return around.fdName === undefined
+        ? keptMoves(around.moves)
+        : around.moves.map((move) => moveFd(move, around.fdName));
     case "session":
       if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
       return lowerGrouping(step.grouping, around.report);
@@ -145,23 +147,18 @@ const UNBLOCK: readonly Call[] = [
   ]),
 ];
 
-/** Descriptors are small numbers, the same ones again and again: below this, calls are kept. */
-const KEPT = 256;
-const KEPT_DUPS: Call[] = [];
-const KEPT_CLOSES: Call[] = [];
+/** One child after the other gets the same layout. */
+const KEPT_MOVES = new WeakMap<readonly FdMove[], readonly Call[]>();
 
-function moveFd(move: FdMove, fdName: ((fd: number) => string) | undefined): Call {
-  if (fdName !== undefined) return makeMove(move, fdName);
-  if (move.kind === "dup" && !move.cloexec && move.from < KEPT && move.to < KEPT) {
-    return KEPT_DUPS[move.from * KEPT + move.to] ??= makeMove(move, String);
-  }
-  if (move.kind === "closeRange" && move.last === LAST_FD && move.first < KEPT) {
-    return KEPT_CLOSES[move.first] ??= makeMove(move, String);
-  }
-  return makeMove(move, String);
+function keptMoves(moves: readonly FdMove[]): readonly Call[] {
+  const kept = KEPT_MOVES.get(moves);
+  if (kept !== undefined) return kept;
+  const made = moves.map((move) => moveFd(move));
+  KEPT_MOVES.set(moves, made);
+  return made;
 }
 
-function makeMove(move: FdMove, fdName: (fd: number) => string): Call {
+function moveFd(move: FdMove, fdName: (fd: number) => string = String): Call {
   switch (move.kind) {
     case "dup": {
       const flags = move.cloexec ? O.CLOEXEC : 0;

@@ -9,7 +9,7 @@
  */
 
 import type { Exit, Process, Sink } from "../../core/backend.ts";
-import { layout } from "../../core/descriptors.ts";
+import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { type Cloned, Cloner } from "./clone.ts";
@@ -62,6 +62,7 @@ export class Starter {
   readonly cloner: Cloner;
   readonly #host: Host;
   readonly #reaper: Reaper;
+  #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
 
   constructor(kernel: Kernel, host: Host) {
     this.kernel = kernel;
@@ -120,7 +121,7 @@ export class Starter {
 
   /** Starts a child while this process stands still; the error is returned, not thrown. */
   #suspended(plan: Plan, wiring: Wiring): Running | SpawnError {
-    const { moves, free } = layout(wiring.mappings);
+    const { moves, free } = this.#layout(wiring.mappings);
     // Nothing changes the environment while this thread stands still.
     const inherits = stepOf(plan, "exec").inherits;
     const around = inherits
@@ -143,6 +144,14 @@ export class Starter {
     reap(this.kernel, pidfd);
     this.kernel.close(pidfd);
     return error;
+  }
+
+  /** One child tends to get the descriptors that the one before it got. */
+  #layout(mappings: readonly Mapping[]): Layout {
+    if (this.#latest === undefined || !areSame(this.#latest.mappings, mappings)) {
+      this.#latest = { mappings, layout: layout(mappings) };
+    }
+    return this.#latest.layout;
   }
 
   /** Starts a child beside this process; it runs, or waits for our word, when this resolves. */
@@ -365,6 +374,11 @@ export class Starter {
     }
     return spawnError(call, errno, plan.command, this.files, holderOf(program, notes, call));
   }
+}
+
+function areSame(some: readonly Mapping[], others: readonly Mapping[]): boolean {
+  return some.length === others.length &&
+    some.every(({ from, to }, i) => others[i]?.from === from && others[i]?.to === to);
 }
 
 function daemonPid(plan: Plan, program: Encoded, notes: Uint8Array): number | undefined {

@@ -7,7 +7,7 @@
 
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
+import { type PipeName, type Plan, stepOf, type Wire, type WireSource } from "../../core/plan.ts";
 import { AT_FDCWD, F, type Kernel, O } from "./kernel.ts";
 
 /** The parent's end of a pipe. */
@@ -16,30 +16,46 @@ export interface ParentEnd {
   readonly fd: number;
 }
 
-/** Everything that is open for one child. */
-export interface Wiring {
-  /** From the parent's numbers to the child's. */
-  readonly mappings: readonly Mapping[];
-  /** Hands the parent's ends over: the caller closes them. */
-  takeParentEnds(): ParentEnd[];
-  /** Closes what only the child needs, once the child has its copies. */
-  closeChildEnds(): void;
-  /** Closes whatever is still open and was not taken. */
-  close(): void;
+/**
+ * Opens the descriptors of a plan.
+ *
+ * @throws {SpawnError} Of step `fds`; then nothing is open.
+ */
+export function openWires(kernel: Kernel, plan: Plan): Wiring {
+  const wiring = new Wiring(kernel);
+  try {
+    for (const wire of stepOf(plan, "fds").wires) wiring.open(wire, plan);
+    return wiring;
+  } catch (error) {
+    wiring.close();
+    throw error;
+  }
 }
 
-/** Opens the descriptors of a plan. Throws a SpawnError of step `fds`; then nothing is open. */
-export function openWires(kernel: Kernel, plan: Plan): Wiring {
-  const mappings: Mapping[] = [];
-  const parentEnds: ParentEnd[] = [];
-  const childEnds: number[] = [];
-  const close = (fds: readonly number[]) => fds.forEach((fd) => kernel.close(fd));
-  const open = (source: WireSource): number => {
+/** Everything that is open for one child. */
+export class Wiring {
+  /** From the parent's numbers to the child's. */
+  readonly mappings: Mapping[] = [];
+  readonly #kernel: Kernel;
+  #parentEnds: readonly ParentEnd[] = NO_ENDS;
+  #childEnds: readonly number[] = NO_FDS;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Opens what one descriptor of the child comes from. */
+  open({ to, source }: Wire, plan: Plan): void {
+    this.mappings.push({ from: this.#open(source, plan), to });
+  }
+
+  #open(source: WireSource, plan: Plan): number {
+    const kernel = this.#kernel;
     switch (source.from) {
       case "fd":
         return source.fd;
       case "same": {
-        const same = mappings.find((each) => each.to === source.as);
+        const same = this.mappings.find((each) => each.to === source.as);
         if (same === undefined) throw new Error(`a wire to ${source.as}, which comes later`);
         return same.from;
       }
@@ -47,15 +63,15 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
         return nothing(kernel, plan);
       case "file": {
         const fd = openFile(kernel, plan, source);
-        childEnds.push(fd);
+        this.#childEnds = [...this.#childEnds, fd];
         return fd;
       }
       case "pipe": {
         const intoChild = source.carries === "stdin" || source.carries === "buffer";
         const { read, write } = openPipe(kernel, plan);
         const [child, parent] = intoChild ? [read, write] : [write, read];
-        childEnds.push(child);
-        parentEnds.push({ carries: source.carries, fd: parent });
+        this.#childEnds = [...this.#childEnds, child];
+        this.#parentEnds = [...this.#parentEnds, { carries: source.carries, fd: parent }];
         // Only the parent's end: the two ends of a pipe have flags of their own.
         kernel.setNonblocking(parent);
         return child;
@@ -63,27 +79,31 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
       default:
         return source satisfies never;
     }
-  };
-  try {
-    for (const { to, source } of stepOf(plan, "fds").wires) {
-      mappings.push({ from: open(source), to });
-    }
-  } catch (error) {
-    close(childEnds);
-    close(parentEnds.map((each) => each.fd));
-    throw error;
   }
-  const closeChildEnds = () => close(childEnds.splice(0));
-  return {
-    mappings,
-    takeParentEnds: () => parentEnds.splice(0),
-    closeChildEnds,
-    close() {
-      closeChildEnds();
-      close(parentEnds.splice(0).map((each) => each.fd));
-    },
-  };
+
+  /** Hands the parent's ends over: the caller closes them. */
+  takeParentEnds(): readonly ParentEnd[] {
+    const ends = this.#parentEnds;
+    this.#parentEnds = NO_ENDS;
+    return ends;
+  }
+
+  /** Closes what only the child needs, once the child has its copies. */
+  closeChildEnds(): void {
+    const ends = this.#childEnds;
+    this.#childEnds = NO_FDS;
+    for (const fd of ends) this.#kernel.close(fd);
+  }
+
+  /** Closes whatever is still open and was not taken. */
+  close(): void {
+    this.closeChildEnds();
+    for (const { fd } of this.takeParentEnds()) this.#kernel.close(fd);
+  }
 }
+
+const NO_ENDS: readonly ParentEnd[] = [];
+const NO_FDS: readonly number[] = [];
 
 /** /dev/null, opened once: it serves all streams of all children that have nowhere else to go. */
 function nothing(kernel: Kernel, plan: Plan): number {

@@ -58,7 +58,7 @@ const starter = new LauncherStarter(host, aarch64, emulated());
 function planOf(cmd: Command): Plan {
   const spec = freeze(cmd);
   const around = surroundingsOf(host, { nofile: false });
-  return makePlan({ ...spec, ...outputsOf(spec, { mode: "spawn" }) }, around);
+  return makePlan(spec, around, outputsOf(spec, { mode: "spawn" }));
 }
 
 const skip = "Bun" in globalThis
