@@ -20,7 +20,7 @@ await compare({
     },
   },
   theirs: [{ name: peer.name, run: () => peer.wait(argv) }],
-  warmUp: 20,
+  warmUp: 80,
   rounds: 41,
   repeats: 25,
   limit: { is: "at most", ratio: backendInfo().runtime === "node" ? 0.5 : 1 },

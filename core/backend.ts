@@ -85,7 +85,7 @@ export interface Process {
   readonly stderr?: Source;
   /** For each of the plan's buffers, in order: what to write it to. */
   readonly buffers: readonly Sink[];
-  /** Resolves when the child was reaped. Never rejects. */
+  /** Resolves when the child was reaped; rejects if another part of this process has done that. */
   readonly exited: Promise<Exit>;
   /** The daemon that was left running, after `daemonize`; `pid` is the same then. */
   readonly daemonPid?: number;

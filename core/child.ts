@@ -85,7 +85,7 @@ export class Child implements AsyncDisposable {
     this.#connect();
     const { options } = started;
     const stopWatching = this.#watch(options, options.timeout, options.signal);
-    this.#exited = this.#process.exited.then((exit) => {
+    const ended = (exit: Exit) => {
       if (this.#state !== "failed") this.#step("exit");
       stopWatching();
       this.#stopEscalation();
@@ -93,6 +93,11 @@ export class Child implements AsyncDisposable {
       if (this.#process.daemonPid === undefined) this.#stopFeeding();
       this.#closeIfEnded();
       return exit;
+    };
+    this.#exited = this.#process.exited.then(ended, (error) => {
+      // Who waits is told.
+      this.#failure ??= error;
+      return ended(UNKNOWN_EXIT);
     });
   }
 
@@ -122,7 +127,8 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Sends a signal through the child's pidfd: it can never hit another process.
+   * Sends a signal to the program, and never to another process that has got its pid: there is
+   * none before the program was reaped, and afterwards nothing is sent.
    *
    * @returns Whether the child was there to get it; false after its end.
    */
@@ -415,6 +421,9 @@ export class Child implements AsyncDisposable {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** Of a child that somebody else has reaped; never shown. */
+const UNKNOWN_EXIT: Exit = { raw: 0, usage: { userMs: NaN, systemMs: NaN, maxRssBytes: NaN } };
 
 const NOTHING_TO_STOP = () => {};
 

@@ -53,11 +53,9 @@ export const ORDER = [
 /** The name of a step. */
 export type StepName = typeof ORDER[number];
 
+const RANK = Object.fromEntries(ORDER.map((name, i) => [name, i])) as Record<StepName, number>;
+
 /** Sorts steps into {@linkcode ORDER}; those of one kind keep their order. */
 export function inOrder<S extends { readonly step: StepName }>(steps: readonly S[]): S[] {
-  const ordered: S[] = [];
-  for (const name of ORDER) {
-    for (const step of steps) if (step.step === name) ordered.push(step);
-  }
-  return ordered;
+  return [...steps].sort((a, b) => RANK[a.step] - RANK[b.step]);
 }

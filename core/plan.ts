@@ -92,8 +92,10 @@ export function findStep<K extends Step["step"]>(
   plan: Plan,
   kind: K,
 ): Extract<Step, { step: K }> | undefined {
-  const found = plan.steps.find((each) => each.step === kind);
-  return found as Extract<Step, { step: K }> | undefined;
+  for (const each of plan.steps) {
+    if (each.step === kind) return each as Extract<Step, { step: K }>;
+  }
+  return undefined;
 }
 
 /** The step of a kind, which the plan must have. */

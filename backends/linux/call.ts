@@ -90,11 +90,51 @@ export interface Cell {
 export interface Program {
   readonly calls: readonly Call[];
   readonly cells: readonly Cell[];
+  /** The first of the calls, if many programs begin with them: these very ones. */
+  readonly head?: Head | undefined;
+}
+
+/**
+ * Calls that one program after the other begins with. They have neither labels nor jumps, and
+ * share nothing with the calls behind them.
+ */
+export class Head {
+  readonly calls: readonly Call[];
+  /** How many operations they take. */
+  readonly operations: number;
+  /** An upper bound of the bytes that their data take. */
+  readonly data: number;
+
+  constructor(calls: readonly Call[]) {
+    this.calls = calls;
+    this.operations = calls.reduce((sum, call) => sum + operationsOf(call), 0);
+    this.data = calls.reduce((sum, call) => sum + dataOf(call), 0);
+  }
 }
 
 /** How many operations a call takes. */
 export function operationsOf({ each }: Call): number {
   return each?.length ?? 1;
+}
+
+/** An upper bound of the bytes that the data of a call take. */
+export function dataOf({ args }: Call): number {
+  let data = 0;
+  for (const arg of args) {
+    if (typeof arg !== "object") continue;
+    if ("text" in arg) data += boundOf(arg.text);
+    else if ("bytes" in arg) data += arg.bytes.length + 16;
+    else if ("words" in arg) data += arg.words.length * 8 + 8;
+    else if ("texts" in arg) {
+      data += arg.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
+    }
+  }
+  return data;
+}
+
+/** UTF-16 units become three bytes at most; one NUL. */
+function boundOf(text: string): number {
+  return text.length * 3 + 1;
 }
 
 /** A call with nothing special about it. */

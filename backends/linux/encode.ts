@@ -31,9 +31,18 @@
 
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
-import { type Arg, type Call, FAILED, operationsOf, type Program, ZEROS } from "./call.ts";
+import {
+  type Arg,
+  type Call,
+  dataOf,
+  FAILED,
+  type Head,
+  operationsOf,
+  type Program,
+  ZEROS,
+} from "./call.ts";
 import type { Word } from "./libc.ts";
-import type { Arena } from "./memory.ts";
+import type { Arena, Laid } from "./memory.ts";
 
 /** Where there is nothing but zeros, up to the cells. */
 const ZEROS_AT = 64;
@@ -74,28 +83,17 @@ const SCHED_FIFO = 1;
 const FAILED_STATUS = 127;
 
 /** An upper bound of what a program takes, in bytes. */
-export function sizeOf({ calls, cells }: Program): number {
+export function sizeOf({ calls, cells, head }: Program): number {
   // The epilogue may have a byte to report.
-  let [operations, data] = [EPILOGUE, 8];
-  for (const call of calls) {
+  let [operations, data] = [EPILOGUE + (head?.operations ?? 0), 8 + (head?.data ?? 0)];
+  for (let i = head?.calls.length ?? 0; i < calls.length; i++) {
+    const call = calls[i];
+    if (call === undefined) continue;
     operations += operationsOf(call);
-    for (const arg of call.args) {
-      if (typeof arg !== "object") continue;
-      if ("text" in arg) data += boundOf(arg.text);
-      else if ("bytes" in arg) data += arg.bytes.length + 16;
-      else if ("words" in arg) data += arg.words.length * 8 + 8;
-      else if ("texts" in arg) {
-        data += arg.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
-      }
-    }
+    data += dataOf(call);
   }
   const named = cells.reduce((sum, cell) => sum + aligned(cell.size), 0);
   return CELLS + named + operations * OPERATION + data;
-}
-
-/** UTF-16 units become three bytes at most; one NUL. */
-function boundOf(text: string): number {
-  return text.length * 3 + 1;
 }
 
 function aligned(size: number): number {
@@ -219,6 +217,24 @@ function endOf(cells: Cells | undefined): number {
   return end;
 }
 
+/** How much of what stands in an arena is what is to stand there again. */
+function sharedBy(
+  laid: Laid,
+  calls: readonly Call[],
+  head: Head | undefined,
+): { count: number; operations: number } {
+  if (head !== undefined && head === laid.head) {
+    return { count: head.calls.length, operations: head.operations };
+  }
+  let [count, operations] = [0, 0];
+  for (const call of laid.calls) {
+    if (count === laid.count || call !== calls[count]) break;
+    operations += operationsOf(call);
+    count++;
+  }
+  return { count, operations };
+}
+
 /** Whether a call is laid out alike whatever comes after it. */
 function standsAlone({ args, jumps, into }: Call): boolean {
   return jumps === undefined && into === undefined &&
@@ -253,6 +269,7 @@ const SHORT = 48;
 /** Lays out one program. */
 class Writer {
   readonly #calls: readonly Call[];
+  readonly #head: Head | undefined;
   readonly #arch: Arch;
   readonly #arena: Room;
   readonly #cells: Cells | undefined;
@@ -266,13 +283,14 @@ class Writer {
   end = 0;
 
   constructor(
-    { calls }: Program,
+    { calls, head }: Program,
     arch: Arch,
     arena: Room,
     cells: Cells | undefined,
     base: Word,
   ) {
     this.#calls = calls;
+    this.#head = head;
     this.#arch = arch;
     this.#arena = arena;
     this.#cells = cells;
@@ -281,7 +299,7 @@ class Writer {
   }
 
   write(report: number | undefined): void {
-    const [calls, arena] = [this.#calls, this.#arena];
+    const [calls, head, arena] = [this.#calls, this.#head, this.#arena];
     arena.words.fill(0, 0, this.#failed / 4);
     const beginning = this.#failed + EPILOGUE * OPERATION;
     this.#word(0, this.#base + beginning);
@@ -292,31 +310,28 @@ class Writer {
     arena.laid = undefined;
     if (!fits) this.#epilogue(report);
     // Most programs differ only in their last call; what resets the signals is most of each.
-    let same = fits ? laid.count : 0;
-    let count = 0;
-    const reach: number[] = [];
-    let at = beginning;
-    for (let i = 0; i < calls.length; i++) {
+    const same = fits ? sharedBy(laid, calls, head) : { count: 0, operations: 0 };
+    const reach = fits ? laid.reach.slice(0, same.count) : [];
+    let count = same.count;
+    let at = beginning + same.operations * OPERATION;
+    this.end = reach.at(-1) ?? this.end;
+    for (let i = same.count; i < calls.length; i++) {
       const call = calls[i];
       if (call === undefined) continue;
-      if (i < same && laid?.calls[i] === call) {
-        at += operationsOf(call) * OPERATION;
-        this.end = laid.reach[i] ?? end;
-        count++;
-      } else {
-        same = 0;
-        at = this.#call(call, at);
-        if (count === i && standsAlone(call)) count++;
-      }
+      at = this.#call(call, at);
       reach.push(this.end);
+      if (count === i && standsAlone(call)) count++;
     }
-    if (report === undefined) arena.laid = { calls, count, beginning, end, reach };
+    if (report === undefined) arena.laid = { calls, head, count, beginning, end, reach };
   }
 
   /** Notes the places that have labels; returns where the operations end. */
   #number(beginning: number): number {
-    let at = beginning;
-    for (const call of this.#calls) {
+    const calls = this.#calls;
+    let at = beginning + (this.#head?.operations ?? 0) * OPERATION;
+    for (let i = this.#head?.calls.length ?? 0; i < calls.length; i++) {
+      const call = calls[i];
+      if (call === undefined) continue;
       if (call.label !== undefined) {
         this.#labels ??= new Map();
         this.#labels.set(call.label, at);

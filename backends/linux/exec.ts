@@ -8,6 +8,7 @@
 import { SpawnError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import { layout } from "../../core/descriptors.ts";
+import { ignoredIn } from "../posix/signals.ts";
 import { spawnError } from "./failure.ts";
 import { textOf } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
@@ -31,7 +32,8 @@ export function execInPlace(starter: Starter, plan: Plan): never {
     const named = moves.filter((move) => move.kind !== "closeRange");
     const steps = plan.steps.filter(({ step }) => step !== "signals");
     const program = lower(steps, { moves: named, free: () => [] });
-    const ignored = ignoredSignals(kernel);
+    // exec resets handlers by itself; only what is ignored stays ignored.
+    const ignored = ignoredIn(textOf(kernel, "/proc/self/status") ?? "");
     for (const signal of ignored) setDisposition(kernel, signal, SIG_DFL);
     const failed = cloner.runHere(program);
     for (const signal of ignored) setDisposition(kernel, signal, SIG_IGN);
@@ -55,14 +57,6 @@ function refuseBeforehand({ files }: Starter, plan: Plan): void {
     path,
     command: plan.command,
   });
-}
-
-/** exec resets handlers by itself; only what is ignored stays ignored. */
-function ignoredSignals(kernel: Kernel): number[] {
-  const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(textOf(kernel, "/proc/self/status") ?? "")?.[1];
-  const bits = BigInt(`0x${mask ?? "0"}`);
-  const all = Array.from({ length: 64 }, (_, i) => i + 1);
-  return all.filter((signal) => (bits >> BigInt(signal - 1)) & 1n);
 }
 
 function setDisposition(kernel: Kernel, signal: number, handler: number): void {

@@ -11,7 +11,7 @@ import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
 import type { Plan, Step } from "../../core/plan.ts";
 import { MASK } from "../../core/secret.ts";
 import type { SyscallName } from "./arch.ts";
-import { type Arg, type Call, call, type Cell, octal, type Program, text } from "./call.ts";
+import { type Arg, type Call, call, type Cell, Head, octal, type Program, text } from "./call.ts";
 import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
 import { lowerIdentity } from "./lower_identity.ts";
 import { lowerApparmor, lowerCore, lowerSelinux } from "./lower_labels.ts";
@@ -61,9 +61,67 @@ export interface Circumstances {
 /** The child program of some steps. */
 export function lower(steps: readonly Step[], circumstances: Circumstances): Program {
   const cells: Cell[] = [];
+  return { calls: lowerSteps(steps, 0, circumstances, cells), cells };
+}
+
+/**
+ * The same for programs of which many are made, from layouts that are kept: what they begin with is
+ * lowered only once, and the program says so.
+ */
+export function lowerAnother(steps: readonly Step[], circumstances: Circumstances): Program {
+  const head = keptHead(steps, circumstances);
+  const cells: Cell[] = [];
+  const others = lowerSteps(steps, head.steps.length, circumstances, cells);
+  return { calls: [...head.calls, ...others], cells, head };
+}
+
+function lowerSteps(
+  steps: readonly Step[],
+  from: number,
+  around: Circumstances,
+  cells: Cell[],
+): Call[] {
   const calls: Call[] = [];
-  for (const step of steps) calls.push(...lowerStep(step, circumstances, cells));
-  return { calls, cells };
+  for (let i = from; i < steps.length; i++) {
+    const step = steps[i];
+    if (step !== undefined) calls.push(...lowerStep(step, around, cells));
+  }
+  return calls;
+}
+
+/** The head of many programs, and the steps that it is made of. */
+class KeptHead extends Head {
+  readonly steps: readonly Step[];
+
+  constructor(steps: readonly Step[], around: Circumstances) {
+    super(steps.flatMap((step) => lowerStep(step, around, [])));
+    this.steps = steps;
+  }
+}
+
+/** For one layout after the other the same: heads by the number of their steps. */
+const KEPT_HEADS = new WeakMap<readonly FdMove[], KeptHead[]>();
+
+/** What the steps begin with that most children do alike. */
+function keptHead(steps: readonly Step[], around: Circumstances): KeptHead {
+  let heads = KEPT_HEADS.get(around.moves);
+  if (heads === undefined) KEPT_HEADS.set(around.moves, heads = []);
+  let count = 0;
+  while (isAlike(steps[count])) count++;
+  const kept = heads[count];
+  if (kept?.steps.every((step, i) => areAlike(step, steps[i])) === true) return kept;
+  return heads[count] = new KeptHead(steps.slice(0, count), around);
+}
+
+/** Whether one plan after the other has this step. A limit has a note if no command asked for it. */
+function isAlike(step: Step | undefined): boolean {
+  return step?.step === "signals" || step?.step === "fds" || step?.step === "unblock" ||
+    (step?.step === "limits" && step.note !== undefined);
+}
+
+/** What is done about descriptors is in the layout. */
+function areAlike(step: Step, other: Step | undefined): boolean {
+  return step === other || (step.step === "fds" && other?.step === "fds");
 }
 
 /**
@@ -85,9 +143,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
-      return around.fdName === undefined
-        ? keptMoves(around.moves)
-        : around.moves.map((move) => moveFd(move, around.fdName));
+      return around.moves.map((move) => moveFd(move, around.fdName));
     case "session":
       if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
       return lowerGrouping(step.grouping, around.report);
@@ -95,7 +151,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       cells.push(...PIDFILE_CELLS);
       return lowerPidFile(step.path, around.free());
     case "limits":
-      return [keptLimit(step)];
+      return [setLimit(step)];
     case "preExec":
       throw new Error("preExec splits a plan in two; neither half has it");
     case "selinux":
@@ -147,17 +203,6 @@ const UNBLOCK: readonly Call[] = [
   ]),
 ];
 
-/** One child after the other gets the same layout. */
-const KEPT_MOVES = new WeakMap<readonly FdMove[], readonly Call[]>();
-
-function keptMoves(moves: readonly FdMove[]): readonly Call[] {
-  const kept = KEPT_MOVES.get(moves);
-  if (kept !== undefined) return kept;
-  const made = moves.map((move) => moveFd(move));
-  KEPT_MOVES.set(moves, made);
-  return made;
-}
-
 function moveFd(move: FdMove, fdName: (fd: number) => string = String): Call {
   switch (move.kind) {
     case "dup": {
@@ -191,17 +236,6 @@ function lowerGrouping(
     default:
       return grouping satisfies never;
   }
-}
-
-/** The limit that a runtime was started with is the same step in all plans. */
-const KEPT_LIMITS = new WeakMap<Step, Call>();
-
-function keptLimit(step: Extract<Step, { step: "limits" }>): Call {
-  const kept = KEPT_LIMITS.get(step);
-  if (kept !== undefined) return kept;
-  const made = setLimit(step);
-  KEPT_LIMITS.set(step, made);
-  return made;
 }
 
 function setLimit(step: Extract<Step, { step: "limits" }>): Call {

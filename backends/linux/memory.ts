@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Call } from "./call.ts";
+import type { Call, Head } from "./call.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
@@ -19,6 +19,7 @@ const KEPT = 4;
 /** A program as it stands in an arena. */
 export interface Laid {
   readonly calls: readonly Call[];
+  readonly head: Head | undefined;
   /** How many of them, from the first one on, stand as they would in any program. */
   readonly count: number;
   /** Where its operations begin and end. */

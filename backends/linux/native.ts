@@ -23,12 +23,14 @@ import { type Running, Starter } from "./starter.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import { needsTalk } from "./talk.ts";
 import { waitSync } from "./sync.ts";
+import { heedChildren } from "./reaper.ts";
 import type { Wiring } from "./wires.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
 export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
   const kernel = new Kernel(libc, arch);
   const starter = new Starter(kernel, host);
+  heedChildren(kernel);
   selfTest(kernel, starter.cloner);
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
@@ -36,11 +38,10 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
     const wiring = starter.wire(plan);
     try {
-      const { pid, pidfd, daemon, late = false } = startSync(plan, wiring, run.timeout);
+      const { late = false, ...child } = startSync(plan, wiring, run.timeout);
       wiring.closeChildEnds();
-      const outcome = waitSync(kernel, { pid, pidfd, daemon }, wiring.takeParentEnds(), run);
-      const timedOut = late || outcome.timedOut;
-      return { ...outcome, timedOut, ...(daemon ? { daemonPid: pid } : {}) };
+      const outcome = waitSync(kernel, child, wiring.takeParentEnds(), run);
+      return late ? { ...outcome, timedOut: true } : outcome;
     } finally {
       wiring.close();
     }
@@ -49,11 +50,11 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   function startSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
     if (needsTalk(plan)) return starter.startTalkingSync(plan, wiring, timeout);
     for (const delay of BUSY_RETRIES) {
-      const running = starter.attempt(plan, wiring);
+      const running = starter.attempt(plan, wiring, { pidfd: true });
       if (running !== undefined) return running;
       kernel.sleep(delay);
     }
-    return starter.lastAttempt(plan, wiring);
+    return starter.lastAttempt(plan, wiring, { pidfd: true });
   }
 
   return {

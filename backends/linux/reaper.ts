@@ -3,15 +3,19 @@
  * one listener and one reaper per runtime; it lives as long as the runtime does.
  *
  * SIGCHLD says that somebody has died. Of our children, the youngest few are asked one by one: most
- * programs are over before others have followed them. The pidfds of the older ones are in an epoll
- * set, which tells who it was; so the cost of an exit does not grow with the number of living
- * children, and children of others are never touched. Signals coalesce, but all of the young are
- * asked each time and epoll is level-triggered: nobody is missed.
+ * programs are over before others have followed them. The older ones have a pidfd in an epoll set,
+ * which tells who it was; so the cost of an exit does not grow with the number of living children,
+ * and children of others are never touched. Signals coalesce, but all of the young are asked each
+ * time and epoll is level-triggered: nobody is missed.
+ *
+ * A pid is its child's own until the parent reaps it, and nobody but us reaps ours. Should another
+ * part of this process have done so all the same, waitid(2) knows of no such child, and says so.
  *
  * @module
  */
 
 import type { Exit } from "../../core/backend.ts";
+import { StateError } from "../../core/errors.ts";
 import { rawFromWaitid } from "../../core/status.ts";
 import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
@@ -20,9 +24,17 @@ import { ERR, type Kernel } from "./kernel.ts";
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
 const EPOLLIN = 1;
-const P_PIDFD = 3;
+const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
+const WNOWAIT = 0x100_0000;
+
+const SIGCHLD = 17;
+const SIG_IGN = 1n;
+
+/** struct sigaction and sigset_t as the kernel has them, in bytes. */
+const SIGACTION_SIZE = 32;
+const SIGSET_SIZE = 8;
 
 /** How many exits one epoll_pwait(2) reports. */
 const BATCH = 256;
@@ -36,27 +48,32 @@ const RUSAGE_AT = SIGINFO_AT + 128;
 
 /** A child that is watched. */
 interface Watched {
-  readonly pidfd: number;
-  readonly exited: (exit: Exit) => void;
+  readonly pid: number;
+  /** Of the older ones. */
+  pidfd: number | undefined;
+  readonly reaped: (exit: Exit) => void;
+  readonly lost: (error: unknown) => void;
   held: boolean;
   over: boolean;
 }
 
 /** A hold on a watched child. */
 export interface Watch {
-  /** Sends a signal; false if the child was reaped, or is not ours to signal any more. */
+  /** Resolves when it was reaped; rejects if somebody else has done that. */
+  readonly exited: Promise<Exit>;
+  /** Sends a signal; false if the child was reaped. */
   readonly kill: (signal: number) => boolean;
   /** Whether the event loop stays alive for this child. */
   readonly hold: (held: boolean) => void;
 }
 
-/** Watches pidfds and reaps their processes. */
+/** Watches children and reaps them. */
 export class Reaper {
   readonly #kernel: Kernel;
   readonly #host: Host;
   /** The youngest children, oldest first. */
   readonly #young: Watched[] = [];
-  /** The others, which are in the epoll set, by their pidfd. */
+  /** The others, which are in the epoll set, by their pid. */
   readonly #old = new Map<number, Watched>();
   #epoll = -1;
   #holds = 0;
@@ -81,15 +98,18 @@ export class Reaper {
     this.#epoll = -1;
   }
 
-  /** Watches a child until its end. Owns `pidfd` from here on, and holds the event loop. */
-  watch(pidfd: number, exited: (exit: Exit) => void): Watch {
-    const watched: Watched = { pidfd, exited, held: false, over: false };
+  /** Watches a child until its end, and holds the event loop. */
+  watch(pid: number): Watch {
+    const kernel = this.#kernel;
+    const { promise: exited, resolve: reaped, reject: lost } = Promise.withResolvers<Exit>();
+    const watched: Watched = { pid, pidfd: undefined, reaped, lost, held: false, over: false };
     this.#young.push(watched);
     if (this.#young.length > YOUNG) this.#enrolOldest();
     this.#hold(watched, true);
     return {
+      exited,
       kill: (signal) =>
-        !watched.over && this.#kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0) === 0,
+        !watched.over && isChild(kernel, pid) && kernel.raw("kill", pid, signal) === 0,
       hold: (held) => {
         if (!watched.over) this.#hold(watched, held);
       },
@@ -101,13 +121,18 @@ export class Reaper {
     const [oldest] = this.#young;
     if (oldest === undefined) return;
     const { scratch, view, arch } = this.#kernel;
-    const { pidfd } = oldest;
+    const { pid } = oldest;
+    const pidfd = this.#kernel.raw("pidfd_open", pid, 0);
+    if (pidfd < 0) return;
     view.setUint32(0, EPOLLIN, true);
-    view.setBigUint64(arch.epollEvent.data, BigInt(pidfd), true);
-    const result = this.#kernel.raw("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, pidfd, scratch);
-    if (result < 0) return;
+    view.setBigUint64(arch.epollEvent.data, BigInt(pid), true);
+    if (this.#kernel.raw("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, pidfd, scratch) < 0) {
+      this.#kernel.close(pidfd);
+      return;
+    }
+    oldest.pidfd = pidfd;
     this.#young.shift();
-    this.#old.set(pidfd, oldest);
+    this.#old.set(pid, oldest);
   }
 
   #reapAll(): void {
@@ -132,15 +157,15 @@ export class Reaper {
     for (;;) {
       const n = this.#kernel.raw("epoll_pwait", this.#epoll, this.#kernel.scratch, BATCH, 0, 0, 8);
       if (n === ERR.EINTR) continue;
-      const pidfds = Array.from(
+      const pids = Array.from(
         { length: Math.max(0, n) },
         (_, i) => Number(this.#kernel.view.getBigUint64(i * size + data, true)),
       );
-      for (const pidfd of pidfds) {
-        const watched = this.#old.get(pidfd);
+      for (const pid of pids) {
+        const watched = this.#old.get(pid);
         const tell = watched === undefined ? undefined : this.#reap(watched);
         if (tell === undefined) continue;
-        this.#old.delete(pidfd);
+        this.#old.delete(pid);
         ended.push(tell);
       }
       if (n < BATCH) return;
@@ -149,12 +174,19 @@ export class Reaper {
 
   /** Reaps a child that has ended; returns what tells of it. */
   #reap(watched: Watched): (() => void) | undefined {
-    const exit = reap(this.#kernel, watched.pidfd, WNOHANG);
-    if (exit === undefined) return undefined;
+    let told: () => void;
+    try {
+      const exit = reap(this.#kernel, watched.pid, WNOHANG);
+      if (exit === undefined) return undefined;
+      told = () => watched.reaped(exit);
+    } catch (error) {
+      const message = `another part of this process has waited for the child ${watched.pid}`;
+      told = () => watched.lost(new StateError(message, { cause: error }));
+    }
     watched.over = true;
     this.#hold(watched, false);
-    this.#kernel.close(watched.pidfd);
-    return () => watched.exited(exit);
+    if (watched.pidfd !== undefined) this.#kernel.close(watched.pidfd);
+    return told;
   }
 
   #hold(watched: Watched, held: boolean): void {
@@ -165,26 +197,37 @@ export class Reaper {
   }
 }
 
-/** Waits for the process of a pidfd and reaps it; undefined if it lives and must not be waited for. */
-export function reap(kernel: Kernel, pidfd: number, flags: number = 0): Exit | undefined {
+/**
+ * A process that was started with SIGCHLD ignored has no children to wait for, see waitid(2): the
+ * kernel reaps them, and nobody learns how they ended. So it is not ignored any more.
+ */
+export function heedChildren(kernel: Kernel): void {
+  const { scratch, bytes, view } = kernel;
+  kernel.call("rt_sigaction", SIGCHLD, 0, scratch, SIGSET_SIZE);
+  if (view.getBigUint64(0, true) !== SIG_IGN) return;
+  bytes.fill(0, 0, SIGACTION_SIZE);
+  kernel.call("rt_sigaction", SIGCHLD, scratch, 0, SIGSET_SIZE);
+}
+
+/** Waits for a child and reaps it; undefined if it lives and must not be waited for. */
+export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | undefined {
   const { scratch, view } = kernel;
+  const [siginfo, rusage] = [scratch + SIGINFO_AT, scratch + RUSAGE_AT];
   // With WNOHANG, waitid(2) returns 0 for a living child, and leaves si_pid at 0.
   view.setInt32(SIGINFO_AT + 16, 0, true);
   for (;;) {
-    const result = kernel.raw(
-      "waitid",
-      P_PIDFD,
-      pidfd,
-      scratch + SIGINFO_AT,
-      WEXITED | flags,
-      scratch + RUSAGE_AT,
-    );
+    const result = kernel.raw("waitid", P_PID, pid, siginfo, WEXITED | flags, rusage);
     if (result === ERR.EINTR) continue;
     if (result < 0) throw kernel.error("waitid", result);
     break;
   }
   if (view.getInt32(SIGINFO_AT + 16, true) === 0) return undefined;
   return exitFrom(view, SIGINFO_AT, RUSAGE_AT);
+}
+
+/** Whether a process is a child of this one, alive or not reaped yet. */
+function isChild(kernel: Kernel, pid: number): boolean {
+  return kernel.raw("waitid", P_PID, pid, 0, WEXITED | WNOHANG | WNOWAIT, 0) === 0;
 }
 
 /** What waitid(2) has stored: siginfo_t and struct rusage. */

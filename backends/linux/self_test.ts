@@ -22,14 +22,14 @@ export function selfTest(kernel: Kernel, cloner: Cloner): void {
     ],
     cells: [{ name: PID, size: 8 }],
   };
-  const { pid, pidfd, program: ran, release } = cloner.clone(program, {
+  const { pid, program: ran, release } = cloner.clone(program, {
     suspend: true,
     ownMemory: false,
+    pidfd: false,
   });
   const noted = ran.cell(ran.notes(), PID).getInt32(0, true);
   release();
-  const exit = reap(kernel, pidfd);
-  kernel.close(pidfd);
+  const exit = reap(kernel, pid);
   if (noted === pid && exit?.raw === 0) return;
   throw new UnsupportedError({
     feature: "FFI",

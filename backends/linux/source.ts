@@ -47,7 +47,7 @@ export function sourceOf(
       clearTimeout(timer);
       flowNow = undefined;
       if (!readAll(receiver)) flow(receiver);
-    });
+    }, () => {});
   };
   /** Reads to the end of the pipe; false if it is held open by another process. */
   const readAll = (receiver: Receiver): boolean => {

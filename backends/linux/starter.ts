@@ -19,7 +19,7 @@ import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel } from "./kernel.ts";
-import { type Circumstances, lower, needsOwnMemory } from "./lower.ts";
+import { type Circumstances, lower, lowerAnother, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
@@ -31,16 +31,19 @@ import { joined, Tell } from "./tell.ts";
 import { BUSY_RETRIES } from "../spawner/busy.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
+/** A child whose end SIGCHLD tells of is watched by its pid. */
+const NO_PIDFD = { pidfd: false };
+
 const ETXTBSY = 26;
 const SIGKILL = 9;
 
 /** A child that runs its program. */
 export interface Running {
-  /** Of the program; of the daemon, if it is one. */
-  readonly pid: number;
   /** Of the process that is our child: the program, or the one that went before the daemon. */
+  readonly pid: number;
+  /** The same; -1 if it was not asked for. */
   readonly pidfd: number;
-  readonly daemon: boolean;
+  readonly daemonPid: number | undefined;
   /** Whether it was killed because it took too long to come to its program. */
   readonly late?: boolean;
 }
@@ -94,55 +97,56 @@ export class Starter {
     try {
       if (needsTalk(plan)) return await this.#talk(plan, wiring, cancel);
       for (const delay of BUSY_RETRIES) {
-        const running = this.attempt(plan, wiring);
+        const running = this.attempt(plan, wiring, NO_PIDFD);
         if (running !== undefined) return this.#adopt(running, wiring);
         await new Promise((resolve) => setTimeout(resolve, delay));
       }
-      return this.#adopt(this.lastAttempt(plan, wiring), wiring);
+      return this.#adopt(this.lastAttempt(plan, wiring, NO_PIDFD), wiring);
     } finally {
       wiring.close();
     }
   }
 
   /** One attempt of several: undefined if the program was busy. */
-  attempt(plan: Plan, wiring: Wiring): Running | undefined {
-    const outcome = this.#suspended(plan, wiring);
+  attempt(plan: Plan, wiring: Wiring, how: { pidfd: boolean }): Running | undefined {
+    const outcome = this.#suspended(plan, wiring, how.pidfd);
     if (!(outcome instanceof SpawnError)) return outcome;
     if (outcome.errno === ETXTBSY && outcome.step === "exec") return undefined;
     throw outcome;
   }
 
   /** The attempt after which a busy program is an error. */
-  lastAttempt(plan: Plan, wiring: Wiring): Running {
-    const outcome = this.#suspended(plan, wiring);
+  lastAttempt(plan: Plan, wiring: Wiring, how: { pidfd: boolean }): Running {
+    const outcome = this.#suspended(plan, wiring, how.pidfd);
     if (outcome instanceof SpawnError) throw outcome;
     return outcome;
   }
 
   /** Starts a child while this process stands still; the error is returned, not thrown. */
-  #suspended(plan: Plan, wiring: Wiring): Running | SpawnError {
+  #suspended(plan: Plan, wiring: Wiring, withPidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
     // Nothing changes the environment while this thread stands still.
     const inherits = stepOf(plan, "exec").inherits;
     const around = inherits
       ? { moves, free, environ: this.kernel.libc.environ() }
       : { moves, free };
-    const cloned = this.#clone(plan, lower(plan.steps, around), true);
-    const { pidfd, program, release } = cloned;
+    const how = { suspend: true, pidfd: withPidfd };
+    const { pid, pidfd, program, release } = this.#clone(
+      plan,
+      lowerAnother(plan.steps, around),
+      how,
+    );
     const uneventful = !program.gaveUp() && findStep(plan, "session") === undefined;
     if (uneventful) {
       release();
-      return { pid: cloned.pid, pidfd, daemon: false };
+      return { pid, pidfd, daemonPid: undefined };
     }
     const notes = program.notes();
     release();
     const error = this.failureOf(plan, program, notes);
-    if (error === undefined) {
-      const daemon = daemonPid(plan, program, notes);
-      return { pid: daemon ?? cloned.pid, pidfd, daemon: daemon !== undefined };
-    }
-    reap(this.kernel, pidfd);
-    this.kernel.close(pidfd);
+    if (error === undefined) return { pid, pidfd, daemonPid: daemonPid(plan, program, notes) };
+    reap(this.kernel, pid);
+    if (pidfd >= 0) this.kernel.close(pidfd);
     return error;
   }
 
@@ -157,7 +161,7 @@ export class Starter {
   /** Starts a child beside this process; it runs, or waits for our word, when this resolves. */
   async #talk(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
     const { kernel } = this;
-    const talk = this.#begin(plan, wiring);
+    const talk = this.#begin(plan, wiring, NO_PIDFD);
     const { cloned, word } = talk;
     wiring.closeChildEnds();
     kernel.setNonblocking(talk.tell);
@@ -169,12 +173,8 @@ export class Starter {
       if (open) kernel.close(word);
       return open;
     };
-    let settle: (exit: Exit) => void = () => {};
-    const exited = new Promise<Exit>((resolve) => settle = resolve);
-    const watch = this.#reaper.watch(cloned.pidfd, (exit) => {
-      closeWord();
-      settle(exit);
-    });
+    const watch = this.#reaper.watch(cloned.pid);
+    watch.exited.then(closeWord, closeWord);
     const over = tell.ended().then(() => {
       const failure = this.#verdict(plan, talk, tell.bytes());
       cloned.release();
@@ -191,12 +191,12 @@ export class Starter {
       const failure = await over;
       const shook = findStep(plan, "handshake") === undefined;
       if (cancel?.aborted !== true && (failure !== undefined || !shook)) {
-        await exited;
+        await watch.exited;
         throw failure ??
           new HandshakeError(`the child ended before it was ready: ${plan.command}`, plan);
       }
     }
-    const process = this.#connect(pid ?? cloned.pid, watch, exited, wiring.takeParentEnds());
+    const process = this.#connect(pid ?? cloned.pid, watch, wiring.takeParentEnds());
     const daemon = pid === undefined ? {} : {
       daemonPid: pid,
       // A daemon in the making is not our child: it is ended by taking our word back.
@@ -219,7 +219,7 @@ export class Starter {
    */
   startTalkingSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
     const { kernel } = this;
-    const talk = this.#begin(plan, wiring);
+    const talk = this.#begin(plan, wiring, { pidfd: true });
     const { cloned, tell, word } = talk;
     kernel.close(word);
     wiring.closeChildEnds();
@@ -234,20 +234,19 @@ export class Starter {
       pieces.push(bytes.slice());
     }
     kernel.close(tell);
-    if (late) kernel.raw("pidfd_send_signal", cloned.pidfd, SIGKILL, 0, 0);
+    if (late) kernel.raw("kill", cloned.pid, SIGKILL);
     const failure = late ? undefined : this.#verdict(plan, talk, joined(pieces));
-    const pid = daemonPid(plan, cloned.program, cloned.program.notes());
+    const daemon = daemonPid(plan, cloned.program, cloned.program.notes());
     cloned.release();
-    if (failure === undefined) {
-      return { pid: pid ?? cloned.pid, pidfd: cloned.pidfd, daemon: pid !== undefined, late };
-    }
-    reap(kernel, cloned.pidfd);
-    kernel.close(cloned.pidfd);
+    const { pid, pidfd } = cloned;
+    if (failure === undefined) return { pid, pidfd, daemonPid: daemon, late };
+    reap(kernel, pid);
+    kernel.close(pidfd);
     throw failure;
   }
 
   /** Opens the channels and clones. Afterwards only the parent's ends of them are open here. */
-  #begin(plan: Plan, wiring: Wiring): Talk {
+  #begin(plan: Plan, wiring: Wiring, { pidfd }: { pidfd: boolean }): Talk {
     const { kernel } = this;
     const hook = findStep(plan, "preExec") !== undefined;
     const opened: number[] = [];
@@ -278,7 +277,7 @@ export class Starter {
         : undefined;
       if (halves !== undefined) kernel.writeAll(image, halves.file);
       const program = halves?.first ?? lower(plan.steps, circumstances);
-      const cloned = this.#clone(plan, program, hook);
+      const cloned = this.#clone(plan, program, { suspend: hook, pidfd });
       for (const fd of [tell.write, word.read, ...(hook ? [image] : [])]) kernel.close(fd);
       return { cloned, tell: tell.read, word: word.write, second: halves?.second };
     } catch (error) {
@@ -309,33 +308,22 @@ export class Starter {
     return error;
   }
 
-  #adopt({ pid, pidfd, daemon }: Running, wiring: Wiring): Process {
+  #adopt({ pid, daemonPid }: Running, wiring: Wiring): Process {
     wiring.closeChildEnds();
-    if (daemon) {
-      // The one that went before the daemon has ended, or is about to.
-      const exit = reap(this.kernel, pidfd);
-      this.kernel.close(pidfd);
-      if (exit === undefined) throw new Error("a process that was waited for is still there");
-      const gone: Watch = { kill: () => false, hold: () => {} };
-      const process = this.#connect(pid, gone, Promise.resolve(exit), wiring.takeParentEnds());
-      return { ...process, daemonPid: pid };
-    }
-    let tell: (exit: Exit) => void = () => {};
-    const exited = new Promise<Exit>((resolve) => tell = resolve);
-    const watch = this.#reaper.watch(pidfd, (exit) => tell(exit));
-    return this.#connect(pid, watch, exited, wiring.takeParentEnds());
+    const ends = () => wiring.takeParentEnds();
+    if (daemonPid === undefined) return this.#connect(pid, this.#reaper.watch(pid), ends());
+    // The one that went before the daemon has ended, or is about to.
+    const exit = reap(this.kernel, pid);
+    if (exit === undefined) throw new Error("a process that was waited for is still there");
+    const gone = { exited: Promise.resolve(exit), kill: () => false, hold: () => {} };
+    return { ...this.#connect(daemonPid, gone, ends()), daemonPid };
   }
 
-  #connect(
-    pid: number,
-    watch: Watch,
-    exited: Promise<Exit>,
-    ends: readonly ParentEnd[],
-  ): Process {
+  #connect(pid: number, watch: Watch, ends: readonly ParentEnd[]): Process {
     const buffers: Sink[] = [];
     const process: { -readonly [K in keyof Process]: Process[K] } = {
       pid,
-      exited,
+      exited: watch.exited,
       buffers,
       kill: watch.kill,
       hold: watch.hold,
@@ -343,15 +331,15 @@ export class Starter {
     for (const { carries, fd } of ends) {
       if (carries === "buffer") buffers.push(sinkOf(this.kernel, this.#host, fd));
       else if (carries === "stdin") process.stdin = sinkOf(this.kernel, this.#host, fd);
-      else process[carries] = sourceOf(this.kernel, this.#host, fd, exited);
+      else process[carries] = sourceOf(this.kernel, this.#host, fd, watch.exited);
     }
     return process;
   }
 
-  #clone(plan: Plan, program: Program, suspend: boolean): Cloned {
+  #clone(plan: Plan, program: Program, how: { suspend: boolean; pidfd: boolean }): Cloned {
     const ownMemory = needsOwnMemory(plan);
     try {
-      return this.cloner.clone(program, { suspend, ownMemory });
+      return this.cloner.clone(program, { ...how, ownMemory });
     } catch (error) {
       throw cloneError(error, plan);
     }
@@ -396,7 +384,7 @@ function cloneError(error: unknown, plan: Plan): unknown {
   return new SpawnError({
     step: "clone",
     syscall: "clone",
-    args: ["CLONE_VM|CLONE_PIDFD|SIGCHLD"],
+    args: ["CLONE_VM|SIGCHLD"],
     errno: error.errno,
     command,
     cause: error,

@@ -8,6 +8,7 @@
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { ERR, type Kernel } from "./kernel.ts";
 import { reap } from "./reaper.ts";
+import type { Running } from "./starter.ts";
 import type { ParentEnd } from "./wires.ts";
 
 const POLLIN = 1;
@@ -37,10 +38,11 @@ interface Polled {
  */
 export function waitSync(
   kernel: Kernel,
-  child: { pid: number; pidfd: number; daemon: boolean },
+  child: Running,
   ends: readonly ParentEnd[],
   run: SyncRun,
 ): SyncOutcome {
+  const daemon = child.daemonPid !== undefined;
   const clock = new Clock(kernel, child.pidfd, run);
   const output = { stdout: new Gathered(run.maxBuffer), stderr: new Gathered(run.maxBuffer) };
   let overflowed: "stdout" | "stderr" | undefined;
@@ -61,13 +63,13 @@ export function waitSync(
     events: POLLIN,
     ready: () => {
       exited = true;
-      if (!child.daemon) clock.exited();
+      if (!daemon) clock.exited();
       return false;
     },
   };
   const open = new Set([...pipes, pidfd]);
   const outputOpen = () => pipes.some((each) => each.events === POLLIN && open.has(each));
-  const feeding = () => child.daemon && pipes.some((each) => open.has(each));
+  const feeding = () => daemon && pipes.some((each) => open.has(each));
   while (!exited || outputOpen() || feeding()) {
     const ready = poll(kernel, [...open], clock.nextTimeout());
     for (const each of ready) {
@@ -79,18 +81,19 @@ export function waitSync(
     if (exited && clock.timedOut) break;
   }
   const drained = !outputOpen();
-  const exit = reap(kernel, child.pidfd);
+  const exit = reap(kernel, child.pid);
   open.add(pidfd);
   for (const { fd } of open) kernel.close(fd);
   if (exit === undefined) throw new Error("a child that was waited for is still there");
   return {
-    pid: child.pid,
+    pid: child.daemonPid ?? child.pid,
     exit,
     stdout: output.stdout.bytes(),
     stderr: output.stderr.bytes(),
     timedOut: clock.timedOut && overflowed === undefined,
     overflowed,
     drained,
+    ...(child.daemonPid === undefined ? {} : { daemonPid: child.daemonPid }),
   };
 }
 

@@ -13,6 +13,8 @@ import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
 import { contentOf } from "../launcher/sync.ts";
+import type { Host } from "../linux/host.ts";
+import { heedChildren } from "../posix/signals.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
 import { patiently, patientlySync } from "../spawner/busy.ts";
 import {
@@ -36,6 +38,7 @@ export interface PortableRuntime extends Self {
   readonly os: string;
   readonly arch: string;
   readonly spawner: Spawner;
+  readonly onChildSignal: Host["onChildSignal"];
   /** How the spawner is called, for `explain()`: `Bun.spawn`. */
   readonly spawnerName: string;
   /** What this runtime has besides what all have. */
@@ -51,6 +54,7 @@ const SIGKILL = 9;
 
 /** Makes the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
+  heedChildren(runtime.onChildSignal);
   const features = portableFeatures(runtime.features);
   const { spawner, remedy } = runtime;
   const check = (plan: Plan) => {

@@ -29,11 +29,10 @@ function runIt(kernel: Kernel, cloner: Cloner, program: Program): {
   failure: { call: Call; errno: number } | undefined;
   raw: number;
 } {
-  const cloned = cloner.clone(program, { suspend: true, ownMemory: false });
+  const cloned = cloner.clone(program, { suspend: true, ownMemory: false, pidfd: false });
   const failure = cloned.program.failure(cloned.program.notes());
   cloned.release();
-  const exit = reap(kernel, cloned.pidfd);
-  kernel.close(cloned.pidfd);
+  const exit = reap(kernel, cloned.pid);
   assert(exit !== undefined);
   return { failure, raw: exit.raw };
 }

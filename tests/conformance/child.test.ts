@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import {
@@ -12,6 +18,7 @@ import {
 } from "../../mod.ts";
 import { failure, thrown } from "../support/failures.ts";
 import { conform, isRunning, killHard, settled, until } from "../support/harness.ts";
+import { noNativeParts, openKernel } from "../support/native.ts";
 import { program } from "../support/runtime.ts";
 
 const sh = (script: string) => new Command("sh", "-c", script);
@@ -395,4 +402,37 @@ conform("the child's process is this one's, not a thread's or a helper's", async
   defer(() => child[Symbol.asyncDispose]());
   const ppid = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
   assertEquals(Number(ppid), process.pid);
+});
+
+conform("a child that another part of this process has reaped: wait() says so", async (t) => {
+  const kernel = await openKernel();
+  const [P_PID, WEXITED] = [1, 4];
+  const other = await new Command("sleep", 1000).spawn();
+  t.defer(() => other[Symbol.asyncDispose]());
+  const child = await new Command("sleep", 1000).spawn();
+  assert(child.kill("SIGKILL"));
+  kernel.call("waitid", P_PID, child.pid, 0, WEXITED, 0);
+  assert(!child.kill(), "there is nobody to signal");
+  const error = await failure(StateError, () => child.wait());
+  assertStringIncludes(error.message, String(child.pid));
+  assert(String(error.cause).includes("ECHILD"), String(error.cause));
+  assert(isRunning(other.pid), "others are watched as before");
+  await other.abort();
+}, { skip: noNativeParts() });
+
+conform("more children than are asked one by one: each gets its own end and signals", async (t) => {
+  const children: Child[] = [];
+  for (let i = 0; i < 12; i++) {
+    const child = await sh(`trap 'exit ${i}' TERM; echo; while :; do sleep 0.01; done`)
+      .stdout("pipe").spawn();
+    t.defer(() => child[Symbol.asyncDispose]());
+    await child.stdout.getReader().read();
+    children.push(child);
+  }
+  for (const i of [5, 0, 11, 3, 8]) {
+    assert(children[i]?.kill());
+    assertEquals((await children[i]?.wait({ check: false }))?.code, i);
+    assert(!children[i]?.kill(), "it was reaped");
+  }
+  for (const child of children) await child.abort();
 });

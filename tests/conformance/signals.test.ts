@@ -50,6 +50,15 @@ conform(
   { skip: blocksSignals() ? undefined : "this env(1) cannot block signals" },
 );
 
+conform(
+  "children end as they do although the parent was started with SIGCHLD ignored",
+  async () => {
+    const cmd = Command.from(["env", "--ignore-signal=CHLD", "--", ...programArgv("ends")]);
+    assertEquals(await cmd.text(), "3 3 3\n");
+  },
+  { skip: blocksSignals() ? undefined : "this env(1) cannot ignore signals" },
+);
+
 conform("the parent's own signal mask is as it was before", async () => {
   const blocked = () => parseStatus(readFileSync("/proc/thread-self/status", "utf8"))["SigBlk"];
   const before = blocked();
