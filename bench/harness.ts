@@ -22,6 +22,8 @@ export interface Side {
   readonly name: string;
   /** Does the work once. */
   run(): Promise<void>;
+  /** How many times it does so before the sides take turns, if that would take too long then. */
+  readonly warmUp?: number;
 }
 
 /** A bound on a ratio. */
@@ -62,6 +64,9 @@ export async function compare(comparison: Comparison): Promise<number[]> {
   const sides = [ours, ...theirs];
   const rounds = quick ? 2 : comparison.rounds;
   const times = sides.map((): number[] => []);
+  for (const side of sides) {
+    for (let i = 0; i < (quick ? 0 : side.warmUp ?? 0); i++) await side.run();
+  }
   for (let round = quick ? -1 : -warmUp; round < rounds; round++) {
     for (let turn = 0; turn < sides.length; turn++) {
       const index = (turn + round + warmUp) % sides.length;

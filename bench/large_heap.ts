@@ -23,10 +23,11 @@ await compare({
       const child = await Command.from(argv).spawn();
       await child.wait();
     },
+    warmUp: 2000,
   },
   theirs: [{ name: peer.name, run: () => peer.wait(argv) }],
-  warmUp: 8,
-  rounds: 7,
+  warmUp: 4,
+  rounds: 9,
   // The first run after a fork pays for the pages that fork has made copy-on-write.
   repeats: 25,
   // Bun and Deno do not fork.

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { add, type Argument, Draft, misuse, notes, typeName, word } from "./draft.ts";
+import { add, type Argument, Draft, misuse, noted, notes, typeName, word } from "./draft.ts";
 import { prefixed, reveal } from "./secret.ts";
 
 /** A draft that takes arguments. Base of {@linkcode Command}. */
@@ -61,12 +61,12 @@ export abstract class ArgumentsDraft extends Draft {
    * it to programs only. Empty if the command was misused before it had a binary.
    */
   get argv(): string[] {
-    const { arg0, binary, args } = notes(this);
+    const { arg0, binary, args } = noted(this);
     return [arg0 ?? binary, ...args].map(reveal);
   }
 
   #add(call: string, value: unknown): this {
-    const where = `${call}: argument ${notes(this).args.length + 1}`;
+    const where = `${call}: argument ${noted(this).args.length + 1}`;
     const checked = word(this, where, value);
     if (checked !== undefined && this.error === undefined) add(this, "args", checked);
     return this;

@@ -211,7 +211,7 @@ export class Child implements AsyncDisposable {
       if (this.#failure !== undefined) throw this.#failure;
       this.#throwStreamError();
       const { spec, plan } = this.#started;
-      return judge(result, checked, { spec, command: plan.command, verdict: this.#verdict });
+      return judge(result, checked, { spec, plan, verdict: this.#verdict });
     } finally {
       stopWatching();
     }
@@ -396,9 +396,9 @@ export class Child implements AsyncDisposable {
   /** What an iterable or a stream of the caller threw comes before any judgement. */
   #throwStreamError(): void {
     const { stdout, stderr } = this.#gathering;
-    for (const each of [...this.#feeding, stdout, stderr]) {
-      if (each?.error !== undefined) throw each.error;
-    }
+    for (const { error } of this.#feeding) if (error !== undefined) throw error;
+    const error = stdout?.error ?? stderr?.error;
+    if (error !== undefined) throw error;
   }
 
   /** Whether it has ended, or runs as a daemon: its starter's limits are not meant for that. */

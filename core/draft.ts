@@ -66,21 +66,26 @@ type Element<K extends ListName> = Notes[K] extends readonly (infer T)[] ? T : n
 export type Argument = string | number | bigint | Secret;
 
 let notesOf: (draft: Draft) => Notes;
+let ownNotesOf: (draft: Draft) => Notes;
 let frozenOf: (draft: Draft) => Notes;
 let freezeNotes: (draft: Draft) => Spec;
 let faultOf: (draft: Draft, error: UsageError) => void;
 
 /** What has been said so far. Base of the builder. */
 export abstract class Draft {
-  readonly #notes: Notes = { ...BLANK };
-  /** What the notes were when they were last frozen. */
+  #notes: Notes = BLANK;
+  /** What the notes were when they were last frozen: the same until something more is said. */
   #frozen: Notes = BLANK;
   #error: UsageError | undefined;
 
   static {
     notesOf = (draft) => draft.#notes;
+    ownNotesOf = (draft) => {
+      if (draft.#notes === draft.#frozen) draft.#notes = { ...draft.#frozen };
+      return draft.#notes;
+    };
     frozenOf = (draft) => draft.#frozen;
-    freezeNotes = (draft) => draft.#frozen = { ...draft.#notes };
+    freezeNotes = (draft) => draft.#frozen = draft.#notes;
     faultOf = (draft, error) => {
       draft.#error ??= error;
     };
@@ -105,6 +110,11 @@ export abstract class Draft {
 
 /** The notes of a draft, to write to. For the parts of the builder. */
 export function notes(draft: Draft): Notes {
+  return ownNotesOf(draft);
+}
+
+/** The notes of a draft as they stand, to read. */
+export function noted(draft: Draft): Readonly<Notes> {
   return notesOf(draft);
 }
 
@@ -124,7 +134,7 @@ export function freeze(draft: Draft): Spec {
  * ones with each other; so a list is copied before the first change to it.
  */
 export function add<K extends ListName>(draft: Draft, name: K, element: Element<K>): void {
-  const all = notesOf(draft) as { [L in ListName]: readonly unknown[] };
+  const all = notes(draft) as { [L in ListName]: readonly unknown[] };
   const frozen = frozenOf(draft);
   if (all[name] === frozen[name]) all[name] = [...all[name]];
   (all[name] as unknown[]).push(element);

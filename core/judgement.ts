@@ -6,6 +6,7 @@
 
 import { AbortError, ExitError, MaxBufferError, TimeoutError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
+import type { Plan } from "./plan.ts";
 import type { Result } from "./result.ts";
 import { maskSecrets } from "./secret.ts";
 import type { Spec } from "./spec.ts";
@@ -20,8 +21,7 @@ export type Verdict =
 /** What a judgement looks at besides the result. */
 export interface Circumstances {
   readonly spec: Spec;
-  /** The command, masked. */
-  readonly command: string;
+  readonly plan: Pick<Plan, "command">;
   readonly verdict: Verdict | undefined;
 }
 
@@ -32,8 +32,12 @@ const QUOTED = 2000;
 export function judge(
   result: Result,
   options: CheckedOptions,
-  { spec, command, verdict }: Circumstances,
+  { spec, plan, verdict }: Circumstances,
 ): Result {
+  const { code, signal } = result.status;
+  const asked = !options.check || (code !== null && options.okCodes.includes(code));
+  if (asked && verdict === undefined) return result;
+  const { command } = plan;
   if (verdict?.why === "abort") {
     throw new AbortError(`aborted: ${command}`, { command, cause: verdict.reason, result });
   }
@@ -46,8 +50,7 @@ export function judge(
     const message = `timed out after ${verdict.timeout} ms: ${command}`;
     throw new TimeoutError(message, result, { command });
   }
-  const { code, signal } = result.status;
-  if (code !== null && options.okCodes.includes(code)) return result;
+  if (asked) return result;
   const what = code === null ? `killed by ${signal}` : `exit status ${code}`;
   // Masked as a whole: what is left of a secret that the cut goes through would not be found.
   const said = tail(maskSecrets(result.stderr, spec.secrets));

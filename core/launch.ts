@@ -8,7 +8,7 @@
 import { backend, type Process, type SyncOutcome } from "./backend.ts";
 import { Child } from "./child.ts";
 import { currentDryRun, dryProcess, drySync } from "./dry_run.ts";
-import { type Draft, freeze, notes } from "./draft.ts";
+import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
@@ -102,7 +102,7 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       : drySync(dry, spec, input);
     return judge(syncResult(spec, outcome, since), checked, {
       spec,
-      command: plan.command,
+      plan,
       verdict: syncVerdict(outcome, checked),
     });
   } finally {
@@ -140,7 +140,7 @@ function prepare(
 ): { spec: Spec; checked: CheckedOptions } {
   const spec = freeze(draft);
   checkRules(spec, mode);
-  const { closedInParent } = notes(draft);
+  const { closedInParent } = noted(draft);
   for (const { fd } of spec.passed) {
     if (!closedInParent.includes(fd)) continue;
     throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
@@ -154,8 +154,8 @@ function abortedBefore(plan: Plan, { signal }: CheckedOptions): AbortError {
 }
 
 function closeHandedOver(draft: Draft): void {
+  if (noted(draft).closeInParent.length === 0) return;
   const kept = notes(draft);
-  if (kept.closeInParent.length === 0) return;
   const fds = new Set(kept.closeInParent);
   kept.closeInParent = [];
   kept.closedInParent = [...kept.closedInParent, ...fds];

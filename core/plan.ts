@@ -119,21 +119,14 @@ const UNBLOCK: Step = { step: "unblock" };
  */
 export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Streams> = {}): Plan {
   const environment = chosenEnv(spec, around);
-  const steps: Step[] = [
-    SIGNALS,
-    { step: "fds", wires: wires(spec, streams) },
-    UNBLOCK,
-    new ExecStep(spec, around, environment),
-  ];
-  addLimits(steps, spec, around);
+  const steps: Step[] = [SIGNALS];
   if (spec.umask !== undefined) steps.push({ step: "umask", mask: spec.umask });
+  steps.push({ step: "fds", wires: wires(spec, streams) });
   if (spec.grouping !== undefined) steps.push({ step: "session", grouping: spec.grouping });
-  if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
-  // A daemon must not keep the folder busy that it happened to be started from.
-  else if (spec.grouping?.kind === "daemon") steps.push({ step: "chdir", path: "/" });
   if (spec.pidFile !== undefined) {
     steps.push({ step: "pidFile", path: absolute(spec.pidFile, around.currentFolder()) });
   }
+  addLimits(steps, spec, around);
   if (spec.preExec !== undefined) steps.push({ step: "preExec", hook: spec.preExec });
   if (spec.selinuxLabel !== undefined) steps.push({ step: "selinux", label: spec.selinuxLabel });
   if (spec.apparmorProfile !== undefined) {
@@ -144,8 +137,13 @@ export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Stre
   }
   const [ids, caps] = [resolveIds(spec, around), resolveCaps(spec, around)];
   if (ids !== undefined || caps !== undefined) steps.push({ step: "identity", ids, caps });
+  if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
+  // A daemon must not keep the folder busy that it happened to be started from.
+  else if (spec.grouping?.kind === "daemon") steps.push({ step: "chdir", path: "/" });
   for (const call of spec.steps) steps.push({ step: "step", call });
+  steps.push(UNBLOCK);
   if (spec.handshake) steps.push({ step: "handshake" });
+  steps.push(new ExecStep(spec, around, environment));
   return new MadePlan(inOrder(steps), spec, environment);
 }
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Exit, Process, Sink } from "../../core/backend.ts";
+import type { Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";

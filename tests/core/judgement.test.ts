@@ -28,7 +28,7 @@ function judged(
   cmd = new Command("tool"),
 ): Error | undefined {
   try {
-    const around = { spec: freeze(cmd), command: "tool '***'", verdict };
+    const around = { spec: freeze(cmd), plan: { command: "tool '***'" }, verdict };
     assertStrictEquals(judge(result, checkOptions(options), around), result);
     return undefined;
   } catch (error) {
