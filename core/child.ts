@@ -199,6 +199,7 @@ export class Child implements AsyncDisposable {
    * @throws {TimeoutError} It was killed because its time was up.
    * @throws {AbortError} It was killed because the AbortSignal fired.
    * @throws {MaxBufferError} It was killed because it wrote more than `maxBuffer` bytes.
+   * @throws {StateError} Another part of this process has reaped the program.
    */
   async wait(options?: RunOptions): Promise<Result> {
     const { options: given } = this.#started;
