@@ -19,7 +19,8 @@
 import type { Arch } from "../linux/arch.ts";
 import { type Call, call, type Cell, type Program } from "../linux/call.ts";
 import { elfOf, PROGRAM_AT } from "../linux/elf.ts";
-import { CELLS, encode, type Encoded, OPERATION, sizeOf } from "../linux/encode.ts";
+import { encode, sizeOf } from "../linux/encode.ts";
+import { CELLS, type Encoded, OPERATION } from "../linux/encoded.ts";
 import { F, O } from "../linux/kernel.ts";
 import { ABANDONED_STATUS } from "../linux/lower.ts";
 import type { Arena } from "../linux/memory.ts";

@@ -13,7 +13,7 @@ import { errnoName, errnoText } from "../../core/errno.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
-import type { Encoded } from "../linux/encode.ts";
+import type { Encoded } from "../linux/encoded.ts";
 import { spawnError } from "../linux/failure.ts";
 import type { Host } from "../linux/host.ts";
 import { SystemCallError } from "../linux/libc.ts";

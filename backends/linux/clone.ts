@@ -7,7 +7,8 @@
 
 import type { Call, Program } from "./call.ts";
 import { hexBytes } from "./elf.ts";
-import { encode, type Encoded, sizeOf } from "./encode.ts";
+import { encode, sizeOf } from "./encode.ts";
+import type { Encoded } from "./encoded.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 import { Arenas } from "./memory.ts";

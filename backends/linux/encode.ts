@@ -1,30 +1,5 @@
 /**
- * The encoder: a program becomes bytes, laid out in an arena.
- *
- * ```text
- *   0  address of the first operation
- *   8  address of the last operation that failed, written by the interpreter; 0 before
- *  16  the last result that was not stored elsewhere
- *  24  not zero once the program has given up
- *  32  results that nobody wants
- *  64  zeros
- *  96  cells, as the program names them
- *      the epilogue: four operations
- *      operations, 96 bytes each, in order
- *      data: strings, structs, argv and envp
- * ```
- *
- * An operation, everything a little-endian 64-bit word:
- *
- * ```text
- *   0  system call number
- *   8  six arguments
- *  56  address where the result is stored
- *  64  address of the next operation if the result is negative
- *  72  … if it is zero
- *  80  … if it is positive
- *  88  free
- * ```
+ * The encoder: a program becomes bytes, laid out in an arena as encoded.ts says.
  *
  * @module
  */
@@ -39,43 +14,29 @@ import {
   type Head,
   operationsOf,
   type Program,
-  ZEROS,
 } from "./call.ts";
+import {
+  aligned,
+  ARGUMENTS,
+  CELLS,
+  type Cells,
+  Encoded,
+  endOf,
+  EPILOGUE,
+  FAILURE_REPORT,
+  find,
+  GAVE_UP,
+  IGNORED,
+  JUMPS,
+  LAST_RESULT,
+  OPERATION,
+  placed,
+  RESULT_ADDRESS,
+  type Room,
+  ZEROS_AT,
+} from "./encoded.ts";
 import type { Word } from "./libc.ts";
-import type { Arena, Laid } from "./memory.ts";
-
-/** Where there is nothing but zeros, up to the cells. */
-const ZEROS_AT = 64;
-
-/** Where the cells begin. */
-export const CELLS: number = ZEROS_AT + ZEROS;
-
-/** The size of one operation. */
-export const OPERATION = 96;
-
-/** Where in the header the last failed operation and the last result are noted. */
-export const FAILED_AT = 8;
-export const LAST_RESULT = 16;
-
-/** Where results go that nobody wants. */
-const IGNORED = 32;
-
-/**
- * Where a program notes that it gives up. A call may fail and the program go on, so that a failed
- * call alone does not tell.
- */
-export const GAVE_UP = 24;
-
-/** Where in an operation the arguments, the address for the result and the jumps are. */
-const ARGUMENTS = 8;
-const RESULT_ADDRESS = 56;
-const JUMPS = 64;
-
-/** How many operations a program that fails ends with: note that, report it (two), exit. */
-const EPILOGUE = 4;
-
-/** What stands before the notes of a program that reports its failure. */
-export const FAILURE_REPORT = 2;
+import type { Laid } from "./memory.ts";
 
 const SCHED_FIFO = 1;
 
@@ -95,82 +56,6 @@ export function sizeOf({ calls, cells, head }: Program): number {
   const named = cells.reduce((sum, cell) => sum + aligned(cell.size), 0);
   return CELLS + named + operations * OPERATION + data;
 }
-
-function aligned(size: number): number {
-  return Math.ceil(size / 8) * 8;
-}
-
-/** A program in memory. */
-export class Encoded {
-  /** Where it stands. */
-  readonly header: Word;
-  /** How many bytes from the header on the program takes. */
-  readonly length: number;
-  readonly #calls: readonly Call[];
-  readonly #cells: Cells | undefined;
-  readonly #arena: Room;
-
-  constructor(
-    { calls }: Program,
-    cells: Cells | undefined,
-    arena: Room,
-    place: { readonly header: Word; readonly length: number },
-  ) {
-    this.#calls = calls;
-    this.#cells = cells;
-    this.#arena = arena;
-    this.header = place.header;
-    this.length = place.length;
-  }
-
-  /** The notes of the program, as they stand in the arena: header and cells. */
-  notes(): Uint8Array {
-    return this.#arena.bytes.slice(0, endOf(this.#cells));
-  }
-
-  /** Whether the program has noted that it gave up. */
-  gaveUp(): boolean {
-    return this.#arena.words[GAVE_UP / 4] !== 0;
-  }
-
-  /** What notes say: the call that failed and its errno, if the program gave up. */
-  failure(notes: Uint8Array): { call: Call; errno: number } | undefined {
-    const view = viewOf(notes);
-    if (view.getInt32(GAVE_UP, true) === 0) return undefined;
-    const failedAt = Number(view.getBigUint64(FAILED_AT, true)) - this.header;
-    const call = this.#calls[this.#places().findLastIndex((place) => place <= failedAt)];
-    if (call === undefined) throw new Error("a child program gave up nowhere");
-    return { call, errno: -view.getInt32(LAST_RESULT, true) };
-  }
-
-  /** The bytes of a cell in notes. */
-  cell(notes: Uint8Array, name: string): DataView {
-    const { at, size } = find(this.#cells, name);
-    return new DataView(notes.buffer, notes.byteOffset + at, size);
-  }
-
-  /** The six arguments of a call, as they stand in memory. */
-  argumentsOf(call: Call): number[] {
-    const offset = (this.#places()[this.#calls.indexOf(call)] ?? NaN) + ARGUMENTS;
-    return Array.from({ length: 6 }, (_, i) => signedWord(this.#arena, offset + i * 8));
-  }
-
-  /** Where the operations of each call begin. */
-  #places(): number[] {
-    let at = endOf(this.#cells) + EPILOGUE * OPERATION;
-    return this.#calls.map((call) => {
-      const place = at;
-      at += operationsOf(call) * OPERATION;
-      return place;
-    });
-  }
-}
-
-/** Where each cell is, and the bytes that it takes. */
-type Cells = ReadonlyMap<string, { readonly at: number; readonly size: number }>;
-
-/** Memory to lay a program out in. */
-type Room = Pick<Arena, "address" | "size" | "bytes" | "words" | "laid">;
 
 /** How a program is laid out. */
 export interface EncodeOptions {
@@ -199,24 +84,6 @@ export function encode(
   return new Encoded(program, cells, arena, { header: base, length: writer.end });
 }
 
-/** Cells stand one behind the other. */
-function placed(cells: Program["cells"]): Cells | undefined {
-  if (cells.length === 0) return undefined;
-  const places = new Map<string, { at: number; size: number }>();
-  let at = CELLS;
-  for (const { name, size } of cells) {
-    places.set(name, { at, size });
-    at += aligned(size);
-  }
-  return places;
-}
-
-function endOf(cells: Cells | undefined): number {
-  let end = CELLS;
-  for (const { at, size } of cells?.values() ?? []) end = Math.max(end, at + aligned(size));
-  return end;
-}
-
 /** How much of what stands in an arena is what is to stand there again. */
 function sharedBy(
   laid: Laid,
@@ -241,24 +108,10 @@ function standsAlone({ args, jumps, into }: Call): boolean {
     args.every((arg) => typeof arg !== "object" || !("cell" in arg || "call" in arg));
 }
 
-function find<T>(map: ReadonlyMap<string, T> | undefined, name: string): T {
-  const found = map?.get(name);
-  if (found === undefined) throw new Error(`a child program without ${name}`);
-  return found;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 function numberOf({ numbers }: Arch, name: SyscallName): number {
   const number = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
   if (number === undefined) throw new UsageError(`step: no system call is known as ${name}`);
   return number;
-}
-
-function signedWord({ words }: Pick<Arena, "words">, offset: number): number {
-  return ((words[offset / 4 + 1] ?? 0) | 0) * 0x1_0000_0000 + (words[offset / 4] ?? 0);
 }
 
 const encoder = new TextEncoder();
@@ -369,7 +222,7 @@ class Writer {
       const arg = args[i] ?? 0;
       this.#word(
         offset + ARGUMENTS + i * 8,
-        typeof arg === "object" ? base + this.#addressOf(arg) : arg,
+        typeof arg === "object" ? base + this.#placeOf(arg) : arg,
       );
     }
     this.#word(offset + RESULT_ADDRESS, base + this.#resultAt(into));
@@ -430,7 +283,8 @@ class Writer {
     words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
   }
 
-  #addressOf(arg: Exclude<Arg, number | bigint>): number {
+  /** Where in the arena an argument stands; it is put there if need be. */
+  #placeOf(arg: Exclude<Arg, number | bigint>): number {
     if ("text" in arg) return this.#text(arg.text);
     if ("zeros" in arg) return ZEROS_AT;
     if ("texts" in arg) return this.#texts(arg.texts);

@@ -5,7 +5,7 @@
  */
 
 import type { Call } from "./call.ts";
-import type { Encoded } from "./encode.ts";
+import type { Encoded } from "./encoded.ts";
 import { AT_FDCWD, type Kernel, O } from "./kernel.ts";
 import { HOLDER, HOLDER_AT, LOCK, LOCKED } from "./lower_pid_file.ts";
 

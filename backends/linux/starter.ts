@@ -14,7 +14,7 @@ import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { type Cloned, Cloner } from "./clone.ts";
 import type { Program } from "./call.ts";
-import type { Encoded } from "./encode.ts";
+import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf } from "./files.ts";
 import type { Host } from "./host.ts";

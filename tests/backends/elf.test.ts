@@ -10,7 +10,8 @@ import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
 import type { Arch } from "../../backends/linux/arch.ts";
 import { type Call, call } from "../../backends/linux/call.ts";
 import { elfOf, PROGRAM_AT } from "../../backends/linux/elf.ts";
-import { encode, type Encoded, FAILURE_REPORT, sizeOf } from "../../backends/linux/encode.ts";
+import { encode, sizeOf } from "../../backends/linux/encode.ts";
+import { type Encoded, FAILURE_REPORT } from "../../backends/linux/encoded.ts";
 import { noteSkip } from "../support/skips.ts";
 
 /** How the programs of an architecture are run here, or why they cannot be. */

@@ -1,17 +1,16 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import type { Arch } from "../../backends/linux/arch.ts";
-import { type Call, call, type Cell } from "../../backends/linux/call.ts";
+import { type Call, call, type Cell, Head } from "../../backends/linux/call.ts";
+import { encode, sizeOf } from "../../backends/linux/encode.ts";
 import {
   CELLS,
-  encode,
   type Encoded,
   FAILED_AT,
   GAVE_UP,
   LAST_RESULT,
   OPERATION,
-  sizeOf,
-} from "../../backends/linux/encode.ts";
+} from "../../backends/linux/encoded.ts";
 import type { Arena } from "../../backends/linux/memory.ts";
 import { ARCHES } from "../support/native.ts";
 
@@ -212,24 +211,30 @@ test("what the program before it has left in an arena is the same as if it were 
   const pair = call("limits", "prlimit64", [0, 7, { words: [1n, 2n ** 40n] }, 0], []);
   const jumping: Call = { ...umask(4), jumps: { error: "there" } };
   const there: Call = { ...umask(5), label: "there" };
-  const programs: Call[][] = [
-    [many, jumping, a, there],
-    [many, jumping, there, a],
-    [many, a, pair, x],
-    [many, a, pair, y],
-    [many, b, pair, y],
-    [many, x, pair, z],
-    [many, x, pair, a],
-    [a, b, c],
-    [a, b],
-    [b, a],
-    [many],
-    [many, a, pair, x],
+  const [short, long] = [new Head([many]), new Head([many, a, pair])];
+  const programs: [Call[], Head?][] = [
+    [[many, jumping, a, there]],
+    [[many, jumping, there, a]],
+    [[many, a, pair, x]],
+    [[many, a, pair, y], long],
+    [[many, a, pair, z], long],
+    [[many, b, pair, y], short],
+    [[many, x, pair, z], short],
+    [[many, x, pair, a]],
+    [[many, jumping, a, there], short],
+    [[a, b, c]],
+    [[a, b]],
+    [[b, a]],
+    [[many]],
+    [[many], short],
+    [[many, a, pair, x], long],
+    [[many, a, pair, y]],
   ];
-  for (const calls of programs) {
+  for (const [calls, head] of programs) {
     const fresh = dirtyArena();
-    const again = encode({ calls, cells: [] }, x86_64, arena);
+    const again = encode({ calls, cells: [], head }, x86_64, arena);
     const anew = encode({ calls, cells: [] }, x86_64, fresh);
+    assertEquals(sizeOf({ calls, cells: [], head }), sizeOf({ calls, cells: [] }));
     assertEquals(again.length, anew.length);
     const count = calls.reduce((sum, { each }) => sum + (each?.length ?? 1), 0);
     const end = CELLS + EPILOGUE + count * OPERATION;
