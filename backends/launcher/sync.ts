@@ -77,7 +77,9 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const failure = failureTold(plan, { encoded, second: halves?.second }, words);
       if (failure !== undefined) throw failure;
       const { runs, daemonPid } = words;
-      const { timedOut, drained, exit = spawned.exit } = supervised;
+      const { timedOut, drained } = supervised;
+      // Without a record of its end, it was ended with its supervisor: see PR_SET_PDEATHSIG there.
+      const exit = supervised.exit ?? { ...spawned.exit, raw: SIGKILL };
       if (!runs && !timedOut) throw halves === undefined ? silentLauncher(plan) : silentHook(plan);
       return {
         ...spawned,
