@@ -35,7 +35,9 @@ export function environOf({ malloc, free, view }: Memory): () => number {
   return () => {
     if (copied !== undefined && !changed(copied)) return address;
     free(address);
-    const entries = copied = Object.entries(process.env);
+    // Nothing counts as copied until all of it is.
+    [copied, address] = [undefined, 0];
+    const entries = Object.entries(process.env);
     const texts = entries.map(([name, value]) => encoder.encode(`${name}=${value}\0`));
     // NULL-terminated pointers, then the texts.
     const pointers = (texts.length + 1) * 8;
@@ -50,6 +52,7 @@ export function environOf({ malloc, free, view }: Memory): () => number {
       at += text.length;
     });
     words[texts.length] = 0n;
+    copied = entries;
     return address;
   };
 }
