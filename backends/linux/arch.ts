@@ -11,6 +11,7 @@ export type SyscallName =
   | "chdir"
   | "chroot"
   | "clone"
+  | "clone3"
   | "close"
   | "close_range"
   | "dup3"

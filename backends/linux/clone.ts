@@ -12,22 +12,11 @@ import type { Encoded } from "./encoded.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 import { Arenas } from "./memory.ts";
+import { Ticket } from "./ticket.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
 const CLONE_PIDFD = 0x1000;
-const SIGCHLD = 17;
-
-/**
- * What the starter reads and writes, in the scratch memory: the mask that blocks all signals, the
- * one that was in force, the flags of clone(2), the pidfd, the result, the program's address.
- */
-const ALL_AT = 0;
-const FLAGS_AT = 16;
-const PIDFD_AT = 24;
-const RESULT_AT = 32;
-const HEADER_AT = 40;
-
 const PROT_READ_EXEC = 1 | 4;
 
 /** A child that was started, and the program that it was started with. */
@@ -53,12 +42,19 @@ export class Cloner {
   readonly #kernel: Kernel;
   readonly #arenas: Arenas;
   readonly #starter: Word;
+  readonly #ticket: Ticket;
 
   /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#arenas = new Arenas(kernel);
     this.#starter = mapCode(kernel);
+    this.#ticket = new Ticket(kernel);
+  }
+
+  /** Whether children have no signal handlers from birth. */
+  get clears(): boolean {
+    return this.#ticket.clears;
   }
 
   /** How many arenas are mapped. */
@@ -113,14 +109,12 @@ export class Cloner {
   #start({ header }: Encoded, how: Manner): Pick<Cloned, "pid" | "pidfd"> {
     const sharing = how.ownMemory ? 0 : CLONE_VM;
     const flags = sharing | (how.suspend ? CLONE_VFORK : 0) | (how.pidfd ? CLONE_PIDFD : 0);
-    const { scratch, view, libc } = this.#kernel;
-    view.setBigInt64(ALL_AT, -1n, true);
-    view.setBigInt64(FLAGS_AT, BigInt(flags | SIGCHLD), true);
-    view.setBigInt64(HEADER_AT, BigInt(header), true);
-    libc.invoke(this.#starter, scratch);
-    const pid = view.getInt32(RESULT_AT, true);
+    const ticket = this.#ticket;
+    ticket.fill(header, flags);
+    this.#kernel.libc.invoke(this.#starter, ticket.address);
+    const pid = ticket.result;
     if (pid < 0) throw this.#kernel.error("clone", pid);
-    return { pid, pidfd: how.pidfd ? view.getInt32(PIDFD_AT, true) : -1 };
+    return { pid, pidfd: how.pidfd ? ticket.pidfd : -1 };
   }
 }
 

@@ -16,8 +16,8 @@ const UNOPENED = 0x4000_0000;
 /** How wide the names of steps are, the longest included. */
 const WIDTH = 12;
 
-/** The lines for a plan. */
-export function explainPlan(plan: Plan): string[] {
+/** The lines for a plan; `resets` as in {@linkcode Circumstances}. */
+export function explainPlan(plan: Plan, resets?: readonly Call[]): string[] {
   const names = new Map<number, string>();
   const numbers = new Map<number, number>();
   const mappings = stepOf(plan, "fds").wires.map((wire, index): Mapping => {
@@ -43,6 +43,7 @@ export function explainPlan(plan: Plan): string[] {
     free,
     control: { tell: tellFd, word: wordFd },
     fdName: (fd) => names.get(fd) ?? String(fd),
+    ...(resets === undefined ? {} : { resets }),
   };
   const linesOf = (steps: readonly Step[]) => {
     const { calls } = lower(steps, circumstances);

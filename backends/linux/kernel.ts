@@ -32,7 +32,7 @@ export const F = {
 } as const;
 
 /** Errors that callers look for, negative as the kernel returns them. */
-export const ERR = { ENOENT: -2, ESRCH: -3, EINTR: -4, EAGAIN: -11, EACCES: -13, EPIPE: -32 };
+export const ERR = { ENOENT: -2, ESRCH: -3, EINTR: -4, EAGAIN: -11, EACCES: -13, EINVAL: -22, EPIPE: -32 };
 
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;

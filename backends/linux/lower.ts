@@ -12,6 +12,7 @@ import type { Plan, Step } from "../../core/plan.ts";
 import { MASK } from "../../core/secret.ts";
 import type { SyscallName } from "./arch.ts";
 import { type Arg, type Call, call, type Cell, Head, octal, type Program, text } from "./call.ts";
+import { RESET_ALL } from "./dispositions.ts";
 import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
 import { lowerIdentity } from "./lower_identity.ts";
 import { lowerApparmor, lowerCore, lowerSelinux } from "./lower_labels.ts";
@@ -19,16 +20,10 @@ import { lowerPidFile, PIDFILE_CELLS } from "./lower_pid_file.ts";
 import { F, O } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
-/** struct sigaction of the kernel: SIG_DFL, no flags, no mask. */
-const DEFAULT_ACTION = { zeros: true } as const;
-
 /** An empty sigset_t of the kernel: one bit a signal, 64 of them. */
 const NO_SIGNALS = { zeros: true } as const;
 
 const SIG_SETMASK = 2;
-const SIGKILL = 9;
-const SIGSTOP = 19;
-const SIGNALS = 64;
 const CLONE_NEWUSER = 0x1000_0000;
 
 /** The cell into which the parent's word is read. */
@@ -42,6 +37,8 @@ export const RUNS = 6;
 
 /** What the lowering needs to know besides the plan. */
 export interface Circumstances {
+  /** What resets the dispositions of signals. Default: {@linkcode RESET_ALL}. */
+  readonly resets?: readonly Call[];
   /** What becomes of the `fds` step. */
   readonly moves: readonly FdMove[];
   /** Numbers that are free in the child once `fds` is done, lowest first. */
@@ -139,7 +136,7 @@ export function needsOwnMemory(plan: Plan): boolean {
 function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly Call[] {
   switch (step.step) {
     case "signals":
-      return RESET_SIGNALS;
+      return around.resets ?? RESET_ALL;
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
@@ -179,20 +176,6 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       return step satisfies never;
   }
 }
-
-/**
- * Signals 32 and 33 belong to the threads library, whose wrappers hide them; a raw system call may
- * set them all the same, and posix_spawn(3) is known for handing them on ignored.
- *
- * Made once: what two programs share is laid out in an arena only once, see the encoder.
- */
-const RESET_SIGNALS: readonly Call[] = [{
-  ...call("signals", "rt_sigaction", [0, DEFAULT_ACTION, 0, 8], ["1…64", "SIG_DFL", "NULL", "8"]),
-  each: Array.from({ length: SIGNALS }, (_, i) => i + 1).filter((signal) =>
-    signal !== SIGKILL && signal !== SIGSTOP
-  ),
-  note: `${SIGNALS - 2} calls: every signal but SIGKILL and SIGSTOP`,
-}];
 
 const UNBLOCK: readonly Call[] = [
   call("unblock", "rt_sigprocmask", [SIG_SETMASK, NO_SIGNALS, 0, 8], [

@@ -73,7 +73,7 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
       requireLsm(read, plan, "native");
       return execInPlace(starter, plan);
     },
-    explain: (plan) => explainPlan(plan),
+    explain: (plan) => explainPlan(plan, starter.resets),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },

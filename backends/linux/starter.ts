@@ -13,10 +13,11 @@ import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { type Cloned, Cloner } from "./clone.ts";
-import type { Program } from "./call.ts";
+import type { Call, Program } from "./call.ts";
+import { RESET_ALL, resetIgnored } from "./dispositions.ts";
 import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
-import { accessOf, headOf } from "./files.ts";
+import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel } from "./kernel.ts";
 import { type Circumstances, lower, lowerAnother, needsOwnMemory } from "./lower.ts";
@@ -29,6 +30,7 @@ import { isReadable } from "./sync.ts";
 import { hookError, hookRuntime, needsTalk, parseTold, silentHook, splitAtHook } from "./talk.ts";
 import { joined, Tell } from "./tell.ts";
 import { BUSY_RETRIES } from "../spawner/busy.ts";
+import { ignoredIn } from "../posix/signals.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
 /** A child whose end SIGCHLD tells of is watched by its pid. */
@@ -63,6 +65,8 @@ export class Starter {
   readonly kernel: Kernel;
   readonly files: Files;
   readonly cloner: Cloner;
+  /** How children reset the dispositions of signals. */
+  readonly resets: readonly Call[];
   readonly #host: Host;
   readonly #reaper: Reaper;
   #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
@@ -71,6 +75,8 @@ export class Starter {
     this.kernel = kernel;
     this.#host = host;
     this.cloner = new Cloner(kernel);
+    const status = this.cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
+    this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
     this.#reaper = new Reaper(kernel, host);
     this.files = {
       access: (path) => accessOf(kernel, path),
@@ -127,9 +133,10 @@ export class Starter {
     const { moves, free } = this.#layout(wiring.mappings);
     // Nothing changes the environment while this thread stands still.
     const inherits = stepOf(plan, "exec").inherits;
+    const { resets } = this;
     const around = inherits
-      ? { moves, free, environ: this.kernel.libc.environ() }
-      : { moves, free };
+      ? { resets, moves, free, environ: this.kernel.libc.environ() }
+      : { resets, moves, free };
     const how = { suspend: true, pidfd: withPidfd };
     const { pid, pidfd, program, release } = this.#clone(
       plan,
@@ -264,6 +271,7 @@ export class Starter {
       const [tellFd = -1, wordFd = -1, imageFd = -1] = reserved;
       const channels = { tell: tellFd, word: wordFd, image: imageFd };
       const circumstances: Circumstances = {
+        resets: this.resets,
         moves,
         free,
         control: channels,

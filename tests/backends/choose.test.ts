@@ -61,7 +61,7 @@ function sandboxed(refused: string): Libc {
       return address;
     },
     invoke(_, ticket) {
-      if (refused === "clone") new DataView(this.view(ticket, 48)).setBigInt64(32, -1n, true);
+      if (refused === "clone") new DataView(this.view(ticket, 56)).setBigInt64(48, -1n, true);
     },
     environ: () => 0,
     getauxval: () => 0,

@@ -5,11 +5,11 @@
  */
 
 import process from "node:process";
-import type { Arch } from "../../backends/linux/arch.ts";
+import type { Arch, SyscallName } from "../../backends/linux/arch.ts";
 import { aarch64 } from "../../backends/linux/arch/aarch64.ts";
 import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
 import { Kernel } from "../../backends/linux/kernel.ts";
-import type { Libc } from "../../backends/linux/libc.ts";
+import type { Libc, Word } from "../../backends/linux/libc.ts";
 import { backendInfo } from "../../mod.ts";
 
 /** The architectures that have an interpreter. */
@@ -21,10 +21,15 @@ export function noNativeParts(): string | undefined {
   return driver === "native" ? undefined : `needs the native driver, and ${driver} serves`;
 }
 
-/** The kernel, through this runtime's FFI. */
-export async function openKernel(): Promise<Kernel> {
+/** The kernel, through this runtime's FFI; as a sandbox shows it that refuses one call. */
+export async function openKernel(refused?: SyscallName): Promise<Kernel> {
   const arch = process.arch === "arm64" ? aarch64 : x86_64;
-  return new Kernel(await openLibc(), arch);
+  const libc = await openLibc();
+  if (refused === undefined) return new Kernel(libc, arch);
+  const ENOSYS = 38;
+  const syscall = (number: number, ...args: Word[]) =>
+    number === arch.numbers[refused] ? -ENOSYS : libc.syscall(number, ...args);
+  return new Kernel({ ...libc, syscall }, arch);
 }
 
 async function openLibc(): Promise<Libc> {

@@ -45,14 +45,12 @@ const interpreter =
     add x2, x9, 8
     mov x3, 8
     svc #0
-    mov x8, 220
-    ldr x0, [x9, 16]
-    mov x1, 0
-    add x2, x9, 24
-    ldr x10, [x9, 40]
+    ldp x8, x0, [x9, 16]
+    ldp x1, x2, [x9, 32]
+    ldr x10, [x9, 56]
     svc #0
     cbz x0, 1f
-    str x0, [x9, 32]
+    str x0, [x9, 48]
     mov x8, 135
     mov x0, 2
     add x1, x9, 8
@@ -63,9 +61,9 @@ const interpreter =
     ret
 1:  mov x0, x10
 */
-const starter = "e90300aae81080d2400080d2e10309aa22210091030180d2010000d4881b80d2200940f9010080d2" +
-  "226100912a1540f9010000d4400100b4201100f9e81080d2400080d221210091020080d2030180d2" +
-  "010000d400008052c0035fd6e0030aaa";
+const starter = "e90300aae81080d2400080d2e10309aa22210091030180d2010000d4280141a9210942a92a1d40f9" +
+  "010000d4400100b4201900f9e81080d2400080d221210091020080d2030180d2010000d400008052" +
+  "c0035fd6e0030aaa";
 
 /** From the kernel's include/uapi/asm-generic/unistd.h. */
 const numbers = {
@@ -74,6 +72,7 @@ const numbers = {
   chdir: 49,
   chroot: 51,
   clone: 220,
+  clone3: 435,
   close: 57,
   close_range: 436,
   dup3: 24,

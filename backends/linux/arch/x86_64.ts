@@ -48,15 +48,15 @@ const interpreter =
     lea rdx, [r9+8]
     mov r10d, 8
     syscall
-    mov eax, 56
-    mov rdi, [r9+16]
-    xor esi, esi
-    lea rdx, [r9+24]
-    mov r8, [r9+40]
+    mov rax, [r9+16]
+    mov rdi, [r9+24]
+    mov rsi, [r9+32]
+    mov rdx, [r9+40]
+    mov r8, [r9+56]
     syscall
     test rax, rax
     jz 1f
-    mov [r9+32], rax
+    mov [r9+48], rax
     mov eax, 14
     mov edi, 2
     lea rsi, [r9+8]
@@ -66,9 +66,9 @@ const interpreter =
     ret
 1:  mov rdi, r8
 */
-const starter = "4989f9b80e000000bf020000004c89ce498d510841ba080000000f05b838000000498b791031f649" +
-  "8d51184d8b41280f054885c0741949894120b80e000000bf02000000498d710831d20f0531c0c34c" +
-  "89c7";
+const starter = "4989f9b80e000000bf020000004c89ce498d510841ba080000000f05498b4110498b7918498b7120" +
+  "498b51284d8b41380f054885c0741949894130b80e000000bf02000000498d710831d20f0531c0c3" +
+  "4c89c7";
 
 /** From the kernel's arch/x86/entry/syscalls/syscall_64.tbl. */
 const numbers = {
@@ -77,6 +77,7 @@ const numbers = {
   chdir: 80,
   chroot: 161,
   clone: 56,
+  clone3: 435,
   close: 3,
   close_range: 436,
   dup3: 292,

@@ -1,0 +1,61 @@
+/**
+ * The step `signals`: what a child must do so that no signal is caught or ignored in its program.
+ *
+ * exec resets what is caught, and leaves ignored what is ignored, see signal(7). But until then a
+ * child must not run a handler of the parent, whose memory it shares; it resets them all, or is born
+ * without any.
+ *
+ * @module
+ */
+
+import { type Call, call } from "./call.ts";
+
+/** struct sigaction of the kernel: SIG_DFL, no flags, no mask. */
+const DEFAULT_ACTION = { zeros: true } as const;
+
+const SIGKILL = 9;
+const SIGSTOP = 19;
+const SIGNALS = 64;
+
+/** The signals with a name of their own; those above are real-time signals. */
+const STANDARD = 31;
+
+/**
+ * Resets everything. Signals 32 and 33 belong to the threads library, whose wrappers hide them; a
+ * raw system call may set them all the same, and posix_spawn(3) is known for handing them on
+ * ignored.
+ */
+export const RESET_ALL: readonly Call[] = resetting(
+  settable(SIGNALS),
+  `1…${SIGNALS}`,
+  `${SIGNALS - 2} calls: every signal but SIGKILL and SIGSTOP`,
+);
+
+/**
+ * For a child that is born without handlers: resets what may be ignored. Anything may ignore a
+ * standard signal at any time. A real-time signal is ignored if the process was started so; `ignored`
+ * are the signals that are when the driver is made.
+ */
+export function resetIgnored(ignored: readonly number[]): readonly Call[] {
+  const more = ignored.filter((signal) => signal > STANDARD);
+  const signals = [...settable(STANDARD), ...more];
+  const shown = [`1…${STANDARD}`, ...more].join(", ");
+  const note = `${signals.length} calls: what may be ignored; handlers are gone since clone3(2)`;
+  return resetting(signals, shown, note);
+}
+
+function settable(last: number): number[] {
+  return Array.from({ length: last }, (_, i) => i + 1)
+    .filter((signal) => signal !== SIGKILL && signal !== SIGSTOP);
+}
+
+/** Made once: what two programs share is laid out in an arena only once, see encode.ts. */
+function resetting(signals: readonly number[], shown: string, note: string): readonly Call[] {
+  const all = call("signals", "rt_sigaction", [0, DEFAULT_ACTION, 0, 8], [
+    shown,
+    "SIG_DFL",
+    "NULL",
+    "8",
+  ]);
+  return [{ ...all, each: signals, note }];
+}

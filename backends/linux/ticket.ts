@@ -1,0 +1,90 @@
+/**
+ * The ticket: what the starter, a function of machine code (see arch/), reads and writes, in memory
+ * of its own. Everything is a little-endian 64-bit word:
+ *
+ * ```text
+ *   0  the signal mask that blocks all
+ *   8  the one that was in force, written by the starter
+ *  16  the number of the call that makes a child: of clone3(2), or else of clone(2)
+ *  24  its first three arguments
+ *  48  its result, written
+ *  56  the address of the child's program
+ *  64  struct clone_args, for clone3(2)
+ * 128  the pidfd, written by the kernel
+ * ```
+ *
+ * @module
+ */
+
+import { ERR, type Kernel } from "./kernel.ts";
+import type { Word } from "./libc.ts";
+
+const BLOCKED_AT = 0;
+const NUMBER_AT = 16;
+const ARGUMENTS_AT = 24;
+const RESULT_AT = 48;
+const HEADER_AT = 56;
+const CLONE_ARGS_AT = 64;
+const PIDFD_AT = 128;
+
+/** Where in struct clone_args the address for the pidfd and the exit signal are; its size. */
+const CLONE_ARGS_PIDFD = 8;
+const CLONE_ARGS_EXIT_SIGNAL = 32;
+const CLONE_ARGS_SIZE = 64;
+
+/** CLONE_CLEAR_SIGHAND is the lowest bit of the upper half of the flags. */
+const CLEAR_SIGHAND_HIGH = 1;
+const SIGCHLD = 17;
+
+/** Filled in for one clone after the other. */
+export class Ticket {
+  readonly address: Word;
+  /**
+   * Whether a child has no handlers from birth, by CLONE_CLEAR_SIGHAND. That takes clone3(2), which
+   * sandboxes like to refuse, since a filter cannot see what its struct says.
+   */
+  readonly clears: boolean;
+  readonly #view: DataView;
+  /** Where the flags are: in the struct, or the first argument. */
+  readonly #flagsAt: number;
+
+  constructor(kernel: Kernel) {
+    const { numbers } = kernel.arch;
+    const length = 4096;
+    const address = this.address = kernel.map(length);
+    const view = this.#view = new DataView(kernel.libc.view(address, length));
+    // Without a struct it is refused; but by another errno where there is no such call.
+    this.clears = kernel.raw("clone3", 0, 0) === ERR.EINVAL;
+    this.#flagsAt = this.clears ? CLONE_ARGS_AT : ARGUMENTS_AT;
+    const set = (at: number, value: number) => view.setBigInt64(at, BigInt(value), true);
+    set(BLOCKED_AT, -1);
+    set(NUMBER_AT, this.clears ? numbers.clone3 : numbers.clone);
+    if (this.clears) {
+      set(ARGUMENTS_AT, address + CLONE_ARGS_AT);
+      set(ARGUMENTS_AT + 8, CLONE_ARGS_SIZE);
+      set(CLONE_ARGS_AT + CLONE_ARGS_PIDFD, address + PIDFD_AT);
+      set(CLONE_ARGS_AT + CLONE_ARGS_EXIT_SIGNAL, SIGCHLD);
+      view.setUint32(CLONE_ARGS_AT + 4, CLEAR_SIGHAND_HIGH, true);
+    } else {
+      set(ARGUMENTS_AT + 16, address + PIDFD_AT);
+    }
+  }
+
+  /** Says which program to start, and how: flags of clone(2), without the exit signal. */
+  fill(header: Word, flags: number): void {
+    const view = this.#view;
+    view.setUint32(this.#flagsAt, this.clears ? flags : flags | SIGCHLD, true);
+    view.setUint32(HEADER_AT, header, true); // modulo 2^32
+    view.setUint32(HEADER_AT + 4, Math.floor(header / 0x1_0000_0000), true);
+  }
+
+  /** The pid of the child, or the negative errno. */
+  get result(): number {
+    return this.#view.getInt32(RESULT_AT, true);
+  }
+
+  /** If it was asked for. */
+  get pidfd(): number {
+    return this.#view.getInt32(PIDFD_AT, true);
+  }
+}

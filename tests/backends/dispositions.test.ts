@@ -1,0 +1,62 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { test } from "node:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { RESET_ALL, resetIgnored } from "../../backends/linux/dispositions.ts";
+import type { Host } from "../../backends/linux/host.ts";
+import type { Kernel } from "../../backends/linux/kernel.ts";
+import { reap } from "../../backends/linux/reaper.ts";
+import { Starter } from "../../backends/linux/starter.ts";
+import { Command } from "../../core/command.ts";
+import { freeze } from "../../core/draft.ts";
+import { makePlan } from "../../core/plan.ts";
+import { conform } from "../support/harness.ts";
+import { noNativeParts, openKernel } from "../support/native.ts";
+import { imagined } from "../support/surroundings.ts";
+import { parseStatus } from "../support/world.ts";
+
+const skip = noNativeParts();
+const NONE = "0000000000000000";
+
+function starterOn(kernel: Kernel): Starter {
+  return new Starter(kernel, { hold: () => () => {} } as unknown as Host);
+}
+
+/** What /proc/self/status says in a child, whose parent has a handler for a signal. */
+function statusIn(starter: Starter, folder: string): Record<string, string> {
+  const file = join(folder, "status");
+  const cmd = new Command("/bin/cat", "/proc/self/status").stdout({ file });
+  const plan = makePlan(freeze(cmd), imagined());
+  const wiring = starter.wire(plan);
+  const { pid } = starter.lastAttempt(plan, wiring, { pidfd: false });
+  wiring.close();
+  assertEquals(reap(starter.kernel, pid)?.raw, 0);
+  return parseStatus(readFileSync(file, "utf8"));
+}
+
+for (const [what, refused] of [["with", undefined], ["without", "clone3"]] as const) {
+  conform(`${what} clone3(2), a child has neither handlers nor ignored signals`, async (t) => {
+    const handler = () => {};
+    process.on("SIGWINCH", handler);
+    t.defer(() => process.off("SIGWINCH", handler));
+    const starter = starterOn(await openKernel(refused));
+    t.defer(() => starter.close());
+    if (refused !== undefined) {
+      assert(!starter.cloner.clears);
+      assertStrictEquals(starter.resets, RESET_ALL);
+    }
+    const { SigIgn, SigCgt, SigBlk } = statusIn(starter, t.folder());
+    assertEquals([SigIgn, SigCgt, SigBlk], [NONE, NONE, NONE]);
+  }, { skip });
+}
+
+test("without handlers, what may be ignored is reset: standard signals, and those that are", () => {
+  const [all] = RESET_ALL;
+  const [some] = resetIgnored([13, 40, 64]);
+  assertEquals(all?.each?.length, 62);
+  assertEquals(some?.each?.length, 31);
+  assertEquals(some?.each?.slice(-3), [31, 40, 64]);
+  assertEquals(some?.shown[0], "1…31, 40, 64");
+  for (const calls of [all, some]) assert(!calls?.each?.some((signal) => [9, 19].includes(signal)));
+});
