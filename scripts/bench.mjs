@@ -1,4 +1,5 @@
-// Runs the benchmarks: node scripts/bench.mjs [--runtime NAME] [part of a file name …]
+// Runs the benchmarks:
+// node scripts/bench.mjs [--runtime NAME] [--quick] [--json] [part of a file name …]
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -10,10 +11,12 @@ setup();
 const args = process.argv.slice(2);
 const at = args.indexOf("--runtime");
 const only = at < 0 ? undefined : args.splice(at, 2)[1];
+const flags = args.filter((each) => each.startsWith("--"));
+const parts = args.filter((each) => !flags.includes(each));
 const folder = fileURLToPath(new URL("bench/", root));
 const benches = readdirSync(folder).filter((name) =>
   name.endsWith(".ts") && name !== "harness.ts" &&
-  (args.length === 0 || args.some((part) => name.includes(part)))
+  (parts.length === 0 || parts.some((part) => name.includes(part)))
 ).sort();
 let failed = 0;
 for (const bench of benches) {
@@ -22,7 +25,10 @@ for (const bench of benches) {
   for (const name of only === undefined ? names : [only]) {
     console.log(`\n── ${bench} on ${name} ──`);
     const { binary, run } = runtimes[name];
-    const { status } = spawnSync(binary, run(`${folder}${bench}`), { cwd: root, stdio: "inherit" });
+    const { status } = spawnSync(binary, run(`${folder}${bench}`, ...flags), {
+      cwd: root,
+      stdio: "inherit",
+    });
     if (status !== 0) failed++;
   }
 }

@@ -1,5 +1,7 @@
 // Where the runtimes are, how each runs a file, and which drivers it has.
 
+import { existsSync, realpathSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The folder of the project. */
@@ -36,9 +38,18 @@ export const runtimes = {
   node26: node("node26"),
   node24: node("node24"),
   node22: node("node22"),
-  /** The Node that runs the scripts: 20 or newer. */
-  own: { ...node("own"), binary: process.execPath },
+  /** The machine's own Node: 20 or newer. */
+  own: { ...node("own"), binary: ownNode() },
 };
+
+/** Where npm runs a script, the tool chain's Node comes first in PATH, if it is installed. */
+function ownNode() {
+  const tools = path("node_modules/");
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((each) => each !== "");
+  const found = folders.map((folder) => join(folder, "node")).filter((file) => existsSync(file))
+    .find((file) => !realpathSync(file).startsWith(tools));
+  return found ?? process.execPath;
+}
 
 function node(name) {
   return {

@@ -203,7 +203,9 @@ try {
     const folder = join(work, "package");
     buildPackage(folder);
     const env = { VIRCOMMAND_PACKAGE: new URL(`file://${folder}/mod.js`).href };
-    group(`the package, node ${process.versions.node}`, "own", files("package", ".test.mjs"), env);
+    const { stdout } = spawnSync(runtimes.own.binary, ["--version"], { encoding: "utf8" });
+    const title = `the package, the machine's own node ${stdout.trim()}`;
+    group(title, "own", files("package", ".test.mjs"), env);
     group("the package, node22", "node22", files("package", ".test.mjs"), env);
   }
   for (const { runtime, driver, asUser = false } of matrix) {
