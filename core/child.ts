@@ -10,7 +10,7 @@ import { HandshakeError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
 import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
-import { describe, type Plan, shownArgv } from "./plan.ts";
+import { describe, shownArgv, type Spoken } from "./plan.ts";
 import { Result } from "./result.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
 import type { Spec } from "./spec.ts";
@@ -34,7 +34,7 @@ const DRAIN_ROUNDS = 4;
 /** What a child is made from. */
 export interface Started {
   readonly spec: Spec;
-  readonly plan: Plan;
+  readonly plan: Spoken;
   readonly process: Process;
   readonly options: CheckedOptions;
   readonly outputs: { readonly stdout: OutputForm; readonly stderr: OutputForm };

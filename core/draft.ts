@@ -10,7 +10,10 @@ import { UsageError } from "./errors.ts";
 import { reveal, Secret, type Word } from "./secret.ts";
 import type { Spec } from "./spec.ts";
 
-/** A spec under construction. Its lists may belong to frozen specs as well: see {@linkcode add}. */
+/**
+ * A spec under construction. What was said lies over {@linkcode BLANK}, as properties of its own.
+ * Its lists may belong to frozen specs as well: see {@linkcode add}.
+ */
 export type Notes =
   & { -readonly [K in keyof Spec]: Spec[K] }
   & {
@@ -20,7 +23,7 @@ export type Notes =
     closedInParent: readonly number[];
   };
 
-/** What a command says that nothing was said to. */
+/** What is not said otherwise. */
 const BLANK: Notes = {
   binary: "",
   arg0: undefined,
@@ -55,6 +58,9 @@ const BLANK: Notes = {
   closedInParent: [],
 };
 
+/** What a command says before anything was said to it. */
+const UNSAID = Object.create(BLANK) as Notes;
+
 /** The names of the lists. */
 type ListName = {
   [K in keyof Notes]: Notes[K] extends readonly unknown[] ? K : never;
@@ -73,15 +79,17 @@ let faultOf: (draft: Draft, error: UsageError) => void;
 
 /** What has been said so far. Base of the builder. */
 export abstract class Draft {
-  #notes: Notes = BLANK;
+  #notes: Notes = UNSAID;
   /** What the notes were when they were last frozen: the same until something more is said. */
-  #frozen: Notes = BLANK;
+  #frozen: Notes = UNSAID;
   #error: UsageError | undefined;
 
   static {
     notesOf = (draft) => draft.#notes;
     ownNotesOf = (draft) => {
-      if (draft.#notes === draft.#frozen) draft.#notes = { ...draft.#frozen };
+      if (draft.#notes === draft.#frozen) {
+        draft.#notes = Object.assign(Object.create(BLANK) as Notes, draft.#frozen);
+      }
       return draft.#notes;
     };
     frozenOf = (draft) => draft.#frozen;
@@ -127,6 +135,11 @@ export function misuse(draft: Draft, message: string): void {
 export function freeze(draft: Draft): Spec {
   if (draft.error !== undefined) throw draft.error;
   return freezeNotes(draft);
+}
+
+/** Of what a command says something, in no order. */
+export function sayings(spec: Spec): (keyof Spec)[] {
+  return Object.keys(spec) as (keyof Spec)[];
 }
 
 /**

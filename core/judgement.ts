@@ -6,7 +6,7 @@
 
 import { AbortError, ExitError, MaxBufferError, TimeoutError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
-import type { Plan } from "./plan.ts";
+import type { Spoken } from "./plan.ts";
 import type { Result } from "./result.ts";
 import { maskSecrets } from "./secret.ts";
 import type { Spec } from "./spec.ts";
@@ -21,7 +21,7 @@ export type Verdict =
 /** What a judgement looks at besides the result. */
 export interface Circumstances {
   readonly spec: Spec;
-  readonly plan: Pick<Plan, "command">;
+  readonly plan: Spoken;
   readonly verdict: Verdict | undefined;
 }
 

@@ -5,14 +5,14 @@
  * @module
  */
 
-import { backend, type Process, type SyncOutcome } from "./backend.ts";
-import { Child } from "./child.ts";
-import { currentDryRun, dryProcess, drySync } from "./dry_run.ts";
+import { backend, type SyncOutcome } from "./backend.ts";
+import { Child, type Started } from "./child.ts";
+import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
-import { describe, dryPlan, makePlan, type Plan, shownArgv } from "./plan.ts";
+import { describe, dryPlan, makePlan, shownArgv, type Spoken } from "./plan.ts";
 import { Result } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
@@ -33,18 +33,22 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
     const { spec, checked } = prepare(draft, manner.mode, options);
     const outputs = outputsOf(spec, manner);
     const dry = currentDryRun();
-    const { surroundings } = backend(checked.driver);
-    const plan = dry === undefined
-      ? makePlan(spec, surroundings, outputs)
-      : dryPlan(spec, surroundings);
-    if (checked.signal?.aborted === true) throw abortedBefore(plan, checked);
-    const { process, verdict } = dry === undefined
-      ? await start(spec, plan, checked)
-      : { process: await dryProcess(dry, spec), verdict: undefined };
-    return new Child({ spec, plan, process, options: checked, outputs, verdict, since });
+    const started = dry === undefined
+      ? await start(spec, checked, outputs)
+      : await pretend(dry, spec, checked);
+    return new Child({ ...started, spec, options: checked, outputs, since });
   } finally {
     closeHandedOver(draft);
   }
+}
+
+/** A process, or what stands for it. */
+type Beginning = Pick<Started, "plan" | "process" | "verdict">;
+
+async function pretend(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Beginning> {
+  const plan = dryPlan(spec, backend(checked.driver).surroundings);
+  refuseAborted(plan, checked);
+  return { plan, process: await dryProcess(dry, spec), verdict: undefined };
 }
 
 /**
@@ -53,12 +57,16 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
  */
 async function start(
   spec: Spec,
-  plan: Plan,
-  { timeout, signal, driver }: CheckedOptions,
-): Promise<{ process: Process; verdict: Verdict | undefined }> {
+  checked: CheckedOptions,
+  outputs: Started["outputs"],
+): Promise<Beginning> {
+  const service = backend(checked.driver);
+  const plan = makePlan(spec, service.surroundings, outputs);
+  refuseAborted(plan, checked);
   if (spec.preExec === undefined && !spec.handshake) {
-    return { process: await backend(driver).start(plan), verdict: undefined };
+    return { plan, process: await service.start(plan), verdict: undefined };
   }
+  const { timeout, signal } = checked;
   const cancel = new AbortController();
   let verdict: Verdict | undefined;
   const stop = (why: Verdict) => {
@@ -71,7 +79,7 @@ async function start(
     : after(timeout, () => stop({ why: "timeout", timeout }));
   signal?.addEventListener("abort", abort);
   try {
-    return { process: await backend(driver).start(plan, cancel.signal), verdict };
+    return { plan, process: await service.start(plan, cancel.signal), verdict };
   } finally {
     stopTimer();
     signal?.removeEventListener("abort", abort);
@@ -90,16 +98,17 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     const input = inputBytes(spec);
     const dry = currentDryRun();
     const service = backend(checked.driver);
-    const plan = dry === undefined
-      ? makePlan(spec, service.surroundings, { stdout, stderr })
-      : dryPlan(spec, service.surroundings);
-    const outcome = dry === undefined
-      ? service.runSync(plan, {
-        ...checked,
-        input,
-        buffers: spec.buffers.map(({ bytes }) => bytes),
-      })
-      : drySync(dry, spec, input);
+    const { surroundings } = service;
+    let plan: Spoken;
+    let outcome: SyncOutcome;
+    if (dry === undefined) {
+      const made = plan = makePlan(spec, surroundings, { stdout, stderr });
+      const buffers = spec.buffers.map(({ bytes }) => bytes);
+      outcome = service.runSync(made, { ...checked, input, buffers });
+    } else {
+      plan = dryPlan(spec, surroundings);
+      outcome = drySync(dry, spec, input);
+    }
     return judge(syncResult(spec, outcome, since), checked, {
       spec,
       plan,
@@ -148,9 +157,10 @@ function prepare(
   return { spec, checked: checkOptions(options) };
 }
 
-function abortedBefore(plan: Plan, { signal }: CheckedOptions): AbortError {
+function refuseAborted(plan: Spoken, { signal }: CheckedOptions): void {
+  if (signal?.aborted !== true) return;
   const { command } = plan;
-  return new AbortError(`aborted before the start: ${command}`, { command, cause: signal?.reason });
+  throw new AbortError(`aborted before the start: ${command}`, { command, cause: signal.reason });
 }
 
 function closeHandedOver(draft: Draft): void {

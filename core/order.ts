@@ -1,6 +1,6 @@
 /**
  * The order of steps between clone and exec. It is a security property, so it stands here and
- * nowhere else, as data; {@linkcode inOrder} is the only way in which a plan is put together.
+ * nowhere else, as data; {@linkcode inOrder} is the only way in which steps are put together.
  *
  * @module
  */

@@ -9,7 +9,8 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { findStep, type PipeName, type Plan, stepOf, type WireSource } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
 import type { Stdio } from "../spawner/spawner.ts";

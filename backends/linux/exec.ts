@@ -6,7 +6,7 @@
  */
 
 import { SpawnError } from "../../core/errors.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
+import type { Plan } from "../../core/plan.ts";
 import { layout } from "../../core/descriptors.ts";
 import { ignoredIn } from "../posix/signals.ts";
 import { spawnError } from "./failure.ts";
@@ -46,7 +46,7 @@ export function execInPlace(starter: Starter, plan: Plan): never {
 
 /** A program that is not there is found out while this process is still whole. */
 function refuseBeforehand({ files }: Starter, plan: Plan): void {
-  const { path } = stepOf(plan, "exec");
+  const { path } = plan.exec;
   const access = files.access(path);
   if (access === "ok") return;
   throw new SpawnError({

@@ -6,7 +6,8 @@
  */
 
 import { layout, type Mapping } from "../../core/descriptors.ts";
-import { findStep, type Plan, type Step, stepOf, type Wire } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import type { Step, Wire } from "../../core/steps.ts";
 import type { Call } from "./call.ts";
 import { type Circumstances, lower } from "./lower.ts";
 

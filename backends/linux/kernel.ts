@@ -32,7 +32,15 @@ export const F = {
 } as const;
 
 /** Errors that callers look for, negative as the kernel returns them. */
-export const ERR = { ENOENT: -2, ESRCH: -3, EINTR: -4, EAGAIN: -11, EACCES: -13, EINVAL: -22, EPIPE: -32 };
+export const ERR = {
+  ENOENT: -2,
+  ESRCH: -3,
+  EINTR: -4,
+  EAGAIN: -11,
+  EACCES: -13,
+  EINVAL: -22,
+  EPIPE: -32,
+};
 
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;
@@ -63,8 +71,16 @@ export class Kernel {
   }
 
   /** The raw call: the result, or the negative errno. */
-  raw(name: SyscallName, ...args: Word[]): number {
-    return this.libc.syscall(this.arch.numbers[name], ...args);
+  raw(
+    name: SyscallName,
+    a: Word = 0,
+    b: Word = 0,
+    c: Word = 0,
+    d: Word = 0,
+    e: Word = 0,
+    f: Word = 0,
+  ): number {
+    return this.libc.syscall(this.arch.numbers[name], a, b, c, d, e, f);
   }
 
   /** The call, if it must succeed. */

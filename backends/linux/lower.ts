@@ -8,7 +8,9 @@
 import { type FdMove, LAST_FD } from "../../core/descriptors.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
-import type { Plan, Step } from "../../core/plan.ts";
+import type { Frame } from "../../core/frame.ts";
+import { findStep, type Plan } from "../../core/plan.ts";
+import type { ExecStep, Step } from "../../core/steps.ts";
 import { MASK } from "../../core/secret.ts";
 import type { SyscallName } from "./arch.ts";
 import { type Arg, type Call, call, type Cell, Head, octal, type Program, text } from "./call.ts";
@@ -58,67 +60,42 @@ export interface Circumstances {
 /** The child program of some steps. */
 export function lower(steps: readonly Step[], circumstances: Circumstances): Program {
   const cells: Cell[] = [];
-  return { calls: lowerSteps(steps, 0, circumstances, cells), cells };
+  return { calls: lowerSteps(steps, circumstances, cells), cells };
 }
 
 /**
- * The same for programs of which many are made, from layouts that are kept: what they begin with is
- * lowered only once, and the program says so.
+ * The program of a plan in whose frame nothing is talked over. If the frame is kept, what becomes of
+ * it in a layout is lowered only once, and the program says that it begins like others.
  */
-export function lowerAnother(steps: readonly Step[], circumstances: Circumstances): Program {
-  const head = keptHead(steps, circumstances);
+export function lowerPlan(plan: Plan, circumstances: Circumstances): Program {
+  const { frame, exec } = plan;
+  const head = frame.isKept ? headOf(frame, circumstances) : undefined;
+  if (head === undefined) return lower(plan.steps, circumstances);
+  const last = lowerStep(exec, circumstances, []);
+  return { calls: [...head.calls, ...last], cells: NO_CELLS, head };
+}
+
+const NO_CELLS: readonly Cell[] = [];
+
+/** One child tends to have the layout of the one before it. */
+const HEADS = new WeakMap<readonly FdMove[], WeakMap<Frame, Head>>();
+
+/** What programs begin with that have a frame, if it stands by itself. */
+function headOf(frame: Frame, around: Circumstances): Head | undefined {
+  let heads = HEADS.get(around.moves);
+  if (heads === undefined) HEADS.set(around.moves, heads = new WeakMap());
+  const kept = heads.get(frame);
+  if (kept !== undefined) return kept;
   const cells: Cell[] = [];
-  const others = lowerSteps(steps, head.steps.length, circumstances, cells);
-  return { calls: [...head.calls, ...others], cells, head };
+  const calls = lowerSteps(frame.steps, around, cells);
+  if (cells.length > 0) return undefined;
+  const head = new Head(calls);
+  heads.set(frame, head);
+  return head;
 }
 
-function lowerSteps(
-  steps: readonly Step[],
-  from: number,
-  around: Circumstances,
-  cells: Cell[],
-): Call[] {
-  const calls: Call[] = [];
-  for (let i = from; i < steps.length; i++) {
-    const step = steps[i];
-    if (step !== undefined) calls.push(...lowerStep(step, around, cells));
-  }
-  return calls;
-}
-
-/** The head of many programs, and the steps that it is made of. */
-class KeptHead extends Head {
-  readonly steps: readonly Step[];
-
-  constructor(steps: readonly Step[], around: Circumstances) {
-    super(steps.flatMap((step) => lowerStep(step, around, [])));
-    this.steps = steps;
-  }
-}
-
-/** For one layout after the other the same: heads by the number of their steps. */
-const KEPT_HEADS = new WeakMap<readonly FdMove[], KeptHead[]>();
-
-/** What the steps begin with that most children do alike. */
-function keptHead(steps: readonly Step[], around: Circumstances): KeptHead {
-  let heads = KEPT_HEADS.get(around.moves);
-  if (heads === undefined) KEPT_HEADS.set(around.moves, heads = []);
-  let count = 0;
-  while (isAlike(steps[count])) count++;
-  const kept = heads[count];
-  if (kept?.steps.every((step, i) => areAlike(step, steps[i])) === true) return kept;
-  return heads[count] = new KeptHead(steps.slice(0, count), around);
-}
-
-/** Whether one plan after the other has this step. A limit has a note if no command asked for it. */
-function isAlike(step: Step | undefined): boolean {
-  return step?.step === "signals" || step?.step === "fds" || step?.step === "unblock" ||
-    (step?.step === "limits" && step.note !== undefined);
-}
-
-/** What is done about descriptors is in the layout. */
-function areAlike(step: Step, other: Step | undefined): boolean {
-  return step === other || (step.step === "fds" && other?.step === "fds");
+function lowerSteps(steps: readonly Step[], around: Circumstances, cells: Cell[]): Call[] {
+  return steps.flatMap((step) => lowerStep(step, around, cells));
 }
 
 /**
@@ -126,7 +103,8 @@ function areAlike(step: Step, other: Step | undefined): boolean {
  * process that shares its memory with another.
  */
 export function needsOwnMemory(plan: Plan): boolean {
-  return plan.steps.some((step) => {
+  if (findStep(plan, "step") === undefined) return false;
+  return plan.frame.steps.some((step) => {
     if (step.step !== "step" || step.call.name !== "unshare") return false;
     const [what] = step.call.args;
     return typeof what === "bigint" && (Number(what) & CLONE_NEWUSER) !== 0;
@@ -298,10 +276,10 @@ class Execute implements Call {
   readonly args: readonly Arg[];
   readonly path: string;
   readonly label: string | undefined;
-  readonly #exec: Extract<Step, { step: "exec" }>;
+  readonly #exec: ExecStep;
   readonly #shared: boolean;
 
-  constructor(exec: Extract<Step, { step: "exec" }>, { environ, report, control }: Circumstances) {
+  constructor(exec: ExecStep, { environ, report, control }: Circumstances) {
     this.#exec = exec;
     this.#shared = exec.inherits && environ !== undefined;
     const env = exec.inherits && environ !== undefined ? environ : { texts: exec.env };

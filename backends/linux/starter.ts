@@ -11,7 +11,7 @@
 import type { Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
-import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan } from "../../core/plan.ts";
 import { type Cloned, Cloner } from "./clone.ts";
 import type { Call, Program } from "./call.ts";
 import { RESET_ALL, resetIgnored } from "./dispositions.ts";
@@ -20,7 +20,7 @@ import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel } from "./kernel.ts";
-import { type Circumstances, lower, lowerAnother, needsOwnMemory } from "./lower.ts";
+import { type Circumstances, lower, lowerPlan, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
@@ -92,7 +92,7 @@ export class Starter {
 
   /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
   wire(plan: Plan): Wiring {
-    this.#host.checkRun?.(stepOf(plan, "exec").path);
+    this.#host.checkRun?.(plan.exec.path);
     return openWires(this.kernel, plan);
   }
 
@@ -132,7 +132,7 @@ export class Starter {
   #suspended(plan: Plan, wiring: Wiring, withPidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
     // Nothing changes the environment while this thread stands still.
-    const inherits = stepOf(plan, "exec").inherits;
+    const inherits = plan.exec.inherits;
     const { resets } = this;
     const around = inherits
       ? { resets, moves, free, environ: this.kernel.libc.environ() }
@@ -140,7 +140,7 @@ export class Starter {
     const how = { suspend: true, pidfd: withPidfd };
     const { pid, pidfd, program, release } = this.#clone(
       plan,
-      lowerAnother(plan.steps, around),
+      lowerPlan(plan, around),
       how,
     );
     const uneventful = !program.gaveUp() && findStep(plan, "session") === undefined;

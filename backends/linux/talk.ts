@@ -15,7 +15,8 @@
 
 import { SpawnError } from "../../core/errors.ts";
 import { inOrder } from "../../core/order.ts";
-import { findStep, type Plan, type Step, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import type { Step } from "../../core/steps.ts";
 import { type Call, call, type Program } from "./call.ts";
 import { DAEMON } from "./lower_daemon.ts";
 import { elfOf, PROGRAM_AT } from "./elf.ts";
@@ -171,7 +172,7 @@ export function splitAtHook(
   });
   const half = elfOf(arch, arena.bytes.subarray(0, second.length));
   const { hook } = stepOf(plan, "preExec");
-  const { argv, env } = stepOf(plan, "exec");
+  const { argv, env } = plan.exec;
   const fds = [...targets];
   // The lock of a pid file is lost with its descriptor.
   if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free()));

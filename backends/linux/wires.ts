@@ -7,7 +7,8 @@
 
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { type PipeName, type Plan, stepOf, type Wire, type WireSource } from "../../core/plan.ts";
+import { type Plan, stepOf } from "../../core/plan.ts";
+import type { PipeName, Wire, WireSource } from "../../core/steps.ts";
 import { AT_FDCWD, F, type Kernel, O } from "./kernel.ts";
 
 /** The parent's end of a pipe. */

@@ -7,7 +7,7 @@
 import { statSync } from "node:fs";
 import { errnoNumber } from "../../core/errno.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan } from "../../core/plan.ts";
 import { call } from "../linux/call.ts";
 import { interpreterOf, spawnError } from "../linux/failure.ts";
 import { accessTo, headOfFile } from "../posix/files.ts";
@@ -41,7 +41,7 @@ function folderError({ command }: Plan, path: string, errno: number): SpawnError
  * that is a program that nobody asked for.
  */
 export function requireProgram(plan: Plan, os: string): void {
-  const { path } = stepOf(plan, "exec");
+  const { path } = plan.exec;
   // A bare name that only the runtime may look for.
   if (!path.includes("/")) return;
   const access = accessTo(path);
@@ -63,7 +63,7 @@ export function blamed(plan: Plan, error: unknown): unknown {
   if (cwd !== undefined && error.message.includes("No such cwd")) {
     return folderError(plan, cwd, error.errno);
   }
-  const { path, shownArgv } = stepOf(plan, "exec");
+  const { path, shownArgv } = plan.exec;
   const shown = [
     JSON.stringify(path),
     `[${shownArgv.map((each) => JSON.stringify(each)).join(", ")}]`,

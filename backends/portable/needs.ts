@@ -7,7 +7,8 @@
 
 import { UnsupportedError } from "../../core/errors.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
-import type { Plan, Step } from "../../core/plan.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { Step } from "../../core/steps.ts";
 
 /** What the portable driver has on every runtime, and what a runtime adds. */
 export function portableFeatures(extra: readonly Feature[]): Record<Feature, boolean> {

@@ -198,7 +198,7 @@ function spawnSyncWith(spawner: Spawner, request: SyncRequest, plan: Plan): Sync
 }
 
 function requestOf(plan: Plan, stdio: readonly Stdio[]): SpawnRequest {
-  const exec = stepOf(plan, "exec");
+  const exec = plan.exec;
   const ids = findStep(plan, "identity")?.ids;
   return {
     path: exec.path,
@@ -219,7 +219,7 @@ function environmentOf(env: readonly string[]): Record<string, string> {
 }
 
 function explain({ spawnerName }: PortableRuntime, plan: Plan): string[] {
-  const { path, shownArgv, shownEnv, inherits } = stepOf(plan, "exec");
+  const { path, shownArgv, shownEnv, inherits } = plan.exec;
   const ids = findStep(plan, "identity")?.ids;
   const cwd = findStep(plan, "chdir")?.path;
   const options = {

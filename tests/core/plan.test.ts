@@ -62,20 +62,20 @@ test("whatever is asked for, the steps come in the order of the design", () => {
 });
 
 test("the exec step has the file that was found, and argv as it was given", () => {
-  const exec = stepOf(planOf(new Command("tool", "a", 1).arg0("other")), "exec");
+  const exec = planOf(new Command("tool", "a", 1).arg0("other")).exec;
   assertEquals([exec.path, exec.argv], ["/usr/bin/tool", ["other", "a", "1"]]);
 });
 
 test("a name with a slash is made absolute from the current folder", () => {
-  assertEquals(stepOf(planOf(new Command("./tool")), "exec").path, "/work/./tool");
-  assertEquals(stepOf(planOf(new Command("/opt/tool")), "exec").path, "/opt/tool");
+  assertEquals(planOf(new Command("./tool")).exec.path, "/work/./tool");
+  assertEquals(planOf(new Command("/opt/tool")).exec.path, "/opt/tool");
 });
 
 test("without env calls everything is inherited, with them nothing but what was chosen", () => {
-  const inherited = stepOf(planOf(new Command("true")), "exec");
+  const inherited = planOf(new Command("true")).exec;
   assertEquals([inherited.inherits, inherited.env], [true, ["PATH=/usr/bin", "HOME=/root"]]);
   const cmd = new Command("true").env("B", "2").envPass("HOME").envPass("NO_SUCH").env("A", "1");
-  const chosen = stepOf(planOf(cmd), "exec");
+  const chosen = planOf(cmd).exec;
   assertEquals([chosen.inherits, chosen.env], [false, ["B=2", "HOME=/root", "A=1"]]);
 });
 
@@ -98,7 +98,7 @@ test("secrets are in what the program gets, and masked in everything that is sho
   const cmd = new Command("tool", secret("s3cret")).argPair("k", secret("s3cret"))
     .env("A", secret("s3cret")).env("B", "plain");
   const plan = planOf(cmd);
-  const exec = stepOf(plan, "exec");
+  const exec = plan.exec;
   assertEquals(exec.argv, ["tool", "s3cret", "k=s3cret"]);
   assertEquals(exec.env, ["A=s3cret", "B=plain"]);
   assertEquals(exec.shownArgv, ["tool", "***", "k=***"]);
@@ -182,7 +182,7 @@ test("the child's PATH is searched if the command sets one", () => {
     access: (path) => path === "/opt/tool" ? "ok" : "ENOENT",
   };
   const cmd = new Command("tool").env("PATH", "/nowhere:/opt");
-  assertEquals(stepOf(planOf(cmd, answers), "exec").path, "/opt/tool");
+  assertEquals(planOf(cmd, answers).exec.path, "/opt/tool");
 });
 
 test("a plan is data that later calls do not change", () => {

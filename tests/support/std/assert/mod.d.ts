@@ -4,6 +4,11 @@ export declare function assert(value: unknown, message?: string): asserts value;
 export declare function assertEquals<T>(actual: T, expected: T, message?: string): void;
 export declare function assertNotEquals<T>(actual: T, expected: T, message?: string): void;
 export declare function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): void;
+export declare function assertNotStrictEquals<T>(
+  actual: T,
+  expected: T,
+  message?: string,
+): void;
 export declare function assertExists<T>(
   actual: T,
   message?: string,
