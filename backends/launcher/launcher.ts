@@ -15,7 +15,7 @@ import { explainPlan } from "../linux/explain.ts";
 import type { Host } from "../linux/host.ts";
 import { hasApparmor, hasSelinux, requireLsm } from "../linux/lsm.ts";
 import { textOfFile } from "../posix/files.ts";
-import { heedChildren } from "../posix/signals.ts";
+import { listenForChildren } from "../posix/signals.ts";
 import { surroundingsOf } from "../posix/surroundings.ts";
 import type { Spawner } from "../spawner/spawner.ts";
 import { execByFile, type Execve } from "./exec.ts";
@@ -45,7 +45,7 @@ export function launcherBackend(
   reason: string,
   runtime: RuntimeFeatures,
 ): Backend {
-  heedChildren(host.onChildSignal);
+  listenForChildren(host.onChildSignal);
   const { hooks } = runtime;
   const starter = new LauncherStarter(host, arch, spawner);
   // Where no program file can be executed, that should be known before the driver is chosen.

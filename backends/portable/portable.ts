@@ -14,7 +14,7 @@ import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
 import { contentOf } from "../launcher/sync.ts";
 import type { Host } from "../linux/host.ts";
-import { heedChildren } from "../posix/signals.ts";
+import { listenForChildren } from "../posix/signals.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
 import { patiently, patientlySync } from "../spawner/busy.ts";
 import {
@@ -54,7 +54,7 @@ const SIGKILL = 9;
 
 /** Makes the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
-  heedChildren(runtime.onChildSignal);
+  listenForChildren(runtime.onChildSignal);
   const features = portableFeatures(runtime.features);
   const { spawner, remedy } = runtime;
   const check = (plan: Plan) => {
