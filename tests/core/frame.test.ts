@@ -89,6 +89,27 @@ test("other surroundings make another frame", () => {
   assertEquals(framed(tool()).find("limits"), undefined);
 });
 
+test("whatever was kept before, a frame is what it would be by itself", () => {
+  const changes: ((cmd: Command) => Command)[] = [
+    (cmd) => cmd.umask(0o77),
+    (cmd) => cmd.cwd("/a"),
+    (cmd) => cmd.limit("core", 0),
+    (cmd) => cmd.session(),
+    (cmd) => cmd.passFd(5),
+    (cmd) => cmd.env("A", "b"),
+    (cmd) => cmd.stdin("x"),
+    (cmd) => cmd.stderr("inherit"),
+    (cmd) => cmd.uid(1).gid(2).groups([3]),
+  ];
+  for (let turn = 0; turn < 2; turn++) {
+    for (let set = 0; set < 1 << changes.length; set++) {
+      const cmd = changes.reduce((made, change, i) => set >> i & 1 ? change(made) : made, tool());
+      const alone = frameOf(freeze(cmd), imagined(), {});
+      assertEquals(framed(cmd).steps, alone.steps);
+    }
+  }
+});
+
 test("not more frames are kept than are used in turns", () => {
   const first = framed(tool().umask(0));
   for (let mask = 1; mask <= 8; mask++) framed(tool().umask(mask));
