@@ -21,7 +21,7 @@ export type Streams = Pick<Spec, "stdin" | "stdout" | "stderr">;
 /** The steps before exec. */
 export class Frame {
   readonly steps: readonly FrameStep[];
-  /** Whether other plans have it as well. */
+  /** Whether other plans may have it as well. */
   readonly isKept: boolean;
   readonly #first = new Map<FrameStep["step"], FrameStep>();
 

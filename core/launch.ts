@@ -12,7 +12,7 @@ import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
-import { describe, dryPlan, makePlan, shownArgv, type Spoken } from "./plan.ts";
+import { describe, makePlan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
 import { Result } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
@@ -46,7 +46,7 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
 type Beginning = Pick<Started, "plan" | "process" | "verdict">;
 
 async function pretend(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Beginning> {
-  const plan = dryPlan(spec, backend(checked.driver).surroundings);
+  const plan = spokenOf(spec, backend(checked.driver).surroundings);
   refuseAborted(plan, checked);
   return { plan, process: await dryProcess(dry, spec), verdict: undefined };
 }
@@ -106,7 +106,7 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       const buffers = spec.buffers.map(({ bytes }) => bytes);
       outcome = service.runSync(made, { ...checked, input, buffers });
     } else {
-      plan = dryPlan(spec, surroundings);
+      plan = spokenOf(spec, surroundings);
       outcome = drySync(dry, spec, input);
     }
     return judge(syncResult(spec, outcome, since), checked, {

@@ -28,7 +28,7 @@ export interface Plan {
   readonly command: string;
 }
 
-/** What there is to say of a command that is not run. */
+/** How to speak of a command. */
 export type Spoken = Pick<Plan, "command">;
 
 /** The step of a kind, if the plan has one. */
@@ -61,8 +61,8 @@ export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Stre
   return new MadePlan(spec, environment, frame, new Execution(spec, around, environment));
 }
 
-/** The plan of a dry run: nothing is done, but there is a command to speak of. */
-export function dryPlan(spec: Spec, around: Surroundings): Spoken {
+/** How to speak of a command that needs no plan, since it is answered instead of run. */
+export function spokenOf(spec: Spec, around: Surroundings): Spoken {
   return new Speech(spec, chosenEnv(spec, around));
 }
 

@@ -44,9 +44,10 @@ export const runtimes = {
 
 /** Where npm runs a script, the tool chain's Node comes first in PATH, if it is installed. */
 function ownNode() {
-  const tools = path("node_modules/");
+  const folder = path("node_modules/");
+  const tools = existsSync(folder) ? realpathSync(folder) : folder;
   const folders = (process.env.PATH ?? "").split(delimiter).filter((each) => each !== "");
-  const found = folders.map((folder) => join(folder, "node")).filter((file) => existsSync(file))
+  const found = folders.map((each) => join(each, "node")).filter((file) => existsSync(file))
     .find((file) => !realpathSync(file).startsWith(tools));
   return found ?? process.execPath;
 }

@@ -1,5 +1,5 @@
 /**
- * Starting a child program natively: clone(2) with shared memory, so that the cost does not grow
+ * Starting a child program natively: a clone with shared memory, so that the cost does not grow
  * with the parent's heap, and so that the parent can read the outcome from that memory.
  *
  * @module
@@ -42,19 +42,27 @@ export class Cloner {
   readonly #kernel: Kernel;
   readonly #arenas: Arenas;
   readonly #starter: Word;
-  readonly #ticket: Ticket;
+  #ticket: Ticket;
 
   /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#arenas = new Arenas(kernel);
     this.#starter = mapCode(kernel);
-    this.#ticket = new Ticket(kernel);
+    this.#ticket = new Ticket(kernel, true);
   }
 
   /** Whether children have no signal handlers from birth. */
   get clears(): boolean {
     return this.#ticket.clears;
+  }
+
+  /**
+   * Uses clone(2) from here on. Sandboxes like to refuse clone3(2), since a filter cannot see what
+   * its struct says; and what stands for a kernel may not know all of its flags.
+   */
+  doWithoutClone3(): void {
+    this.#ticket = new Ticket(this.#kernel, false);
   }
 
   /** How many arenas are mapped. */
@@ -102,8 +110,8 @@ export class Cloner {
   }
 
   /**
-   * Signals are blocked so that none of this process's handlers runs in the child before the child
-   * has reset them. Block, clone and unblock are one call: a thread that is to be stopped by a
+   * Signals are blocked so that none of this process's handlers runs in the child before they are
+   * reset, and so that what is sent to the child is delivered when its plan says so. Block, clone and unblock are one call: a thread that is to be stopped by a
    * signal, as profilers and collectors do, must never meet JavaScript that cannot be.
    */
   #start({ header }: Encoded, how: Manner): Pick<Cloned, "pid" | "pidfd"> {
@@ -113,7 +121,7 @@ export class Cloner {
     ticket.fill(header, flags);
     this.#kernel.libc.invoke(this.#starter, ticket.address);
     const pid = ticket.result;
-    if (pid < 0) throw this.#kernel.error("clone", pid);
+    if (pid < 0) throw this.#kernel.error(ticket.clears ? "clone3" : "clone", pid);
     return { pid, pidfd: how.pidfd ? ticket.pidfd : -1 };
   }
 }

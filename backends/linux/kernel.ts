@@ -38,7 +38,6 @@ export const ERR = {
   EINTR: -4,
   EAGAIN: -11,
   EACCES: -13,
-  EINVAL: -22,
   EPIPE: -32,
 };
 

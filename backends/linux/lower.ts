@@ -80,7 +80,7 @@ const NO_CELLS: readonly Cell[] = [];
 /** One child tends to have the layout of the one before it. */
 const HEADS = new WeakMap<readonly FdMove[], WeakMap<Frame, Head>>();
 
-/** What programs begin with that have a frame, if it stands by itself. */
+/** What programs begin with that have a frame, if it can be the head of one. */
 function headOf(frame: Frame, around: Circumstances): Head | undefined {
   let heads = HEADS.get(around.moves);
   if (heads === undefined) HEADS.set(around.moves, heads = new WeakMap());
@@ -88,10 +88,15 @@ function headOf(frame: Frame, around: Circumstances): Head | undefined {
   if (kept !== undefined) return kept;
   const cells: Cell[] = [];
   const calls = lowerSteps(frame.steps, around, cells);
-  if (cells.length > 0) return undefined;
+  if (cells.length > 0 || !calls.every(isPlain)) return undefined;
   const head = new Head(calls);
   heads.set(frame, head);
   return head;
+}
+
+/** Whether a call goes on with the next one, and has to do with no other. */
+function isPlain({ label, jumps, into }: Call): boolean {
+  return label === undefined && jumps === undefined && into === undefined;
 }
 
 function lowerSteps(steps: readonly Step[], around: Circumstances, cells: Cell[]): Call[] {

@@ -17,7 +17,7 @@ import type { Host } from "./host.ts";
 import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "./lsm.ts";
-import { selfTest } from "./self_test.ts";
+import { testedCloner } from "./self_test.ts";
 import { BUSY_RETRIES } from "../spawner/busy.ts";
 import { type Running, Starter } from "./starter.ts";
 import { surroundingsOf } from "./surroundings.ts";
@@ -29,9 +29,8 @@ import type { Wiring } from "./wires.ts";
 /** Makes the native driver. Throws if the system refuses what it is built on. */
 export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
   const kernel = new Kernel(libc, arch);
-  const starter = new Starter(kernel, host);
   heedChildren(kernel);
-  selfTest(kernel, starter.cloner);
+  const starter = new Starter(kernel, host, testedCloner(kernel));
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
 

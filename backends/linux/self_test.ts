@@ -7,14 +7,27 @@
 
 import { UnsupportedError } from "../../core/errors.ts";
 import { call } from "./call.ts";
-import type { Cloner } from "./clone.ts";
+import { Cloner } from "./clone.ts";
 import type { Kernel } from "./kernel.ts";
 import { reap } from "./reaper.ts";
 
 const PID = "pid";
 
+/** What clones here, in the best way that works. Throws if there is none. */
+export function testedCloner(kernel: Kernel): Cloner {
+  const cloner = new Cloner(kernel);
+  try {
+    selfTest(kernel, cloner);
+  } catch {
+    // The second failure is the one to tell of: nothing is behind it.
+    cloner.doWithoutClone3();
+    selfTest(kernel, cloner);
+  }
+  return cloner;
+}
+
 /** Runs a child program that notes its pid and ends; throws an UnsupportedError if it does not. */
-export function selfTest(kernel: Kernel, cloner: Cloner): void {
+function selfTest(kernel: Kernel, cloner: Cloner): void {
   const program = {
     calls: [
       { ...call("signals", "getpid", [], []), into: { cell: PID } },

@@ -12,7 +12,7 @@ import type { Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
-import { type Cloned, Cloner } from "./clone.ts";
+import type { Cloned, Cloner } from "./clone.ts";
 import type { Call, Program } from "./call.ts";
 import { RESET_ALL, resetIgnored } from "./dispositions.ts";
 import type { Encoded } from "./encoded.ts";
@@ -20,6 +20,7 @@ import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel } from "./kernel.ts";
+import { SystemCallError } from "./libc.ts";
 import { type Circumstances, lower, lowerPlan, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
@@ -71,11 +72,11 @@ export class Starter {
   readonly #reaper: Reaper;
   #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
 
-  constructor(kernel: Kernel, host: Host) {
+  constructor(kernel: Kernel, host: Host, cloner: Cloner) {
     this.kernel = kernel;
     this.#host = host;
-    this.cloner = new Cloner(kernel);
-    const status = this.cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
+    this.cloner = cloner;
+    const status = cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
     this.#reaper = new Reaper(kernel, host);
     this.files = {
@@ -383,16 +384,14 @@ function daemonPid(plan: Plan, program: Encoded, notes: Uint8Array): number | un
   return program.cell(notes, DAEMON_PID).getInt32(0, true);
 }
 
-/** clone(2) itself failed: no memory, or too many processes. */
+/** The clone itself failed: no memory, or too many processes. */
 function cloneError(error: unknown, plan: Plan): unknown {
-  if (!(error instanceof Error) || !("errno" in error) || typeof error.errno !== "number") {
-    return error;
-  }
+  if (!(error instanceof SystemCallError)) return error;
   const { command } = plan;
   return new SpawnError({
     step: "clone",
-    syscall: "clone",
-    args: ["CLONE_VM|SIGCHLD"],
+    syscall: error.syscall,
+    args: ["CLONE_VM|CLONE_VFORK|…"],
     errno: error.errno,
     command,
     cause: error,

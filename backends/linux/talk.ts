@@ -18,6 +18,7 @@ import { inOrder } from "../../core/order.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
 import { type Call, call, type Program } from "./call.ts";
+import { RESET_ALL } from "./dispositions.ts";
 import { DAEMON } from "./lower_daemon.ts";
 import { elfOf, PROGRAM_AT } from "./elf.ts";
 import { encode, sizeOf } from "./encode.ts";
@@ -229,7 +230,8 @@ function firstHalf(
 
 /**
  * Everything after the hook. A runtime raises its limit on descriptors, ignores SIGPIPE and makes
- * the pipes that it writes to non-blocking: what it may have changed is set right again.
+ * the pipes that it writes to non-blocking, and the hook may do as it likes: what they may have
+ * changed is set right again.
  */
 function secondHalf(
   plan: Plan,
@@ -240,7 +242,8 @@ function secondHalf(
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const again = plan.steps.filter((each) => each.step === "signals" || each.step === "limits");
   const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
-  const { calls, cells } = lower(steps, circumstances);
+  // What our own process ignores says nothing about that of the hook.
+  const { calls, cells } = lower(steps, { ...circumstances, resets: RESET_ALL });
   const { tell, word, image } = channels;
   const byte = { bytes: new Uint8Array([SECOND_HALF]) };
   const closeOnExec = (fd: number) =>

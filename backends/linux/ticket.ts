@@ -16,7 +16,7 @@
  * @module
  */
 
-import { ERR, type Kernel } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
 const BLOCKED_AT = 0;
@@ -39,27 +39,23 @@ const SIGCHLD = 17;
 /** Filled in for one clone after the other. */
 export class Ticket {
   readonly address: Word;
-  /**
-   * Whether a child has no handlers from birth, by CLONE_CLEAR_SIGHAND. That takes clone3(2), which
-   * sandboxes like to refuse, since a filter cannot see what its struct says.
-   */
+  /** Whether a child has no handlers from birth: clone3(2) and CLONE_CLEAR_SIGHAND are used. */
   readonly clears: boolean;
   readonly #view: DataView;
   /** Where the flags are: in the struct, or the first argument. */
   readonly #flagsAt: number;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, clears: boolean) {
     const { numbers } = kernel.arch;
     const length = 4096;
     const address = this.address = kernel.map(length);
     const view = this.#view = new DataView(kernel.libc.view(address, length));
-    // Without a struct it is refused; but by another errno where there is no such call.
-    this.clears = kernel.raw("clone3", 0, 0) === ERR.EINVAL;
-    this.#flagsAt = this.clears ? CLONE_ARGS_AT : ARGUMENTS_AT;
+    this.clears = clears;
+    this.#flagsAt = clears ? CLONE_ARGS_AT : ARGUMENTS_AT;
     const set = (at: number, value: number) => view.setBigInt64(at, BigInt(value), true);
     set(BLOCKED_AT, -1);
-    set(NUMBER_AT, this.clears ? numbers.clone3 : numbers.clone);
-    if (this.clears) {
+    set(NUMBER_AT, clears ? numbers.clone3 : numbers.clone);
+    if (clears) {
       set(ARGUMENTS_AT, address + CLONE_ARGS_AT);
       set(ARGUMENTS_AT + 8, CLONE_ARGS_SIZE);
       set(CLONE_ARGS_AT + CLONE_ARGS_PIDFD, address + PIDFD_AT);

@@ -1,10 +1,15 @@
 import { assertEquals, assertStrictEquals, fail } from "@std/assert";
 import { test } from "node:test";
+import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
+import { operationsOf, type Program } from "../../backends/linux/call.ts";
+import { encode } from "../../backends/linux/encode.ts";
+import { CELLS, EPILOGUE, OPERATION, type Room } from "../../backends/linux/encoded.ts";
 import { lower, lowerPlan } from "../../backends/linux/lower.ts";
 import { Command } from "../../core/command.ts";
 import { layout } from "../../core/descriptors.ts";
 import { freeze } from "../../core/draft.ts";
 import { makePlan, type Plan } from "../../core/plan.ts";
+import { prctl } from "../../core/syscalls.ts";
 import { imagined } from "../support/surroundings.ts";
 
 const nofile = { soft: 1024n, hard: 4096n, note: "as it was" };
@@ -12,6 +17,23 @@ const around = imagined({ startingNofile: () => nofile });
 
 function planOf(cmd: Command): Plan {
   return makePlan(freeze(cmd), around);
+}
+
+/** The arena of one program after the other. */
+const arena = emptyArena();
+
+/** A program's operations as they are laid out, and how far it reaches. */
+function laidOut(program: Program): { operations: Uint8Array; length: number } {
+  const room = program.head === undefined ? emptyArena() : arena;
+  const { length } = encode(program, x86_64, room);
+  const count = program.calls.reduce((sum, call) => sum + operationsOf(call), EPILOGUE);
+  return { operations: room.bytes.slice(0, CELLS + count * OPERATION), length };
+}
+
+function emptyArena(): Room {
+  const buffer = new ArrayBuffer(64 * 1024);
+  const [bytes, words] = [new Uint8Array(buffer), new Uint32Array(buffer)];
+  return { address: 0x7f12_3456_8000, size: buffer.byteLength, bytes, words };
 }
 
 const COMMANDS: Record<string, () => Command> = {
@@ -22,6 +44,11 @@ const COMMANDS: Record<string, () => Command> = {
   "with a limit": () => new Command("/bin/true").limit("core", 0),
   "with a limit on descriptors": () => new Command("/bin/true").limit("nofile", 64),
   "in a session": () => new Command("/bin/true").session(),
+  "with a label of SELinux": () => new Command("/bin/true").selinuxLabel("a:b:c:d"),
+  "with a profile of AppArmor": () => new Command("/bin/true").apparmorProfile("profile"),
+  "with a core of its own": () => new Command("/bin/true").runAlone(),
+  "with a further step": () => new Command("/bin/true").step(prctl("PR_SET_NO_NEW_PRIVS", 1)),
+  "with an environment": () => new Command("/bin/true").env("A", "b"),
 };
 
 test("what one program after the other begins with is what it would be by itself", () => {
@@ -34,6 +61,7 @@ test("what one program after the other begins with is what it would be by itself
         const alone = lower(plan.steps, { moves, free });
         assertEquals([calls, cells], [alone.calls, alone.cells], what);
         if (head !== undefined) assertEquals(calls.slice(0, -1), [...head.calls], what);
+        assertEquals(laidOut({ calls, cells, head }), laidOut(alone), what);
       }
     }
   }

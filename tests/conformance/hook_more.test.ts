@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { Command, SpawnError } from "../../mod.ts";
 import { failure, WAYS } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
+import { noNativeParts } from "../support/native.ts";
+import { parseStatus } from "../support/world.ts";
 
 const hook = (name: string) => new URL(`../support/hooks/${name}.ts`, import.meta.url);
 
@@ -17,6 +19,11 @@ for (const [way, start] of Object.entries(WAYS)) {
     assert(!existsSync(touched));
   });
 }
+
+conform("what a hook ignores is not ignored in the program", async () => {
+  const cmd = new Command("cat", "/proc/self/status").preExec(hook("ignore"), [12, 40]);
+  assertEquals(parseStatus(await cmd.text())["SigIgn"], "0000000000000000");
+}, { skip: noNativeParts() });
 
 conform("a hook is told of a passed descriptor", async (t) => {
   const path = join(t.folder(), "told");

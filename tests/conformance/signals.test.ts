@@ -28,6 +28,18 @@ conform("handlers of the parent are gone in the child", async ({ defer }) => {
   expectClean(await statusSeen());
 });
 
+conform("no handler of the parent is there in a child that has yet to execute", async (t) => {
+  const handler = () => {};
+  process.on("SIGWINCH", handler);
+  t.defer(() => process.off("SIGWINCH", handler));
+  const child = await new Command("true").handshake().spawn();
+  t.defer(() => child[Symbol.asyncDispose]());
+  await child.handshakeWait();
+  expectClean(parseStatus(readFileSync(`/proc/${child.pid}/status`, "utf8")));
+  await child.handshakeNotify();
+  await child.wait();
+});
+
 conform(
   "signals that the parent was started with ignored are not ignored in the child",
   async () => {

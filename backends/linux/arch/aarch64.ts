@@ -36,7 +36,7 @@ const interpreter =
 
 /*
   The starter: makes a child that goes on into the interpreter, which stands behind it, and returns
-  in the parent. x0 = ticket (see ../clone.ts). All signals are blocked meanwhile.
+  in the parent. x0 = ticket (see ../ticket.ts). All signals are blocked meanwhile.
 
     mov x9, x0
     mov x8, 135

@@ -39,7 +39,7 @@ const interpreter =
 
 /*
   The starter: makes a child that goes on into the interpreter, which stands behind it, and returns
-  in the parent. rdi = ticket (see ../clone.ts). All signals are blocked meanwhile.
+  in the parent. rdi = ticket (see ../ticket.ts). All signals are blocked meanwhile.
 
     mov r9, rdi
     mov eax, 14
