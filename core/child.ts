@@ -22,10 +22,12 @@ import {
   type Feeding,
   feedStream,
   type Gathering,
+  type Outlet,
   pour,
   readableFrom,
   type SharedWriter,
   writableTo,
+  writersOf,
 } from "./streams.ts";
 
 /** How many times `drain` may be started anew by output that keeps coming. */
@@ -43,6 +45,19 @@ export interface Started {
   /** When the start was begun, as `performance.now()` counts. */
   readonly since: number;
 }
+
+/** What there is to know for who reads a child's output to its end, and no longer. */
+export interface Drain {
+  /** Resolves when the program has ended. */
+  readonly exited: Promise<unknown>;
+  /** How long to wait for more after that, in milliseconds. */
+  readonly drain: number;
+  /** Says that nobody waits for the rest. */
+  readonly giveUp: () => void;
+}
+
+/** For those who read a child's output on its caller's behalf. */
+export let drainOf: (child: Child) => Drain;
 
 /**
  * A running program, made by `spawn()`.
@@ -65,16 +80,31 @@ export class Child implements AsyncDisposable {
   readonly #gathering: { stdout?: Gathering; stderr?: Gathering } = {};
   readonly #exited: Promise<Exit>;
   #stdin: WritableStream<Chunk> | undefined;
-  #stdout: ReadableStream<Uint8Array> | undefined;
-  #stderr: ReadableStream<Uint8Array> | undefined;
+  #stdout: Outlet | undefined;
+  #stderr: Outlet | undefined;
   #state: State = "running";
   #openStreams = 0;
   #verdict: Verdict | undefined;
   #stopEscalation: () => void = NOTHING_TO_STOP;
+  /** When SIGKILL is due, and when the program has ended, as `performance.now()` counts. */
+  #killAt = Infinity;
+  #endedAt = Infinity;
   #finished: Promise<Result> | undefined;
   #waited = false;
   #released: Promise<void> | undefined;
   #failure: unknown;
+  /** Whether who read the output has given it up before its end. */
+  #gaveUp = false;
+
+  static {
+    drainOf = (child) => ({
+      exited: child.#exited,
+      drain: child.#started.options.drain,
+      giveUp: () => {
+        child.#gaveUp = true;
+      },
+    });
+  }
 
   /** Takes a started process over. Children are made by `Command.spawn()`. */
   constructor(started: Started) {
@@ -86,6 +116,7 @@ export class Child implements AsyncDisposable {
     const { options } = started;
     const stopWatching = this.#watch(options, options.timeout, options.signal);
     const ended = (exit: Exit) => {
+      this.#endedAt = performance.now();
       if (this.#state !== "failed") this.#step("exit");
       stopWatching();
       this.#stopEscalation();
@@ -118,12 +149,12 @@ export class Child implements AsyncDisposable {
 
   /** What comes out of the program, with `stdout("pipe")`; else a StateError. */
   get stdout(): ReadableStream<Uint8Array> {
-    return this.#stdout ?? notPiped("stdout");
+    return this.#stdout?.stream ?? notPiped("stdout");
   }
 
   /** What the program complains about, with `stderr("pipe")`; else a StateError. */
   get stderr(): ReadableStream<Uint8Array> {
-    return this.#stderr ?? notPiped("stderr");
+    return this.#stderr?.stream ?? notPiped("stderr");
   }
 
   /**
@@ -242,11 +273,9 @@ export class Child implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.abort();
     this.#stopFeeding();
-    this.#gathering.stdout?.stop();
-    this.#gathering.stderr?.stop();
+    const outputs = [this.#gathering.stdout, this.#gathering.stderr, this.#stdout, this.#stderr];
+    for (const each of outputs) each?.stop();
     this.#process.stdin?.close();
-    this.#process.stdout?.close();
-    this.#process.stderr?.close();
     this.#openStreams = 0;
     this.#closeIfEnded();
   }
@@ -261,8 +290,26 @@ export class Child implements AsyncDisposable {
   }
 
   #connect(): void {
-    const { spec, outputs, options } = this.#started;
-    const { stdin, buffers } = this.#process;
+    const { spec, outputs } = this.#started;
+    const writers = writersOf(sinksOf(outputs));
+    try {
+      this.#feed();
+    } catch (error) {
+      for (const { writer } of writers.values()) writer.releaseLock();
+      throw error;
+    }
+    spec.buffers.forEach(({ bytes }, index) => {
+      const sink = this.#process.buffers[index];
+      if (sink !== undefined) this.#feeding.push(feedBytes(sink, bytes));
+    });
+    this.#stdout = this.#output("stdout", outputs.stdout, writers);
+    this.#stderr = this.#output("stderr", outputs.stderr, writers);
+  }
+
+  /** Throws what the source of the input throws when it is asked for its pieces. */
+  #feed(): void {
+    const { spec, options } = this.#started;
+    const { stdin } = this.#process;
     if (stdin !== undefined) {
       const form = spec.stdin ?? { kind: "null" };
       if (form.kind === "pipe") this.#stdin = writableTo(stdin);
@@ -272,27 +319,13 @@ export class Child implements AsyncDisposable {
         this.#feeding.push(feedStream(stdin, form.source, failed));
       }
     }
-    spec.buffers.forEach(({ bytes }, index) => {
-      const sink = buffers[index];
-      if (sink !== undefined) this.#feeding.push(feedBytes(sink, bytes));
-    });
-    let writers: Map<WritableStream<Uint8Array>, SharedWriter> | undefined;
-    for (const form of [outputs.stdout, outputs.stderr]) {
-      if (form.kind !== "stream") continue;
-      writers ??= new Map();
-      const shared = writers.get(form.sink) ?? { writer: form.sink.getWriter(), users: 0 };
-      shared.users++;
-      writers.set(form.sink, shared);
-    }
-    this.#stdout = this.#output("stdout", outputs.stdout, writers);
-    this.#stderr = this.#output("stderr", outputs.stderr, writers);
   }
 
   #output(
     stream: "stdout" | "stderr",
     form: OutputForm,
-    writers: ReadonlyMap<WritableStream<Uint8Array>, SharedWriter> | undefined,
-  ): ReadableStream<Uint8Array> | undefined {
+    writers: ReadonlyMap<WritableStream<Uint8Array>, SharedWriter>,
+  ): Outlet | undefined {
     const source = this.#process[stream];
     if (source === undefined) return undefined;
     this.#openStreams++;
@@ -301,7 +334,7 @@ export class Child implements AsyncDisposable {
       this.#closeIfEnded();
     };
     if (form.kind === "pipe") return readableFrom(source, ended);
-    const shared = form.kind === "stream" ? writers?.get(form.sink) : undefined;
+    const shared = form.kind === "stream" ? writers.get(form.sink) : undefined;
     const { options } = this.#started;
     const gathering = shared !== undefined ? pour(source, shared) : capture(
       source,
@@ -325,7 +358,7 @@ export class Child implements AsyncDisposable {
     signal?.addEventListener("abort", abort);
     const stopTimer = timeout === undefined
       ? NOTHING_TO_STOP
-      : after(timeout, () => this.#condemn({ why: "timeout", timeout }, options));
+      : after(timeout, () => this.#condemn({ why: "timeout", timeout }, options), UNHELD);
     return () => {
       signal?.removeEventListener("abort", abort);
       stopTimer();
@@ -342,8 +375,12 @@ export class Child implements AsyncDisposable {
 
   #end(signal: number, grace: number): void {
     if (!this.#process.kill(signal)) return;
+    // Who asks again and again must not put off what was due.
+    const killAt = performance.now() + grace;
+    if (killAt >= this.#killAt) return;
+    this.#killAt = killAt;
     this.#stopEscalation();
-    this.#stopEscalation = after(grace, () => this.#process.kill(9));
+    this.#stopEscalation = after(grace, () => this.#process.kill(SIGKILL), UNHELD);
   }
 
   async #finish(drain: number): Promise<Result> {
@@ -353,7 +390,8 @@ export class Child implements AsyncDisposable {
     const exit = await this.#exited;
     if (this.#released !== undefined) await this.#released.catch(() => {});
     const { stdout, stderr } = this.#gathering;
-    const drained = stdout === undefined && stderr === undefined || await this.#drain(drain);
+    const drained = (stdout === undefined && stderr === undefined || await this.#drain(drain)) &&
+      !this.#gaveUp;
     if (this.#process.daemonPid === undefined) {
       for (const each of this.#feeding) await each.done;
     }
@@ -381,8 +419,9 @@ export class Child implements AsyncDisposable {
     const { stdout, stderr } = this.#gathering;
     const open = [stdout, stderr].filter((each) => each !== undefined);
     const ended = Promise.all(open.map((each) => each.done)).then(() => true);
-    const begun = performance.now();
+    let begun = this.#endedAt;
     for (;;) {
+      if (open.some((each) => each.busy)) begun = performance.now();
       const latest = Math.max(begun, ...open.map((each) => each.lastArrival));
       const deadline = Math.min(latest + drain, begun + DRAIN_ROUNDS * drain);
       const left = deadline - performance.now();
@@ -391,6 +430,7 @@ export class Child implements AsyncDisposable {
       if (left <= LEAST_DRAIN) break;
     }
     for (const each of open) each.stop();
+    await ended;
     return false;
   }
 
@@ -421,12 +461,35 @@ export class Child implements AsyncDisposable {
   }
 }
 
+/** The streams of the caller that outputs go to. */
+export function sinksOf(outputs: Started["outputs"]): WritableStream<Uint8Array>[] {
+  const { stdout, stderr } = outputs;
+  if (stdout.kind !== "stream" && stderr.kind !== "stream") return NO_SINKS;
+  return [stdout, stderr].flatMap((form) => form.kind === "stream" ? [form.sink] : []);
+}
+
+const NO_SINKS: WritableStream<Uint8Array>[] = [];
+
+/** Ends a process that no child was made of, and lets go of everything that belongs to it. */
+export async function abandon(started: Process): Promise<void> {
+  const { stdin, stdout, stderr, buffers, exited } = started;
+  started.kill(SIGKILL);
+  for (const each of [stdin, stdout, stderr, ...buffers]) each?.close();
+  // Whoever has reaped it instead, it is gone.
+  await exited.catch(() => {});
+}
+
+const SIGKILL = 9;
+
 const NOTHING = new Uint8Array(0);
 
 /** Of a child that somebody else has reaped; never shown. */
 const UNKNOWN_EXIT: Exit = { raw: 0, usage: { userMs: NaN, systemMs: NaN, maxRssBytes: NaN } };
 
 const NOTHING_TO_STOP = () => {};
+
+/** The child itself keeps the event loop alive, if anything is to. */
+const UNHELD = { held: false };
 
 /** Milliseconds that a wait for output lasts at the least; see `#drain`. */
 const LEAST_DRAIN = 10;

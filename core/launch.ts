@@ -6,7 +6,7 @@
  */
 
 import { backend, type SyncOutcome } from "./backend.ts";
-import { Child, type Started } from "./child.ts";
+import { abandon, Child, sinksOf, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
@@ -16,6 +16,7 @@ import { describe, makePlan, shownArgv, type Spoken, spokenOf } from "./plan.ts"
 import { Result } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
+import { requireUnlocked } from "./streams.ts";
 import { decodeStatus } from "./status.ts";
 import type { Chunk, OutputForm } from "./stdio.ts";
 
@@ -29,16 +30,24 @@ export interface Manner {
 /** Starts a command. */
 export async function launch(draft: Draft, options: RunOptions, manner: Manner): Promise<Child> {
   const since = performance.now();
+  const gone = noted(draft).closedInParent;
+  const handedOver = takeHandedOver(draft);
   try {
-    const { spec, checked } = prepare(draft, manner.mode, options);
+    const { spec, checked } = prepare(draft, gone, manner.mode, options);
     const outputs = outputsOf(spec, manner);
+    requireUnlocked(sinksOf(outputs));
     const dry = currentDryRun();
     const started = dry === undefined
       ? await start(spec, checked, outputs)
       : await pretend(dry, spec, checked);
-    return new Child({ ...started, spec, options: checked, outputs, since });
+    try {
+      return new Child({ ...started, spec, options: checked, outputs, since });
+    } catch (error) {
+      await abandon(started.process);
+      throw error;
+    }
   } finally {
-    closeHandedOver(draft);
+    closeAll(handedOver);
   }
 }
 
@@ -89,8 +98,10 @@ async function start(
 /** Runs a command to its end without the event loop. */
 export function runSynchronously(draft: Draft, options: RunOptions): Result {
   const since = performance.now();
+  const gone = noted(draft).closedInParent;
+  const handedOver = takeHandedOver(draft);
   try {
-    const { spec, checked } = prepare(draft, "runSync", options);
+    const { spec, checked } = prepare(draft, gone, "runSync", options);
     if (checked.signal !== undefined) {
       throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
     }
@@ -115,13 +126,13 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       verdict: syncVerdict(outcome, checked),
     });
   } finally {
-    closeHandedOver(draft);
+    closeAll(handedOver);
   }
 }
 
 /** Replaces this process by the program. Returns only to throw. */
 export function execute(draft: Draft): never {
-  const { spec } = prepare(draft, "exec");
+  const { spec } = prepare(draft, noted(draft).closedInParent, "exec");
   const inherit = { kind: "inherit" } as const;
   const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
   return backend().exec(makePlan(spec, backend().surroundings, { stdin, stdout, stderr }));
@@ -144,17 +155,21 @@ export function outputsOf(
 
 function prepare(
   draft: Draft,
+  gone: readonly number[],
   mode: Mode,
   options: RunOptions = {},
 ): { spec: Spec; checked: CheckedOptions } {
   const spec = freeze(draft);
   checkRules(spec, mode);
-  const { closedInParent } = noted(draft);
+  requireOpen(spec, gone);
+  return { spec, checked: checkOptions(options) };
+}
+
+function requireOpen(spec: Spec, gone: readonly number[]): void {
   for (const { fd } of spec.passed) {
-    if (!closedInParent.includes(fd)) continue;
+    if (!gone.includes(fd)) continue;
     throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
   }
-  return { spec, checked: checkOptions(options) };
 }
 
 function refuseAborted(plan: Spoken, { signal }: CheckedOptions): void {
@@ -163,13 +178,27 @@ function refuseAborted(plan: Spoken, { signal }: CheckedOptions): void {
   throw new AbortError(`aborted before the start: ${command}`, { command, cause: signal.reason });
 }
 
-function closeHandedOver(draft: Draft): void {
-  if (noted(draft).closeInParent.length === 0) return;
+const NO_FDS: readonly number[] = [];
+
+/** The descriptors that this run is to close: no other run may have them from here on. */
+function takeHandedOver(draft: Draft): Iterable<number> {
+  if (noted(draft).closeInParent.length === 0) return NO_FDS;
   const kept = notes(draft);
   const fds = new Set(kept.closeInParent);
   kept.closeInParent = [];
   kept.closedInParent = [...kept.closedInParent, ...fds];
-  for (const fd of fds) backend().closeFd(fd);
+  return fds;
+}
+
+/** One that is not open, or not any more, has been told of by the start, and keeps none open. */
+function closeAll(fds: Iterable<number>): void {
+  for (const fd of fds) {
+    try {
+      backend().closeFd(fd);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EBADF") throw error;
+    }
+  }
 }
 
 function inputBytes(spec: Spec): Uint8Array | undefined {

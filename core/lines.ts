@@ -4,9 +4,10 @@
  * @module
  */
 
+import { type Child, drainOf } from "./child.ts";
 import type { Draft } from "./draft.ts";
 import { launch } from "./launch.ts";
-import type { RunOptions } from "./options.ts";
+import { after, type RunOptions } from "./options.ts";
 import { UsageError } from "./errors.ts";
 import type { Result } from "./result.ts";
 
@@ -20,20 +21,61 @@ export async function* linesOf(
 ): AsyncGenerator<string, void, void> {
   const child = await launch(draft, options, { mode: "run", stdout: "pipe" });
   try {
-    yield* splitLines(child.stdout);
+    yield* splitLines(drained(child));
     await child.wait();
   } finally {
     await child[Symbol.asyncDispose]();
   }
 }
 
-/** Splits a stream of bytes at each `separator`. */
+/** What lines are made from. */
+export interface Bytes {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(): Promise<void>;
+}
+
+/**
+ * A program's output, until its end. A descendant of the program may hold the pipe open for ever:
+ * once the program has ended, a wait for more of `drain` milliseconds is the end as well. Time that
+ * the caller takes for what he has got does not count.
+ */
+function drained(child: Child): Bytes {
+  const reader = child.stdout.getReader();
+  const { exited, drain, giveUp } = drainOf(child);
+  let stop = () => {};
+  let over = false;
+  let waiting = false;
+  const limit = () => {
+    stop = after(drain, () => {
+      giveUp();
+      reader.cancel();
+    });
+  };
+  exited.then(() => {
+    over = true;
+    if (waiting) limit();
+  });
+  return {
+    async read() {
+      waiting = true;
+      if (over) limit();
+      try {
+        return await reader.read();
+      } finally {
+        waiting = false;
+        stop();
+      }
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+/** Splits bytes at each `separator`. */
 export async function* splitLines(
-  stream: ReadableStream<Uint8Array>,
+  reader: Bytes,
   separator = "\n",
 ): AsyncGenerator<string, void, void> {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  const reader = stream.getReader();
   // Pieces of a line that has not ended yet are kept apart: joining them one by one would make a
   // long line cost its length squared.
   let open: string[] = [];
@@ -125,7 +167,7 @@ async function consume(
 ): Promise<Result> {
   const child = await launch(draft, options, { mode: "run", stdout: "pipe" });
   try {
-    for await (const piece of splitLines(child.stdout, separator)) await take(piece);
+    for await (const piece of splitLines(drained(child), separator)) await take(piece);
     return await child.wait();
   } finally {
     await child[Symbol.asyncDispose]();

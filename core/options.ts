@@ -97,11 +97,19 @@ export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULT
   };
 }
 
-/** Runs `action` after `delay` milliseconds; returns what stops it. No delay is too long. */
-export function after(delay: number, action: () => void): () => void {
+/**
+ * Runs `action` after `delay` milliseconds; returns what stops it. No delay is too long. If not
+ * `held`, the event loop need not stay alive for it; on Deno it does, where a timer is a number.
+ */
+export function after(
+  delay: number,
+  action: () => void,
+  { held }: { readonly held: boolean } = { held: true },
+): () => void {
   if (delay > LONGEST_TIMER) return () => {};
-  const timer = setTimeout(action, delay);
-  return () => clearTimeout(timer);
+  const timer: unknown = setTimeout(action, delay);
+  if (!held && typeof timer === "object") (timer as { unref?(): unknown } | null)?.unref?.();
+  return () => clearTimeout(timer as number);
 }
 
 function isExitCode(code: unknown): boolean {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { StateError } from "./errors.ts";
+
 /** A piece of input: text is encoded as UTF-8. */
 export type Chunk = string | Uint8Array;
 
@@ -79,6 +81,8 @@ export function stdinForm(input: StdinInput): StdinForm | string {
   if (typeof input === "number") return fdForm(input);
   if (typeof input === "string") return { kind: "bytes", bytes: new TextEncoder().encode(input) };
   if (input instanceof Uint8Array) return { kind: "bytes", bytes: copied(input) };
+  // Their iterators would give numbers, of which no byte order is known.
+  if (ArrayBuffer.isView(input)) return "bytes are a Uint8Array, not another view of memory";
   if (typeof input !== "object" || input === null) return `${typeof input} is no input`;
   if (input instanceof ReadableStream) return { kind: "stream", source: chunksOf(input) };
   if (Symbol.asyncIterator in input || Symbol.iterator in input) {
@@ -107,6 +111,7 @@ export function outputForm(output: StderrOutput, stream: "stdout" | "stderr"): O
   const problem = pathProblem(output.file);
   if (problem !== undefined) return problem;
   const { file, append = false, mode = 0o666 } = output;
+  if (typeof mode !== "number") return `a file mode is a number, not ${typeof mode}`;
   if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) return `${mode} is no file mode`;
   return { kind: "file", path: file, append, mode };
 }
@@ -144,6 +149,9 @@ function fdForm(fd: number): { kind: "fd"; fd: number } | string {
 function chunksOf(stream: ReadableStream<Chunk>): AsyncIterable<Chunk> {
   return {
     [Symbol.asyncIterator]() {
+      if (stream.locked) {
+        throw new StateError("stdin: the ReadableStream is locked: it is read already");
+      }
       const reader = stream.getReader();
       const release = (result: IteratorResult<Chunk, undefined>) => {
         reader.releaseLock();

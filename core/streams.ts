@@ -7,36 +7,48 @@
  */
 
 import type { Receiver, Sink, Source } from "./backend.ts";
+import { StateError } from "./errors.ts";
 import type { Chunk } from "./stdio.ts";
 
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
 
-/** A web stream of what arrives; `ended` is called once, when it ended or was cancelled. */
-export function readableFrom(source: Source, ended: () => void): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
+/** An output as a web stream. */
+export interface Outlet {
+  readonly stream: ReadableStream<Uint8Array>;
+  /** Ends the stream and closes the descriptor; who waits for more is told that there is none. */
+  stop(): void;
+}
+
+/** A web stream of what arrives; `ended` is called once, when it ended or was given up. */
+export function readableFrom(source: Source, ended: () => void): Outlet {
+  let over = false;
+  let conclude = () => {};
+  const finish = (last: () => void) => {
+    if (over) return;
+    over = true;
+    source.close();
+    last();
+    ended();
+  };
+  const stream = new ReadableStream<Uint8Array>({
     start(controller) {
+      conclude = () => controller.close();
       source.start({
         chunk(bytes, lent) {
+          if (over) return;
           controller.enqueue(lent ? bytes.slice() : bytes);
           if ((controller.desiredSize ?? 0) <= 0) source.pause();
         },
-        end(error) {
-          source.close();
-          if (error === undefined) controller.close();
-          else controller.error(error);
-          ended();
-        },
+        end: (error) => finish(error === undefined ? conclude : () => controller.error(error)),
       });
     },
     pull() {
-      source.resume();
+      if (!over) source.resume();
     },
-    cancel() {
-      source.close();
-      ended();
-    },
+    cancel: () => finish(() => {}),
   }, new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD }));
+  return { stream, stop: () => finish(conclude) };
 }
 
 /** A web stream that writes into the pipe. Closing it is the program's end of input. */
@@ -63,6 +75,8 @@ export interface Gathering {
   readonly done: Promise<void>;
   /** When something last arrived, as `performance.now()` counts; 0 if nothing did. */
   readonly lastArrival: number;
+  /** Whether what has arrived is still being taken: then silence says nothing. */
+  readonly busy: boolean;
   /** What went wrong on the way, if anything. */
   readonly error: unknown;
   /** What was captured. */
@@ -136,6 +150,26 @@ export interface SharedWriter {
   users: number;
 }
 
+/** The writers of some streams, by stream. Throws a StateError, having taken none, if one is locked. */
+export function writersOf(
+  sinks: readonly WritableStream<Uint8Array>[],
+): ReadonlyMap<WritableStream<Uint8Array>, SharedWriter> {
+  requireUnlocked(sinks);
+  const writers = new Map<WritableStream<Uint8Array>, SharedWriter>();
+  for (const sink of sinks) {
+    const shared = writers.get(sink) ?? { writer: sink.getWriter(), users: 0 };
+    shared.users++;
+    writers.set(sink, shared);
+  }
+  return writers;
+}
+
+/** Throws a StateError if somebody else writes to one of the streams, or has. */
+export function requireUnlocked(sinks: readonly WritableStream<Uint8Array>[]): void {
+  if (!sinks.some((each) => each.locked)) return;
+  throw new StateError("stdout, stderr: the WritableStream is locked: it has a writer already");
+}
+
 /**
  * Pours a stream into a writer. If the writer fails, the pipe is closed: the program finds that
  * nobody reads any more, as it would in a shell pipeline.
@@ -143,12 +177,22 @@ export interface SharedWriter {
 export function pour(source: Source, shared: SharedWriter): Gathering {
   const { writer } = shared;
   let waiting = Promise.resolve();
+  let paused = false;
   return gather(source, {
+    get busy() {
+      return paused;
+    },
     chunk(bytes, lent, gathering) {
       waiting = writer.write(lent ? bytes.slice() : bytes).catch(gathering.fail);
       if ((writer.desiredSize ?? 0) <= 0) {
+        paused = true;
         source.pause();
-        writer.ready.then(() => source.resume(), gathering.fail);
+        // Not `ready`, which never comes for a sink that wants nothing ahead.
+        waiting.then(() => {
+          paused = false;
+          gathering.touch();
+          source.resume();
+        });
       }
       return true;
     },
@@ -164,28 +208,45 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
 interface Taker {
   /** Whether nobody sees what is taken before the end. */
   readonly patient?: boolean;
+  /** Whether it wants nothing more for now. */
+  readonly busy?: boolean;
   /** Takes a piece; false if it wants no more. */
-  chunk(bytes: Uint8Array, lent: boolean, gathering: { fail(error: unknown): void }): boolean;
+  chunk(bytes: Uint8Array, lent: boolean, gathering: GatheringHooks): boolean;
   end?(error: unknown): Promise<void>;
   bytes(): Uint8Array;
+}
+
+/** What a taker can do later. */
+interface GatheringHooks {
+  fail(error: unknown): void;
+  /** Counts the silence from here. */
+  touch(): void;
 }
 
 function gather(source: Source, taker: Taker): Gathering {
   let resolve = () => {};
   const done = new Promise<void>((settle) => resolve = settle);
-  const state = { lastArrival: 0, error: undefined as unknown, over: false };
+  const state = { lastArrival: 0, error: undefined as unknown, over: false, ending: false };
   const finish = (error: unknown) => {
     if (state.over) return;
     state.over = true;
     state.error ??= error;
     source.close();
     if (taker.end === undefined) return resolve();
-    taker.end(state.error).catch((failure) => state.error ??= failure).finally(resolve);
+    state.ending = true;
+    taker.end(state.error).catch((failure) => state.error ??= failure).finally(() => {
+      state.ending = false;
+      resolve();
+    });
   };
+  const touch = () => {
+    state.lastArrival = performance.now();
+  };
+  const hooks = { fail: finish, touch };
   const receiver: Receiver = {
     chunk(bytes, lent) {
-      state.lastArrival = performance.now();
-      if (!state.over && !taker.chunk(bytes, lent, { fail: finish })) finish(undefined);
+      touch();
+      if (!state.over && !taker.chunk(bytes, lent, hooks)) finish(undefined);
     },
     end: finish,
   };
@@ -194,6 +255,9 @@ function gather(source: Source, taker: Taker): Gathering {
     done,
     get lastArrival() {
       return state.lastArrival;
+    },
+    get busy() {
+      return state.ending || (!state.over && taker.busy === true);
     },
     get error() {
       return state.error;

@@ -18,7 +18,7 @@ function streamOf(pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
 
 async function collect(pieces: readonly Uint8Array[], separator?: string): Promise<string[]> {
   const lines: string[] = [];
-  for await (const line of splitLines(streamOf(pieces), separator)) lines.push(line);
+  for await (const line of splitLines(streamOf(pieces).getReader(), separator)) lines.push(line);
   return lines;
 }
 
@@ -60,7 +60,7 @@ test("a line comes as soon as its end is there", async () => {
   const stream = new ReadableStream<Uint8Array>({
     start: (controller) => void (send = (piece) => controller.enqueue(piece)),
   });
-  const lines = splitLines(stream);
+  const lines = splitLines(stream.getReader());
   send(bytes("one\ntwo\nthr"));
   assertEquals([(await lines.next()).value, (await lines.next()).value], ["one", "two"]);
   send(bytes("ee\n"));
@@ -74,7 +74,7 @@ test("leaving the loop cancels the stream", async () => {
     pull: (controller) => controller.enqueue(bytes("a\nb\n")),
     cancel: () => void cancelled++,
   });
-  for await (const line of splitLines(stream)) {
+  for await (const line of splitLines(stream.getReader())) {
     assertEquals(line, "a");
     break;
   }
@@ -92,7 +92,7 @@ test("a stream that fails fails the loop, after the lines that came before", asy
   const seen: string[] = [];
   await assertRejects(
     async () => {
-      for await (const line of splitLines(stream)) seen.push(line);
+      for await (const line of splitLines(stream.getReader())) seen.push(line);
     },
     RangeError,
     "broken",

@@ -67,7 +67,7 @@ const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE"
 test("a source becomes a web stream", async () => {
   const source = new FakeSource();
   let ended = 0;
-  const reader = readableFrom(source, () => ended++).getReader();
+  const reader = readableFrom(source, () => ended++).stream.getReader();
   source.receiver?.chunk(bytes("a"), false);
   source.receiver?.chunk(bytes("b"), false);
   assertEquals(text((await reader.read()).value), "a");
@@ -79,7 +79,7 @@ test("a source becomes a web stream", async () => {
 
 test("lent memory is copied before it is used again", async () => {
   const source = new FakeSource();
-  const reader = readableFrom(source, () => {}).getReader();
+  const reader = readableFrom(source, () => {}).stream.getReader();
   const lent = bytes("first");
   source.receiver?.chunk(lent, true);
   lent.fill(120);
@@ -88,7 +88,7 @@ test("lent memory is copied before it is used again", async () => {
 
 test("a stream that nobody reads pauses its source, and reading resumes it", async () => {
   const source = new FakeSource();
-  const reader = readableFrom(source, () => {}).getReader();
+  const reader = readableFrom(source, () => {}).stream.getReader();
   await turn();
   for (let i = 0; i < 100 && !source.paused; i++) {
     source.receiver?.chunk(new Uint8Array(64 * 1024), false);
@@ -101,7 +101,7 @@ test("a stream that nobody reads pauses its source, and reading resumes it", asy
 test("a failing source is a failing stream", async () => {
   const source = new FakeSource();
   let ended = 0;
-  const reader = readableFrom(source, () => ended++).getReader();
+  const reader = readableFrom(source, () => ended++).stream.getReader();
   source.receiver?.end(new RangeError("broken"));
   await assertRejects(() => reader.read(), RangeError, "broken");
   assertEquals(ended, 1);
@@ -110,7 +110,7 @@ test("a failing source is a failing stream", async () => {
 test("cancelling a stream closes its source and counts as its end", async () => {
   const source = new FakeSource();
   let ended = 0;
-  await readableFrom(source, () => ended++).cancel();
+  await readableFrom(source, () => ended++).stream.cancel();
   assertEquals([source.closed, ended], [1, 1]);
 });
 

@@ -5,8 +5,9 @@ import { Command } from "../../../mod.ts";
 const [what, path = ""] = process.argv.slice(2);
 const touch = new Command("sh", "-c", 'sleep 0.2; echo done >"$0"', path);
 
-if (what === "unref") {
-  const child = await new Command("sleep", 1000).stdin("pipe").stdout("pipe").spawn();
+if (what === "unref" || what === "unref limited") {
+  const limits = what === "unref" ? {} : { timeout: 1_000_000 };
+  const child = await new Command("sleep", 1000).stdin("pipe").stdout("pipe").spawn(limits);
   child.unref();
   process.stdout.write(`${child.pid}\n`);
 } else if (what === "die") {
