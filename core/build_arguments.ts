@@ -4,7 +4,17 @@
  * @module
  */
 
-import { add, type Argument, Draft, misuse, noted, notes, typeName, word } from "./draft.ts";
+import {
+  add,
+  type Argument,
+  Draft,
+  misuse,
+  noted,
+  notes,
+  shownValue,
+  typeName,
+  word,
+} from "./draft.ts";
 import { prefixed, reveal } from "./secret.ts";
 
 /** A draft that takes arguments. Base of {@linkcode Command}. */
@@ -41,10 +51,14 @@ export abstract class ArgumentsDraft extends Draft {
    * ```
    */
   argPair(name: string, value: Argument): this {
+    if (typeof name !== "string") {
+      misuse(this, `argPair(${shownValue(name)}): the name must be text`);
+      return this;
+    }
     const checkedName = word(this, "argPair(name)", name);
-    const checked = word(this, `argPair(${JSON.stringify(name)})`, value);
-    if (typeof checkedName === "string" && checked !== undefined && this.error === undefined) {
-      add(this, "args", prefixed(`${checkedName}=`, checked));
+    const checked = word(this, `argPair(${shownValue(name)})`, value);
+    if (checkedName !== undefined && checked !== undefined && this.error === undefined) {
+      add(this, "args", prefixed(`${name}=`, checked));
     }
     return this;
   }
@@ -82,5 +96,10 @@ export function begin(draft: ArgumentsDraft, binary: unknown, args: readonly unk
   }
   const checked = word(draft, "Command: the binary", binary);
   if (checked !== undefined) notes(draft).binary = binary;
-  draft.args(...args as Argument[]);
+  addAll(draft, args);
+}
+
+/** Adds arguments one by one: spread into a call, a long list does not fit on the stack. */
+export function addAll(draft: ArgumentsDraft, args: Iterable<unknown>): void {
+  for (const each of args) draft.args(each as Argument);
 }

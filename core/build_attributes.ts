@@ -5,7 +5,7 @@
  */
 
 import { DescriptorsDraft } from "./build_descriptors.ts";
-import { misuse, notes, textProblem } from "./draft.ts";
+import { misuse, notes, shownValue, textProblem } from "./draft.ts";
 import { type LimitName, limits, type LimitValue, limitValue } from "./limits.ts";
 import { pathProblem } from "./stdio.ts";
 
@@ -35,7 +35,7 @@ export abstract class AttributesDraft extends DescriptorsDraft {
    */
   umask(mode: number): this {
     if (!Number.isInteger(mode) || mode < 0 || mode > 0o777) {
-      misuse(this, `umask(${mode}): expected 0 to 0o777`);
+      misuse(this, `umask(${shownValue(mode)}): expected 0 to 0o777`);
     } else {
       notes(this).umask = mode;
     }
@@ -98,7 +98,10 @@ export abstract class AttributesDraft extends DescriptorsDraft {
    */
   processGroup(pgid: number = 0): this {
     if (!Number.isInteger(pgid) || pgid < 0 || pgid > 0x7fff_ffff) {
-      misuse(this, `processGroup(${pgid}): expected a process group, or 0 for a new one`);
+      misuse(
+        this,
+        `processGroup(${shownValue(pgid)}): expected a process group, or 0 for a new one`,
+      );
     } else if (notes(this).grouping !== undefined) {
       misuse(this, "processGroup: session or process group was set before");
     } else {
@@ -108,14 +111,17 @@ export abstract class AttributesDraft extends DescriptorsDraft {
   }
 
   #limit(call: string, name: LimitName, soft: LimitValue, hard: LimitValue): this {
-    const known = Object.hasOwn(limits, name);
+    const known = typeof name === "string" && Object.hasOwn(limits, name);
     const [softly, firmly] = [limitValue(soft), limitValue(hard)];
     if (!known) {
       const names = Object.keys(limits).join(", ");
-      misuse(this, `${call}(${JSON.stringify(name)}): expected one of ${names}`);
+      misuse(this, `${call}(${shownValue(name)}): expected one of ${names}`);
     } else if (softly === undefined || firmly === undefined) {
       const wrong = softly === undefined ? soft : hard;
-      misuse(this, `${call}: ${String(wrong)} is neither a whole number from 0 nor "unlimited"`);
+      misuse(
+        this,
+        `${call}: ${shownValue(wrong)} is neither a whole number from 0 nor "unlimited"`,
+      );
     } else if (softly > firmly) {
       misuse(this, `${call}: the soft limit ${soft} is above the hard limit ${hard}`);
     } else if (this.error === undefined) {

@@ -6,7 +6,7 @@
  */
 
 import { EnvironmentDraft } from "./build_environment.ts";
-import { add, misuse, notes, typeName } from "./draft.ts";
+import { add, areOptions, misuse, notes, shownValue, typeName } from "./draft.ts";
 import {
   copied,
   isFd,
@@ -96,14 +96,18 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
    */
   passFd(fd: number, options: PassFdOptions = {}): this {
     if (!isFd(fd)) {
-      misuse(this, `passFd(${fd}): expected a descriptor, 0 or more`);
+      misuse(this, `passFd(${shownValue(fd)}): expected a descriptor, 0 or more`);
+      return this;
+    }
+    if (!areOptions(options)) {
+      misuse(this, `passFd(${fd}): expected options, not ${typeName(options)}`);
       return this;
     }
     // Taken over first: it is closed also if this call, or an earlier one, is a misuse.
     if (options.closeParent === true) add(this, "closeInParent", fd);
     const as = options.as ?? fd;
     if (!isFd(as)) {
-      misuse(this, `passFd(${fd}): as: ${as} is no file descriptor`);
+      misuse(this, `passFd(${fd}): as: ${shownValue(as)} is no file descriptor`);
     } else if (as < 3) {
       misuse(this, `passFd(${fd}): ${as} is a standard stream: use stdin, stdout or stderr, or as`);
     } else if (this.#taken(as)) {

@@ -6,7 +6,7 @@
  */
 
 import { ArgumentsDraft } from "./build_arguments.ts";
-import { add, misuse, notes, typeName, word } from "./draft.ts";
+import { add, areOptions, misuse, notes, shownValue, typeName, word } from "./draft.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./environment.ts";
 import { reveal, Secret } from "./secret.ts";
 
@@ -16,7 +16,7 @@ export type EnvValue = string | number | bigint | Secret;
 /** How `envPass` treats a variable. */
 export interface EnvPassOptions {
   /** The value if the parent does not have the variable, or must not pass it. */
-  readonly default?: string;
+  readonly default?: EnvValue;
   /** Under setuid or setgid: `"pass"` (default) all the same, or `"block"` it. */
   readonly setuid?: "pass" | "block";
 }
@@ -73,15 +73,22 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
    */
   envPass(name: string, options: EnvPassOptions = {}): this {
     if (!this.#named("envPass", name)) return this;
-    if (options.setuid !== undefined && options.setuid !== "pass" && options.setuid !== "block") {
-      misuse(this, `envPass(${JSON.stringify(name)}): setuid is "pass" or "block"`);
+    const call = `envPass(${shownValue(name)})`;
+    if (!areOptions(options)) {
+      misuse(this, `${call}: expected options, not ${typeName(options)}`);
       return this;
     }
-    if (options.default !== undefined) {
-      const checked = word(this, `envPass(${JSON.stringify(name)}): default`, options.default);
-      if (checked === undefined) return this;
+    const { setuid = "pass", default: otherwise } = options;
+    if (setuid !== "pass" && setuid !== "block") {
+      misuse(this, `${call}: setuid is "pass" or "block"`);
+      return this;
     }
-    return this.#push({ op: "pass", name, ...options });
+    if (otherwise === undefined) return this.#push({ op: "pass", name, setuid });
+    const checked = word(this, `${call}: default`, otherwise);
+    if (checked === undefined || this.error !== undefined) return this;
+    // Shown as *** from then on, also if the parent has another value: it is one just as much.
+    if (checked instanceof Secret) this.#keep(name, { secret: true });
+    return this.#push({ op: "pass", name, setuid, default: reveal(checked) });
   }
 
   /**
@@ -108,20 +115,23 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
 
   #set(call: string, name: unknown, value: unknown): this {
     if (!this.#named(call, name)) return this;
-    const checked = word(this, `${call}(${JSON.stringify(name)})`, value);
+    const checked = word(this, `${call}(${shownValue(name)})`, value);
     if (checked === undefined || this.error !== undefined) return this;
-    const kept = notes(this);
-    const secret = checked instanceof Secret;
-    if (secret !== kept.secretEnv.has(name)) {
-      const others = [...kept.secretEnv].filter((each) => each !== name);
-      kept.secretEnv = new Set(secret ? [...others, name] : others);
-    }
+    this.#keep(name, { secret: checked instanceof Secret });
     return this.#push({ op: "set", name, value: reveal(checked) });
+  }
+
+  /** Has the variable shown as `***`, or as it is. */
+  #keep(name: string, { secret }: { secret: boolean }): void {
+    const kept = notes(this);
+    if (secret === kept.secretEnv.has(name)) return;
+    const others = [...kept.secretEnv].filter((each) => each !== name);
+    kept.secretEnv = new Set(secret ? [...others, name] : others);
   }
 
   #named(call: string, name: unknown): name is string {
     const problem = typeof name === "string" ? envNameProblem(name) : "the name must be text";
-    if (problem !== undefined) misuse(this, `${call}(${JSON.stringify(name)}): ${problem}`);
+    if (problem !== undefined) misuse(this, `${call}(${shownValue(name)}): ${problem}`);
     return problem === undefined;
   }
 

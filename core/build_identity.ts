@@ -7,7 +7,7 @@
 import { AttributesDraft } from "./build_attributes.ts";
 import { backend } from "./backend.ts";
 import { type CapabilityName, capabilityNumber } from "./capabilities.ts";
-import { add, misuse, notes, textProblem } from "./draft.ts";
+import { add, misuse, notes, shownValue, textProblem } from "./draft.ts";
 import { type Ids, resolveIds } from "./identity.ts";
 
 /** The largest id; 2^32 - 1 means "unchanged" to the kernel. */
@@ -52,7 +52,7 @@ export abstract class IdentityDraft extends AttributesDraft {
    */
   user(name: string): this {
     if (typeof name !== "string" || name === "" || textProblem(name) !== undefined) {
-      misuse(this, `user(${JSON.stringify(name)}): expected the name of a user`);
+      misuse(this, `user(${shownValue(name)}): expected the name of a user`);
     } else if (!this.#hasUser("user")) {
       notes(this).user = name;
     }
@@ -87,7 +87,7 @@ export abstract class IdentityDraft extends AttributesDraft {
   allowCap(capability: CapabilityName | number): this {
     const number = capabilityNumber(capability);
     if (number === undefined) {
-      misuse(this, `allowCap(${JSON.stringify(capability)}): no capability`);
+      misuse(this, `allowCap(${shownValue(capability)}): no capability`);
     } else if (this.error === undefined) {
       add(this, "allowedCaps", number);
     }
@@ -118,8 +118,11 @@ export abstract class IdentityDraft extends AttributesDraft {
 
   /** Shares processor cores with the process `pid` and its group: takes its cookie over. */
   runAmong(pid: number): this {
-    if (!Number.isInteger(pid) || pid <= 0) misuse(this, `runAmong(${pid}): expected a process id`);
-    else notes(this).coreScheduling = { kind: "among", pid };
+    if (!Number.isInteger(pid) || pid <= 0) {
+      misuse(this, `runAmong(${shownValue(pid)}): expected a process id`);
+    } else {
+      notes(this).coreScheduling = { kind: "among", pid };
+    }
     return this;
   }
 
@@ -132,7 +135,7 @@ export abstract class IdentityDraft extends AttributesDraft {
 
   #isId(call: string, id: unknown): id is number {
     const valid = typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= MOST;
-    if (!valid) misuse(this, `${call}(${String(id)}): expected an id from 0 to ${MOST}`);
+    if (!valid) misuse(this, `${call}(${shownValue(id)}): expected an id from 0 to ${MOST}`);
     return valid;
   }
 

@@ -6,11 +6,11 @@
  * @module
  */
 
-import { begin } from "./build_arguments.ts";
+import { addAll, begin } from "./build_arguments.ts";
 import { LifecycleDraft } from "./build_lifecycle.ts";
 import { backend } from "./backend.ts";
 import type { Child } from "./child.ts";
-import { type Argument, freeze } from "./draft.ts";
+import { type Argument, freeze, misuse, typeName } from "./draft.ts";
 import { execute, launch, outputsOf, runSynchronously } from "./launch.ts";
 import { linesOf, matchLines, readRows, type RegexOptions } from "./lines.ts";
 import { NO_OPTIONS, type RunOptions } from "./options.ts";
@@ -43,10 +43,12 @@ export class Command extends LifecycleDraft {
     begin(this, binary, args);
   }
 
-  /** A command from an argument list, the binary first. */
+  /** A command from an argument list of any length, the binary first. */
   static from(argv: readonly Argument[]): Command {
-    const [binary, ...args] = argv;
-    return new Command(binary as string, ...args);
+    if (!Array.isArray(argv)) return notAList(argv);
+    const command = new Command(argv[0] as string);
+    addAll(command, argv.slice(1));
+    return command;
   }
 
   /**
@@ -180,9 +182,10 @@ export class Command extends LifecycleDraft {
 
   /**
    * The file that would run: the binary itself if it has a slash, made absolute from the current
-   * folder; else what is found in the child's PATH, if the command sets one, or the parent's.
+   * folder, whether there is such a file or not; else what is found in the child's PATH, if the
+   * command sets one, or the parent's.
    *
-   * @throws {SpawnError} There is no such program.
+   * @throws {SpawnError} There is no program of that bare name.
    */
   resolve(): string {
     return resolveProgram(freeze(this), backend().surroundings);
@@ -231,6 +234,13 @@ export class Command extends LifecycleDraft {
       writer.releaseLock();
     }
   }
+}
+
+/** What came in place of an argument list; a text would have to be split, as a shell does. */
+function notAList(given: unknown): Command {
+  const command = new Command("none");
+  misuse(command, `Command.from: expected an array such as ["ls", "-l"], not ${typeName(given)}`);
+  return command;
 }
 
 /**

@@ -182,6 +182,18 @@ export function textProblem(text: string): string | undefined {
   return undefined;
 }
 
+/** Any value in a message. Nothing of the value itself is called: it might throw. */
+export function shownValue(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
+  return typeof value === "object" || typeof value === "function" ? typeName(value) : String(value);
+}
+
+/** Whether options are an object, as they are if they were left out. */
+export function areOptions(options: unknown): options is object {
+  return typeof options === "object" && options !== null;
+}
+
 /** What to call a value of the wrong type in a message. */
 export function typeName(value: unknown): string {
   return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;

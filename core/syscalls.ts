@@ -17,6 +17,7 @@
  * @module
  */
 
+import { shownValue } from "./draft.ts";
 import { UsageError } from "./errors.ts";
 import { type LimitName, limits, type LimitValue, limitValue } from "./limits.ts";
 import {
@@ -128,8 +129,10 @@ export function ioctl(
 /** prlimit64(2) on the child itself, as `limit()` does, but after the change of user. */
 export function prlimit64(name: LimitName, soft: LimitValue, hard: LimitValue = soft): PaletteCall {
   const [softly, firmly] = [limitValue(soft), limitValue(hard)];
-  if (!Object.hasOwn(limits, name) || softly === undefined || firmly === undefined) {
-    throw new UsageError(`prlimit64: ${name}, ${soft}, ${hard}: no such limit`);
+  const known = typeof name === "string" && Object.hasOwn(limits, name);
+  if (!known || softly === undefined || firmly === undefined) {
+    const given = [name, soft, hard].map(shownValue).join(", ");
+    throw new UsageError(`prlimit64: ${given}: no such limit`);
   }
   return make("prlimit64", [
     number(0, ""),
@@ -173,8 +176,12 @@ export function ioprio_set(
 
 /** sched_setaffinity(2): the processors that the child may run on. */
 export function sched_setaffinity(cpus: readonly number[]): PaletteCall {
+  if (!Array.isArray(cpus)) {
+    throw new UsageError(`sched_setaffinity: expected an array, not ${shownValue(cpus)}`);
+  }
   if (cpus.length === 0 || cpus.some((cpu) => !Number.isInteger(cpu) || cpu < 0 || cpu > 8191)) {
-    throw new UsageError(`sched_setaffinity: [${cpus.join(", ")}] are no processors`);
+    const given = cpus.map(shownValue).join(", ");
+    throw new UsageError(`sched_setaffinity: [${given}] are no processors`);
   }
   const mask = cpuMask(cpus);
   return make("sched_setaffinity", [
@@ -221,8 +228,8 @@ export function keyctl(
  */
 export function raw(call: string | number, ...args: PaletteArgument[]): PaletteCall {
   if (args.length > 6) throw new UsageError("raw: a system call has six arguments at most");
-  if (typeof call === "number" && (!Number.isInteger(call) || call < 0)) {
-    throw new UsageError(`raw: ${call} is no system call number`);
+  if (typeof call !== "string" && (!Number.isInteger(call) || call < 0)) {
+    throw new UsageError(`raw: ${shownValue(call)} is no system call number`);
   }
   return make(call, args.map((each) => any(each, "raw")));
 }

@@ -18,7 +18,8 @@ export function bunHost(): Host {
     runtime: "bun",
     version: bun.version,
     environment: () => ({ ...process.env }) as Record<string, string>,
-    variable: (name) => process.env[name],
+    // Not what every object has, such as `constructor`.
+    variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
     currentFolder: () => process.cwd(),
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),

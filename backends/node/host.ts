@@ -17,7 +17,8 @@ export function nodeHost(): Host {
     runtime: "node",
     version: process.versions.node,
     environment: () => ({ ...process.env }) as Record<string, string>,
-    variable: (name) => process.env[name],
+    // Not what every object has, such as `constructor`.
+    variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
     currentFolder: () => process.cwd(),
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
