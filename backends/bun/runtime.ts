@@ -30,7 +30,8 @@ interface BunProcess {
   readonly stdio: readonly (number | null | undefined)[];
   readonly exited: Promise<number>;
   readonly exitCode: number | null;
-  readonly signalCode: string | null;
+  /** A number, if it has no name for it. */
+  readonly signalCode: string | number | null;
   resourceUsage(): BunUsage | undefined;
   kill(signal: number): void;
   ref(): void;
@@ -56,10 +57,10 @@ interface BunRequest {
 }
 
 /** What came of a program that Bun has run to its end. */
-interface BunOutcome {
+export interface BunOutcome {
   readonly pid: number;
   readonly exitCode: number | null;
-  readonly signalCode?: string | null;
+  readonly signalCode?: string | number | null;
   readonly exitedDueToTimeout?: boolean;
   readonly exitedDueToMaxBuffer?: boolean;
   readonly stdout: Uint8Array | undefined;

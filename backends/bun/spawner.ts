@@ -8,10 +8,13 @@ import process from "node:process";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { signalNumber } from "../../core/signals.ts";
 import {
+  beyond,
   type Channel,
   errnoOf,
+  rawOfSignal,
+  REAL_TIME,
+  sendByNumber,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -22,7 +25,7 @@ import {
   UNKNOWN_USAGE,
 } from "../spawner/spawner.ts";
 import { streamSource } from "../spawner/web_streams.ts";
-import { bun, type BunFileSink, type BunUsage } from "./runtime.ts";
+import { bun, type BunFileSink, type BunOutcome, type BunUsage } from "./runtime.ts";
 
 /** The spawner. */
 export function bunSpawner(): Spawner {
@@ -49,6 +52,7 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     exited,
     kill(signal) {
       if (over || child.exitCode !== null || child.signalCode !== null) return false;
+      if (signal >= REAL_TIME) return sendByNumber(child.pid, signal);
       child.kill(signal);
       return true;
     },
@@ -60,14 +64,16 @@ async function start(request: SpawnRequest): Promise<Spawned> {
 }
 
 function startSync(request: SyncRequest): SyncSpawned {
-  const { input, timeout, killSignal, maxBuffer, stdio } = request;
+  const { input, timeout, killSignal, stdio } = request;
+  const maxBuffer = Math.floor(request.maxBuffer);
   const outcome = refusing(() =>
     bun.spawnSync({
       ...requestOf(request),
       stdio: stdio.map((each, i) => i === 0 && each === "pipe" ? input ?? NOTHING : stdioOf(each)),
       killSignal,
       ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
-      ...(maxBuffer === Infinity ? {} : { maxBuffer }),
+      // Bun takes 0 for no limit.
+      ...(maxBuffer === Infinity ? {} : { maxBuffer: Math.max(1, maxBuffer) }),
     })
   );
   const [stdout, stderr] = [bytesOf(outcome.stdout), bytesOf(outcome.stderr)];
@@ -77,11 +83,8 @@ function startSync(request: SyncRequest): SyncSpawned {
     stdout: bounded(stdout, maxBuffer),
     stderr: bounded(stderr, maxBuffer),
     timedOut: outcome.exitedDueToTimeout === true,
-    overflowed: outcome.exitedDueToMaxBuffer !== true
-      ? undefined
-      : stdout.length > maxBuffer
-      ? "stdout"
-      : "stderr",
+    overflowed: beyond(maxBuffer, { stdout, stderr }) ??
+      (outcome.exitedDueToMaxBuffer === true ? "stderr" : undefined),
   };
 }
 
@@ -125,10 +128,11 @@ function bounded(bytes: Uint8Array, limit: number): Uint8Array {
 
 /** The status as wait(2) has it. */
 function rawOf(
-  { exitCode, signalCode }: { exitCode: number | null; signalCode?: string | null },
+  { exitCode, signalCode }: Pick<BunOutcome, "exitCode" | "signalCode">,
 ): number {
-  if (typeof signalCode === "string") return signalNumber(signalCode) ?? 0;
-  return (exitCode ?? 0) << 8;
+  return typeof exitCode === "number" && (signalCode === null || signalCode === undefined)
+    ? exitCode << 8
+    : rawOfSignal(signalCode);
 }
 
 function usageOf(usage: BunUsage | undefined): Exit["usage"] {

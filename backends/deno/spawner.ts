@@ -6,10 +6,11 @@
  */
 
 import { UnsupportedError } from "../../core/errors.ts";
-import { signalNumber } from "../../core/signals.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
   errnoOf,
+  rawOfSignal,
+  REAL_TIME,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -23,7 +24,7 @@ import { streamSink, streamSource } from "../spawner/web_streams.ts";
 
 /** The spawner. */
 export function denoSpawner(): Spawner {
-  const other = childProcessSpawner();
+  const other = childProcessSpawner(sendByShell);
   return {
     spawn: (request) => isPlain(request) ? start(request) : other.spawn(request),
     spawnSync(request) {
@@ -81,32 +82,75 @@ function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
 }
 
 function startSync(request: SyncRequest): SyncSpawned {
-  const output = refusing(() => commandOf(request).outputSync());
   const [, stdout, stderr] = request.stdio;
-  return {
-    // Deno does not tell it.
-    pid: 0,
-    exit: { raw: rawOf(output), usage: UNKNOWN_USAGE },
-    stdout: stdout === "pipe" ? output.stdout : new Uint8Array(0),
-    stderr: stderr === "pipe" ? output.stderr : new Uint8Array(0),
-    timedOut: false,
-    overflowed: undefined,
-  };
+  // Deno does not tell the pid.
+  const outcome = { pid: 0, timedOut: false, overflowed: undefined };
+  try {
+    const output = refusing(() => commandOf(request).outputSync());
+    return {
+      ...outcome,
+      exit: { raw: rawOf(output), usage: UNKNOWN_USAGE },
+      stdout: stdout === "pipe" ? output.stdout : NOTHING,
+      stderr: stderr === "pipe" ? output.stderr : NOTHING,
+    };
+  } catch (error) {
+    const exit = { raw: rawOfError(error), usage: UNKNOWN_USAGE };
+    const lost = stdout === "pipe" || stderr === "pipe";
+    return { ...outcome, exit, stdout: NOTHING, stderr: NOTHING, lost };
+  }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** The status as wait(2) has it. */
 function rawOf({ code, signal }: { code: number; signal: string | null }): number {
-  return signal === null ? code << 8 : signalNumber(signal) ?? 0;
+  return signal === null ? code << 8 : rawOfSignal(signal);
 }
+
+/**
+ * The same from what Deno throws instead of a status that has a signal without a name: its number
+ * is all that is left. Any other error is thrown again.
+ */
+function rawOfError(error: unknown): number {
+  const number = error instanceof TypeError
+    ? /^Invalid signal: (\d+)$/.exec(error.message)?.[1]
+    : undefined;
+  if (number === undefined) throw error;
+  return rawOfSignal(Number(number));
+}
+
+/**
+ * Sends a real-time signal, which `Deno.kill` refuses (EINVAL), by the kill that is built into
+ * every shell. The event loop stands still meanwhile, so that the process is not reaped.
+ */
+function sendByShell(pid: number, signal: number): boolean {
+  // Asked first, because Deno would ask the user otherwise.
+  if (Deno.permissions.querySync({ name: "run", command: SHELL }).state !== "granted") {
+    throw new UnsupportedError({
+      feature: "kill",
+      driver: "portable",
+      reason: `Deno has no names for real-time signals, and this process may not run ${SHELL}`,
+      remedy: "use another signal, or grant --allow-ffi",
+    });
+  }
+  return new Deno.Command(SHELL, {
+    args: ["-c", `kill -${signal} ${pid}`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).outputSync().code === 0;
+}
+
+const SHELL = "/bin/sh";
 
 // deno-lint-ignore require-await -- a refusal must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
   const [stdin, stdout, stderr] = request.stdio.map(wordFor);
   const child = refusing(() => commandOf(request).spawn());
   let over = false;
-  const exited = child.status.then((status) => {
+  const exited = child.status.then(rawOf, rawOfError).then((raw) => {
     over = true;
-    return { raw: rawOf(status), usage: UNKNOWN_USAGE };
+    return { raw, usage: UNKNOWN_USAGE };
   });
   return {
     pid: child.pid,
@@ -118,8 +162,10 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     kill(signal) {
       if (over) return false;
       try {
-        child.kill(signal);
-        return true;
+        const named = signal < REAL_TIME;
+        // 0 sends nothing: it throws if Deno knows that the child has ended.
+        child.kill(named ? signal : 0);
+        return named || sendByShell(child.pid, signal);
       } catch (error) {
         // It has ended, and Deno knows, but has not told yet.
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;

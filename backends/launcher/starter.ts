@@ -35,7 +35,7 @@ import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { discardPidFile } from "./pid_file.ts";
 import { patiently } from "../spawner/busy.ts";
 import { type Placed, placeProgram } from "../spawner/place.ts";
-import { descriptorError, intoChild, type Pipe, stdioWith, wiresOf } from "./wires.ts";
+import { descriptorError, intoChild, type Pipe, placedFor, stdioWith, wiresOf } from "./wires.ts";
 
 const ETXTBSY = 26;
 const E2BIG = 7;
@@ -86,7 +86,7 @@ export class LauncherStarter {
       const support = { arch: this.#arch, runtime: hookRuntime(this.#host) };
       const { program, control, halves } = assemble(plan, wires, support);
       second = halves?.second;
-      if (halves !== undefined) file = placeProgram(halves.file);
+      if (halves !== undefined) file = placedFor(plan, () => placeProgram(halves.file));
       const image = imageOf(this.#arch, program, control);
       if (image.message.length > ROOM) throw tooLong(plan);
       encoded = image.encoded;

@@ -20,7 +20,7 @@ import { patientlySync } from "../spawner/busy.ts";
 import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
 import { aboveSupervisor, parseReport, supervise } from "./supervisor.ts";
 import { failureTold, silentLauncher, startFailure, wasBusy } from "./starter.ts";
-import { stdioWith, wiresOf } from "./wires.ts";
+import { placedFor, requireDescriptors, stdioWith, wiresOf } from "./wires.ts";
 
 const SIGKILL = 9;
 
@@ -42,12 +42,14 @@ export function runSync(
 
 function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
   const files: Placed[] = [];
-  const place = (file: Placed) => {
+  const place = (make: () => Placed) => {
+    const file = placedFor(plan, make);
     files.push(file);
     return file;
   };
+  requireDescriptors(plan);
   try {
-    const report = place(placeFile(new Uint8Array(0)));
+    const report = place(() => placeFile(new Uint8Array(0)));
     let buffer = 0;
     const piped = new Set(
       stepOf(plan, "fds").wires.map(({ source }) => source.from === "pipe" && source.carries),
@@ -59,18 +61,19 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       stdio: [...streams, report.fd],
       pipe: (carries) => {
         if (carries !== "buffer") return undefined;
-        return { handed: place(placeFile(run.buffers[buffer++] ?? new Uint8Array(0))).fd };
+        const bytes = run.buffers[buffer++] ?? new Uint8Array(0);
+        return { handed: place(() => placeFile(bytes)).fd };
       },
     });
     try {
       const control = aboveSupervisor(wires);
       const support = { arch, runtime: hookRuntime(host) };
       const { halves, ...child } = lowerAll(plan, wires, control, support);
-      const image = halves === undefined ? undefined : place(placeProgram(halves.file));
+      const image = halves === undefined ? undefined : place(() => placeProgram(halves.file));
       const calls = [...wires.corrections, ...child.calls];
       const whole = supervise({ ...child, calls }, wires, control, run);
       const { bytes, encoded } = laidOut(arch, whole, control);
-      const program = place(placeProgram(elfOf(arch, bytes)));
+      const program = place(() => placeProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
       const { told, ...supervised } = parseReport(contentOf(report.fd));
       const words = parseTold(told);

@@ -13,6 +13,8 @@ import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
+import { textOfFile } from "../posix/files.ts";
+import type { Placed } from "../spawner/place.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
 /** A pipe that the child makes. */
@@ -52,6 +54,7 @@ export interface Base {
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
 export function wiresOf(plan: Plan, base: Base): Wires {
+  requireDescriptors(plan, ABOVE_ALL);
   const { wires } = stepOf(plan, "fds");
   const stdio: Stdio[] = [...base.stdio];
   // A place is kept; what comes there is known only when everything else is.
@@ -80,7 +83,6 @@ export function wiresOf(plan: Plan, base: Base): Wires {
       // Only standard streams can be null; a runtime opens each as it is used.
       if (source.from === "null") numbers.set(to, to);
       if (source.from === "fd") {
-        requireOpen(plan, source.fd, to);
         numbers.set(to, hand(source.fd));
       }
       if (source.from === "file") {
@@ -126,8 +128,39 @@ export function intoChild({ carries }: Pick<Pipe, "carries">): boolean {
   return carries === "stdin" || carries === "buffer";
 }
 
-/** What is not open can be handed to nobody; the spawner would not say which one it was. */
-export function requireOpen(plan: Plan, fd: number, to: number): void {
+/** How many numbers a launcher uses above those of the program: for its channel, and for a hook. */
+const ABOVE_ALL = 4;
+
+/** Where there is no limit to be read: fs.nr_open of Linux, see proc_sys_fs(5). */
+const MOST_FILES = 1_048_576;
+
+const EBADF = 9;
+
+/**
+ * Refuses what cannot be handed on, before anything is opened: what is opened gets the lowest
+ * number that is free, such as that of a descriptor that was closed. dup3(2) to a number that is
+ * not below the limit on open files fails; a spawner would fill a table up to it first. `above` is
+ * how many numbers more must be below the limit.
+ */
+export function requireDescriptors(plan: Plan, above: number = 0): void {
+  const { wires } = stepOf(plan, "fds");
+  const limit = wires.some(({ to }) => to > 2) ? fileLimit() : MOST_FILES;
+  for (const { to, source } of wires) {
+    if (source.from === "fd") requireOpen(plan, source.fd, to);
+    if (to + above < limit) continue;
+    const args = [source.from === "fd" ? String(source.fd) : "…", String(to), "0"];
+    throw descriptorError(plan, { errno: EBADF }, "dup3", args);
+  }
+}
+
+/** The soft limit on open files, which children inherit: as many numbers there are. */
+function fileLimit(): number {
+  const soft = /^Max open files\s+(\d+)/m.exec(textOfFile("/proc/self/limits") ?? "")?.[1];
+  return soft === undefined ? MOST_FILES : Number(soft);
+}
+
+/** The spawner would not say which one it was. Told as the call that would fail. */
+function requireOpen(plan: Plan, fd: number, to: number): void {
   try {
     fstatSync(fd);
   } catch (error) {
@@ -159,6 +192,15 @@ export function openFile(
       ["AT_FDCWD", JSON.stringify(source.path)],
       source.path,
     );
+  }
+}
+
+/** What is placed for a child, with a failure of the file system as one of step `fds`. */
+export function placedFor(plan: Plan, place: () => Placed): Placed {
+  try {
+    return place();
+  } catch (error) {
+    throw descriptorError(plan, error, "openat", ["AT_FDCWD", "…"]);
   }
 }
 

@@ -23,9 +23,12 @@ export interface ParentEnd {
  * @throws {SpawnError} Of step `fds`; then nothing is open.
  */
 export function openWires(kernel: Kernel, plan: Plan): Wiring {
+  const { wires } = stepOf(plan, "fds");
+  // All of them first: what is opened here gets the lowest number that is free, such as theirs.
+  for (const wire of wires) requireOpen(kernel, wire, plan);
   const wiring = new Wiring(kernel);
   try {
-    for (const wire of stepOf(plan, "fds").wires) wiring.open(wire, plan);
+    for (const wire of wires) wiring.open(wire, plan);
     return wiring;
   } catch (error) {
     wiring.close();
@@ -106,6 +109,13 @@ export class Wiring {
 const NO_ENDS: readonly ParentEnd[] = [];
 const NO_FDS: readonly number[] = [];
 
+/** What is not open can be handed to nobody. Told as the call of the child that would fail. */
+function requireOpen(kernel: Kernel, { to, source }: Wire, plan: Plan): void {
+  if (source.from !== "fd") return;
+  const result = kernel.raw("fcntl", source.fd, F.GETFD);
+  if (result < 0) throw failed(plan, -result, "dup3", [String(source.fd), String(to), "0"]);
+}
+
 /** /dev/null, opened once: it serves all streams of all children that have nowhere else to go. */
 function nothing(kernel: Kernel, plan: Plan): number {
   return checked(kernel.nullFd(), plan, "openat", "/dev/null");
@@ -144,12 +154,16 @@ function openFile(
 
 function checked(result: number, plan: Plan, syscall: string, path?: string): number {
   if (result >= 0) return result;
-  throw new SpawnError({
-    step: "fds",
-    syscall,
-    args: path === undefined ? [] : ["AT_FDCWD", JSON.stringify(path)],
-    errno: -result,
-    path,
-    command: plan.command,
-  });
+  const args = path === undefined ? [] : ["AT_FDCWD", JSON.stringify(path)];
+  throw failed(plan, -result, syscall, args, path);
+}
+
+function failed(
+  { command }: Plan,
+  errno: number,
+  syscall: string,
+  args: readonly string[],
+  path?: string,
+): SpawnError {
+  return new SpawnError({ step: "fds", syscall, args, errno, path, command });
 }

@@ -13,11 +13,13 @@ import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
 import { contentOf } from "../launcher/sync.ts";
+import { placedFor } from "../launcher/wires.ts";
 import type { Host } from "../linux/host.ts";
 import { listenForChildren } from "../posix/signals.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
 import { patiently, patientlySync } from "../spawner/busy.ts";
 import {
+  REAL_TIME,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -165,7 +167,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
   try {
     let { stdio } = wires;
     if (wires.merges) {
-      const file = placeFile(new Uint8Array(0));
+      const file = placedFor(plan, () => placeFile(new Uint8Array(0)));
       files.push(file);
       stdio = withBoth(stdio, file.fd);
     }
@@ -176,17 +178,27 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       // The runtimes count in 32 bits.
       timeout: (run.timeout ?? Infinity) > 0x7fff_ffff ? undefined : run.timeout,
       // A spawner that waits sends one signal only, and a program may ignore any but this one.
-      killSignal: run.timeout === undefined ? run.killSignal : SIGKILL,
+      // Nor is it able to send one that it has no name for.
+      killSignal: run.timeout === undefined && run.killSignal < REAL_TIME
+        ? run.killSignal
+        : SIGKILL,
       maxBuffer: run.maxBuffer,
     };
     const spawned = spawnSyncWith(spawner, request, plan);
+    const { lost = false, ...outcome } = spawned;
     const [file] = files;
-    const stdout = file === undefined ? spawned.stdout : contentOf(file.fd);
-    return { ...spawned, stdout, drained: true };
+    return { ...outcome, ...(file && bothOf(file, run.maxBuffer)), drained: !lost };
   } finally {
     for (const file of files) file.close();
     wires.close();
   }
+}
+
+/** What came of both outputs. Nobody counted while it was written. */
+function bothOf({ fd }: Placed, maxBuffer: number): Pick<SyncOutcome, "stdout" | "overflowed"> {
+  const stdout = contentOf(fd);
+  const overflowed = stdout.length > maxBuffer ? "stdout" : undefined;
+  return { stdout: stdout.subarray(0, maxBuffer), overflowed };
 }
 
 function spawnSyncWith(spawner: Spawner, request: SyncRequest, plan: Plan): SyncSpawned {

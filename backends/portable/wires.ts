@@ -6,7 +6,7 @@
 
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { type Plan, stepOf } from "../../core/plan.ts";
-import { openFile, requireOpen } from "../launcher/wires.ts";
+import { openFile, requireDescriptors } from "../launcher/wires.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
 /** Everything that a child is given. */
@@ -20,6 +20,8 @@ export interface PortableWires {
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
 export function portableWires(plan: Plan): PortableWires {
+  // libuv and Bun move each to a number above all of them first.
+  requireDescriptors(plan, 1);
   const { wires } = stepOf(plan, "fds");
   const opened: number[] = [];
   const close = () => {
@@ -31,7 +33,6 @@ export function portableWires(plan: Plan): PortableWires {
   try {
     for (const { to, source } of wires) {
       if (source.from === "fd") {
-        requireOpen(plan, source.fd, to);
         stdio[to] = source.fd;
       } else if (source.from === "file") {
         const { fd, flags } = openFile(plan, source);

@@ -12,10 +12,13 @@ import {
   type SpawnSyncOptions,
 } from "node:child_process";
 import type { Exit } from "../../core/backend.ts";
-import { signals } from "../../core/signals.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
+  beyond,
   errnoOf,
+  rawOfSignal,
+  REAL_TIME,
+  sendByNumber,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -26,12 +29,15 @@ import {
   UNKNOWN_USAGE,
 } from "./spawner.ts";
 
-/** The spawner. */
-export function childProcessSpawner(): Spawner {
-  return { spawn: start, spawnSync: startSync };
+/** Sends a signal by its number to a process that was not reaped; false if it is gone. */
+type Send = (pid: number, signal: number) => boolean;
+
+/** The spawner; `send` is for signals that `kill` of a child process does not take. */
+export function childProcessSpawner(send: Send = sendByNumber): Spawner {
+  return { spawn: (request) => start(request, send), spawnSync: startSync };
 }
 
-async function start(request: SpawnRequest): Promise<Spawned> {
+async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
   let child: ChildProcess;
   try {
     child = spawn(request.path, request.argv.slice(1), optionsOf(request));
@@ -62,7 +68,7 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     channel: channel ? duplexChannel(channel as Parameters<typeof duplexChannel>[0]) : undefined,
     exited,
     // Not by `signalCode`: on Deno that is set as soon as a signal was sent.
-    kill: (signal) => !over && child.kill(signal),
+    kill: (signal) => !over && (signal < REAL_TIME ? child.kill(signal) : send(pid, signal)),
     hold(held) {
       if (held) child.ref();
       else child.unref();
@@ -71,10 +77,12 @@ async function start(request: SpawnRequest): Promise<Spawned> {
 }
 
 function startSync(request: SyncRequest): SyncSpawned {
-  const { input, timeout, killSignal, maxBuffer } = request;
+  const { input, timeout, killSignal } = request;
+  const maxBuffer = Math.floor(request.maxBuffer);
   const options: SpawnSyncOptions = {
     ...optionsOf(request),
-    maxBuffer,
+    // Node takes 0 for no limit; half a byte is less than the first one.
+    maxBuffer: maxBuffer === 0 ? 0.5 : maxBuffer,
     ...(input === undefined ? {} : { input }),
     ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
     killSignal: killSignal as NodeJS.Signals & number,
@@ -85,15 +93,16 @@ function startSync(request: SyncRequest): SyncSpawned {
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
     throw startError(error);
   }
-  const bounded = (output: unknown) => bytesOf(output).subarray(0, maxBuffer);
-  const [stdout, stderr] = [bounded(result.stdout), bounded(result.stderr)];
+  const [stdout, stderr] = [bytesOf(result.stdout), bytesOf(result.stderr)];
+  // A runtime may have cut off what was too much.
+  const cut = stdout.length >= maxBuffer ? "stdout" : "stderr";
   return {
     pid: result.pid,
     exit: { raw: rawOf(status, signal), usage: UNKNOWN_USAGE },
-    stdout,
-    stderr,
+    stdout: stdout.subarray(0, maxBuffer),
+    stderr: stderr.subarray(0, maxBuffer),
     timedOut: code === "ETIMEDOUT",
-    overflowed: code !== "ENOBUFS" ? undefined : stdout.length >= maxBuffer ? "stdout" : "stderr",
+    overflowed: beyond(maxBuffer, { stdout, stderr }) ?? (code === "ENOBUFS" ? cut : undefined),
   };
 }
 
@@ -116,8 +125,7 @@ function stdioOf(each: Stdio): "ignore" | "pipe" | number {
 
 /** The status as wait(2) has it. */
 function rawOf(code: number | null, signal: string | null): number {
-  if (signal === null) return (code ?? 0) << 8;
-  return (signals as Readonly<Record<string, number>>)[signal] ?? 0;
+  return signal === null && typeof code === "number" ? code << 8 : rawOfSignal(signal);
 }
 
 function bytesOf(output: unknown): Uint8Array {

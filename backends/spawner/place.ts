@@ -14,7 +14,8 @@ import {
   constants,
   mkdtempSync,
   openSync,
-  rmSync,
+  rmdirSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -39,13 +40,23 @@ function candidates(): string[] {
     .filter((each) => each !== undefined && each.startsWith("/")) as string[];
 }
 
-/** Places a program file. Throws an UnsupportedError that says why no folder will do. */
+/** Whether there are too many open files, in this process or at all: no folder is at fault. */
+function isOutOfDescriptors(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === "EMFILE" || code === "ENFILE";
+}
+
+/**
+ * Places a program file. Throws an UnsupportedError that says why no folder will do; if there are
+ * too many open files, the runtime's own error.
+ */
 export function placeProgram(bytes: Uint8Array): Placed {
   const refusals: string[] = [];
   for (const folder of candidates()) {
     try {
       return placeIn(folder, bytes, true);
     } catch (error) {
+      if (isOutOfDescriptors(error)) throw error;
       refusals.push(`${folder}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -57,7 +68,7 @@ export function placeProgram(bytes: Uint8Array): Placed {
   });
 }
 
-/** Places a file that is only read or written. */
+/** Places a file that is only read or written. Throws the runtime's own error. */
 export function placeFile(bytes: Uint8Array): Placed {
   return placeIn(tmpdir(), bytes, false);
 }
@@ -65,8 +76,8 @@ export function placeFile(bytes: Uint8Array): Placed {
 function placeIn(parent: string, bytes: Uint8Array, program: boolean): Placed {
   // mkdtemp(3): a new folder with mode 0700.
   const folder = mkdtempSync(join(parent, "vircommand-"));
+  const path = join(folder, "launcher");
   try {
-    const path = join(folder, "launcher");
     writeFileSync(path, bytes, { mode: program ? 0o500 : 0o600, flag: "wx" });
     // On a file system that is mounted noexec, access(2) says EACCES.
     if (program) accessSync(path, constants.X_OK);
@@ -76,6 +87,16 @@ function placeIn(parent: string, bytes: Uint8Array, program: boolean): Placed {
     const self = elevated() ? "self" : process.pid;
     return { fd, path: `/proc/${self}/fd/${fd}`, close: () => closeSync(fd) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder, path);
   }
+}
+
+/** Takes no descriptor, which reading the folder would: there may be none left. */
+function remove(folder: string, path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was never made.
+  }
+  rmdirSync(folder);
 }

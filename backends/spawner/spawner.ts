@@ -5,9 +5,11 @@
  * @module
  */
 
+import process from "node:process";
 import type { Exit, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
 import type { Usage } from "../../core/result.ts";
+import { signalNumber } from "../../core/signals.ts";
 
 /**
  * What a descriptor of the child is connected to: nothing, a pipe to the parent, a descriptor of
@@ -71,6 +73,8 @@ export interface SyncSpawned {
   readonly stderr: Uint8Array;
   readonly timedOut: boolean;
   readonly overflowed: "stdout" | "stderr" | undefined;
+  /** Whether the runtime has lost the output. */
+  readonly lost?: boolean;
 }
 
 /** A refusal to start, by the errno of the system. */
@@ -102,6 +106,39 @@ export interface Spawner {
   spawn(request: SpawnRequest): Promise<Spawned>;
   /** Throws likewise. */
   spawnSync(request: SyncRequest): SyncSpawned;
+}
+
+/** The first of the real-time signals, which no runtime has names for; see signal(7). */
+export const REAL_TIME = 32;
+
+/**
+ * Stands for a signal that a runtime does not tell: the last number of wait(2), and no signal's.
+ * What was ended by a signal is never a success.
+ */
+const UNKNOWN_SIGNAL = 127;
+
+/** The status as wait(2) has it, of a program that was ended by a signal of that name or number. */
+export function rawOfSignal(signal: unknown): number {
+  if (typeof signal === "number" && signal > 0) return signal;
+  return typeof signal === "string" && signalNumber(signal) || UNKNOWN_SIGNAL;
+}
+
+/** Sends a signal by its number; false if the process is gone. It must not have been reaped yet. */
+export function sendByNumber(pid: number, signal: number): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ESRCH") return false;
+    throw error;
+  }
+}
+
+/** Which output is longer than the limit, if one is. */
+export function beyond(
+  limit: number,
+  { stdout, stderr }: Pick<SyncSpawned, "stdout" | "stderr">,
+): SyncSpawned["overflowed"] {
+  return stdout.length > limit ? "stdout" : stderr.length > limit ? "stderr" : undefined;
 }
 
 /** What a runtime does not tell of a child is not a number. */

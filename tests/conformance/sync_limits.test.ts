@@ -1,0 +1,42 @@
+import { assert, assertEquals } from "@std/assert";
+import { Command, MaxBufferError } from "../../mod.ts";
+import { failure, WAYS } from "../support/failures.ts";
+import { conform } from "../support/harness.ts";
+
+const SIX = ["-c", "printf 123456"];
+
+function exceeded(error: MaxBufferError, stream: string, stdout: string): void {
+  assert(error.message.includes(`${stream} exceeded maxBuffer`), error.message);
+  assertEquals(error.stdout, stdout);
+}
+
+for (const way of ["run", "runSync"] as const) {
+  for (const maxBuffer of [0, 0.5, 1.5, 3, 5.9]) {
+    conform(`${way}: six bytes are too many for a maxBuffer of ${maxBuffer}`, async () => {
+      const cmd = () => new Command("sh", ...SIX);
+      const error = await failure(MaxBufferError, () => WAYS[way]?.(cmd(), { maxBuffer }));
+      exceeded(error, "stdout", "123456".slice(0, maxBuffer));
+    });
+  }
+
+  conform(`${way}: standard error has the same limit`, async () => {
+    for (const maxBuffer of [0, 1.5, 3]) {
+      const cmd = new Command("sh", "-c", "printf 123456 >&2");
+      const error = await failure(MaxBufferError, () => WAYS[way]?.(cmd, { maxBuffer }));
+      exceeded(error, "stderr", "");
+    }
+  });
+
+  conform(`${way}: both outputs in one have one limit`, async () => {
+    const cmd = () => new Command("sh", "-c", "printf 123; printf 456 >&2").stderr("stdout");
+    for (const maxBuffer of [0, 3, 5]) {
+      const error = await failure(MaxBufferError, () => WAYS[way]?.(cmd(), { maxBuffer }));
+      exceeded(error, "stdout", "123456".slice(0, maxBuffer));
+    }
+  });
+}
+
+conform("runSync: no output is not too much for a maxBuffer of 0", () => {
+  assertEquals(new Command("true").runSync({ maxBuffer: 0 }).stdout, "");
+  assertEquals(new Command("sh", ...SIX).runSync({ maxBuffer: 6.5 }).stdout, "123456");
+});
