@@ -224,7 +224,8 @@ export class Child implements AsyncDisposable {
 
   /**
    * Waits for the program's end, and for the end of what is captured from it. Called again, it
-   * gives the same result.
+   * gives the same result. Options that were given to `spawn()` hold here as well; `maxBuffer`, and
+   * how a time limit given there ends the program, are settled there.
    *
    * @throws {ExitError} It ended badly, and `check` is not false.
    * @throws {TimeoutError} It was killed because its time was up.

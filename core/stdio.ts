@@ -9,7 +9,10 @@ import { StateError } from "./errors.ts";
 /** A piece of input: text is encoded as UTF-8. */
 export type Chunk = string | Uint8Array;
 
-/** A file by its path; relative paths count from the parent's current folder. */
+/**
+ * A file by its path; relative paths count from the parent's current folder. A FIFO is not waited
+ * for, since that would stop the event loop: one that nobody writes to yet is an empty input.
+ */
 export interface InputFile {
   /** The path. */
   readonly file: string;
