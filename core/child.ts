@@ -6,6 +6,7 @@
  */
 
 import { backend, type Exit, type Process } from "./backend.ts";
+import { endOf } from "./drain.ts";
 import { HandshakeError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
@@ -29,9 +30,6 @@ import {
   writableTo,
   writersOf,
 } from "./streams.ts";
-
-/** How many times `drain` may be started anew by output that keeps coming. */
-const DRAIN_ROUNDS = 4;
 
 /** What a child is made from. */
 export interface Started {
@@ -391,7 +389,8 @@ export class Child implements AsyncDisposable {
     const exit = await this.#exited;
     if (this.#released !== undefined) await this.#released.catch(() => {});
     const { stdout, stderr } = this.#gathering;
-    const drained = (stdout === undefined && stderr === undefined || await this.#drain(drain)) &&
+    const gathered = [stdout, stderr].filter((each) => each !== undefined);
+    const drained = (gathered.length === 0 || await endOf(gathered, drain, this.#endedAt)) &&
       !this.#gaveUp;
     if (this.#process.daemonPid === undefined) {
       for (const each of this.#feeding) await each.done;
@@ -409,30 +408,6 @@ export class Child implements AsyncDisposable {
       drained,
       daemonPid: this.#process.daemonPid,
     });
-  }
-
-  /**
-   * Waits for the end of what is gathered. A descendant of the program may hold a pipe open for
-   * ever: what is in it is read, but silence for `drain` milliseconds ends the wait, and so does
-   * chatter that goes on and on.
-   */
-  async #drain(drain: number): Promise<boolean> {
-    const { stdout, stderr } = this.#gathering;
-    const open = [stdout, stderr].filter((each) => each !== undefined);
-    const ended = Promise.all(open.map((each) => each.done)).then(() => true);
-    let begun = this.#endedAt;
-    for (;;) {
-      if (open.some((each) => each.busy)) begun = performance.now();
-      const latest = Math.max(begun, ...open.map((each) => each.lastArrival));
-      const deadline = Math.min(latest + drain, begun + DRAIN_ROUNDS * drain);
-      const left = deadline - performance.now();
-      // At least one turn of the event loop: what is in the pipes by now is always read.
-      if (await settledWithin(ended, Math.max(left, LEAST_DRAIN))) return true;
-      if (left <= LEAST_DRAIN) break;
-    }
-    for (const each of open) each.stop();
-    await ended;
-    return false;
   }
 
   /** What an iterable or a stream of the caller threw comes before any judgement. */
@@ -491,19 +466,6 @@ const NOTHING_TO_STOP = () => {};
 
 /** The child itself keeps the event loop alive, if anything is to. */
 const UNHELD = { held: false };
-
-/** Milliseconds that a wait for output lasts at the least; see `#drain`. */
-const LEAST_DRAIN = 10;
-
-function settledWithin(promise: Promise<unknown>, delay: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const stop = after(delay, () => resolve(false));
-    promise.then(() => {
-      stop();
-      resolve(true);
-    });
-  });
-}
 
 function notPiped(stream: string): never {
   throw new StateError(`${stream} is no pipe: say ${stream}("pipe") before spawn()`);

@@ -77,6 +77,8 @@ export interface Gathering {
   readonly lastArrival: number;
   /** Whether what has arrived is still being taken: then silence says nothing. */
   readonly busy: boolean;
+  /** How many pieces have arrived. */
+  readonly pieces: number;
   /** What went wrong on the way, if anything. */
   readonly error: unknown;
   /** What was captured. */
@@ -226,16 +228,17 @@ interface GatheringHooks {
 function gather(source: Source, taker: Taker): Gathering {
   let resolve = () => {};
   const done = new Promise<void>((settle) => resolve = settle);
-  const state = { lastArrival: 0, error: undefined as unknown, over: false, ending: false };
+  const state = { pieces: 0, lastArrival: 0, error: undefined as unknown, over: false };
+  let ending = false;
   const finish = (error: unknown) => {
     if (state.over) return;
     state.over = true;
     state.error ??= error;
     source.close();
     if (taker.end === undefined) return resolve();
-    state.ending = true;
+    ending = true;
     taker.end(state.error).catch((failure) => state.error ??= failure).finally(() => {
-      state.ending = false;
+      ending = false;
       resolve();
     });
   };
@@ -245,6 +248,7 @@ function gather(source: Source, taker: Taker): Gathering {
   const hooks = { fail: finish, touch };
   const receiver: Receiver = {
     chunk(bytes, lent) {
+      state.pieces++;
       touch();
       if (!state.over && !taker.chunk(bytes, lent, hooks)) finish(undefined);
     },
@@ -257,7 +261,10 @@ function gather(source: Source, taker: Taker): Gathering {
       return state.lastArrival;
     },
     get busy() {
-      return state.ending || (!state.over && taker.busy === true);
+      return ending || (!state.over && taker.busy === true);
+    },
+    get pieces() {
+      return state.pieces;
     },
     get error() {
       return state.error;

@@ -42,6 +42,21 @@ for (const wanted of [0, 1, 16]) {
   );
 }
 
+conform("a slow stream does not wait for a descendant that goes on and on", async (t) => {
+  let first = "";
+  const decoder = new TextDecoder();
+  const sink = new WritableStream<Uint8Array>({
+    async write(chunk) {
+      if (!first.includes("\n")) first += decoder.decode(chunk);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    },
+  });
+  const chatter = "(while :; do echo x; done) & echo $!";
+  const { drained } = await new Command("sh", "-c", chatter).stdout(sink).run({ drain: 20 });
+  for (const pid of /\d+/.exec(first) ?? []) endPid(t, Number(pid));
+  assertEquals(drained, false);
+});
+
 conform("a locked stream for output is a StateError, and nothing is started", async (t) => {
   const sink = new WritableStream<Uint8Array>();
   sink.getWriter();
