@@ -156,6 +156,7 @@ export interface SharedWriter {
 export function writersOf(
   sinks: readonly WritableStream<Uint8Array>[],
 ): ReadonlyMap<WritableStream<Uint8Array>, SharedWriter> {
+  if (sinks.length === 0) return NO_WRITERS;
   requireUnlocked(sinks);
   const writers = new Map<WritableStream<Uint8Array>, SharedWriter>();
   for (const sink of sinks) {
@@ -165,6 +166,9 @@ export function writersOf(
   }
   return writers;
 }
+
+/** Most children have no stream of the caller. */
+const NO_WRITERS: ReturnType<typeof writersOf> = new Map();
 
 /** Throws a StateError if somebody else writes to one of the streams, or has. */
 export function requireUnlocked(sinks: readonly WritableStream<Uint8Array>[]): void {

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { Command, Result, SpawnError } from "../../mod.ts";
-import { failsToStart, failure, WAYS } from "../support/failures.ts";
+import { BAD_DESCRIPTOR, failsToStart, failure, WAYS } from "../support/failures.ts";
 import { conform, type Context } from "../support/harness.ts";
 
 /** The number of a descriptor that was closed: the lowest that is free, and so the next one's. */
@@ -24,14 +24,7 @@ const PLACES: Record<string, (cmd: Command, fd: number) => Command> = {
 
 for (const [where, wire] of Object.entries(PLACES)) {
   conform(`a closed descriptor for ${where} is refused, whatever gets its number`, async () => {
-    const error = await failsToStart(() => wire(new Command("true"), closed()), {
-      step: "fds",
-      syscall: "dup3",
-      code: "EBADF",
-      errno: 9,
-      path: undefined,
-      exitCode: 125,
-    });
+    const error = await failsToStart(() => wire(new Command("true"), closed()), BAD_DESCRIPTOR);
     assertEquals(error.args.at(-1), "0");
   });
 }
@@ -53,14 +46,7 @@ conform("a number that no process can have is refused before a table is filled",
   const fd = openSync("/etc/hosts", "r");
   t.defer(() => closeSync(fd));
   for (const as of [2 ** 31 - 2, 2_000_000]) {
-    await failsToStart(() => new Command("true").passFd(fd, { as }), {
-      step: "fds",
-      syscall: "dup3",
-      code: "EBADF",
-      errno: 9,
-      path: undefined,
-      exitCode: 125,
-    });
+    await failsToStart(() => new Command("true").passFd(fd, { as }), BAD_DESCRIPTOR);
   }
 });
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/as
 import { closeSync, openSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, SpawnError, StateError, UsageError } from "../../mod.ts";
-import { failsToStart, failure, thrown, WAYS } from "../support/failures.ts";
+import { BAD_DESCRIPTOR, failsToStart, failure, thrown, WAYS } from "../support/failures.ts";
 import { conform, type Context } from "../support/harness.ts";
 import { preparedProgram, programArgv } from "../support/runtime.ts";
 import { fdsSeen, parseFds } from "../support/world.ts";
@@ -169,14 +169,7 @@ for (const [what, setup] of Object.entries(NOT_PASSED)) {
 }
 
 conform("passing a descriptor that is not open is a SpawnError of step fds", async () => {
-  await failsToStart(() => new Command("true").passFd(987_654, { as: 5 }), {
-    step: "fds",
-    syscall: "dup3",
-    code: "EBADF",
-    errno: 9,
-    path: undefined,
-    exitCode: 125,
-  });
+  await failsToStart(() => new Command("true").passFd(987_654, { as: 5 }), BAD_DESCRIPTOR);
 });
 
 conform("passing a descriptor that is not open under its own number is one too", async () => {

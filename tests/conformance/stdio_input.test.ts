@@ -3,7 +3,7 @@ import { openSync, writeFileSync } from "node:fs";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { Command, type RunOptions, UsageError } from "../../mod.ts";
-import { failsToStart, failure } from "../support/failures.ts";
+import { BAD_DESCRIPTOR, failsToStart, failure } from "../support/failures.ts";
 import { conform, settled } from "../support/harness.ts";
 import { preparedProgram, programArgv } from "../support/runtime.ts";
 
@@ -231,14 +231,7 @@ conform("an input file that is missing is a SpawnError of step fds that names it
 });
 
 conform("a descriptor that is not open is a SpawnError of step fds", async () => {
-  await failsToStart(() => new Command("cat").stdin(987_654), {
-    step: "fds",
-    syscall: "dup3",
-    code: "EBADF",
-    errno: 9,
-    path: undefined,
-    exitCode: 125,
-  });
+  await failsToStart(() => new Command("cat").stdin(987_654), BAD_DESCRIPTOR);
 });
 
 conform("a pipe for standard input needs spawn", async () => {

@@ -44,6 +44,16 @@ export interface Expected {
   readonly exitCode: number;
 }
 
+/** A descriptor that is not open cannot be passed on, nor one be passed to a number there is not. */
+export const BAD_DESCRIPTOR: Expected = {
+  step: "fds",
+  syscall: "dup3",
+  code: "EBADF",
+  errno: 9,
+  path: undefined,
+  exitCode: 125,
+};
+
 /** Checks that a command cannot be started in any way, and that the error says why. */
 export async function failsToStart(make: () => Command, expected: Expected): Promise<SpawnError> {
   let last: SpawnError | undefined;
