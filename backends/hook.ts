@@ -7,7 +7,7 @@
  */
 
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import process from "node:process";
+import { process } from "./process.ts";
 import type { HookFailure } from "./linux/talk.ts";
 
 /** A byte before the report of a hook. The same as in linux/talk.ts, which is not loaded here. */

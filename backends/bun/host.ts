@@ -5,7 +5,7 @@
  */
 
 import { closeSync } from "node:fs";
-import process from "node:process";
+import { process } from "../process.ts";
 import { holdByOneTimer } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";

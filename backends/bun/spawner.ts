@@ -4,7 +4,7 @@
  * @module
  */
 
-import process from "node:process";
+import { process } from "../process.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";

@@ -6,7 +6,7 @@
 
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
-import process from "node:process";
+import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
 import { holdByNewTimers } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
