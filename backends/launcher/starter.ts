@@ -5,8 +5,8 @@
  * @module
  */
 
-import { closeSync, constants, openSync, writeSync } from "node:fs";
-import process from "node:process";
+import { closeSync, constants, writeSync } from "node:fs";
+import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
 import type { Process, Sink } from "../../core/backend.ts";
 import { errnoName, errnoText } from "../../core/errno.ts";
@@ -21,7 +21,7 @@ import { holderOf } from "../linux/pid_file.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
 import { hookError, hookRuntime, parseTold, silentHook, type Told } from "../linux/talk.ts";
 import { Tell } from "../linux/tell.ts";
-import { accessTo, headOfFile } from "../posix/files.ts";
+import { accessTo, headOfFile, openAboveStandard } from "../posix/files.ts";
 import { elevated } from "../posix/surroundings.ts";
 import {
   type Channel,
@@ -252,7 +252,7 @@ class Launch {
         const path = `/proc/${this.#spawned.pid}/fd/${write ? pipe.write : pipe.read}`;
         const how = write ? constants.O_WRONLY : constants.O_RDONLY;
         try {
-          const fd = openSync(path, how | constants.O_NONBLOCK);
+          const fd = openAboveStandard(path, how | constants.O_NONBLOCK);
           ends.push({ carries: pipe.carries, fd });
         } catch (error) {
           const args = ["AT_FDCWD", JSON.stringify(path)];

@@ -8,13 +8,13 @@
 
 import { fstatSync, readSync } from "node:fs";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
 import type { Host } from "../linux/host.ts";
 import { hookRuntime, parseTold, silentHook } from "../linux/talk.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
-import { lowerAll } from "./assembly.ts";
+import { lowerAll, openToOthers } from "./assembly.ts";
 import { laidOut } from "./boot.ts";
 import { patientlySync } from "../spawner/busy.ts";
 import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
@@ -68,9 +68,11 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     try {
       const control = aboveSupervisor(wires);
       const support = { arch, runtime: hookRuntime(host) };
-      const { halves, ...child } = lowerAll(plan, wires, control, support);
+      // A daemon is meant to outlive its parent.
+      const bound = findStep(plan, "session")?.grouping.kind !== "daemon";
+      const { halves, ...child } = lowerAll(plan, wires, control, support, bound);
       const image = halves === undefined ? undefined : place(() => placeProgram(halves.file));
-      const calls = [...wires.corrections, ...child.calls];
+      const calls = [...wires.corrections, ...openToOthers(plan, wires.pipes), ...child.calls];
       const whole = supervise({ ...child, calls }, wires, control, run);
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = place(() => placeProgram(elfOf(arch, bytes)));

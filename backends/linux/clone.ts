@@ -122,7 +122,7 @@ export class Cloner {
     this.#kernel.libc.invoke(this.#starter, ticket.address);
     const pid = ticket.result;
     if (pid < 0) throw this.#kernel.error(ticket.clears ? "clone3" : "clone", pid);
-    return { pid, pidfd: how.pidfd ? ticket.pidfd : -1 };
+    return { pid, pidfd: how.pidfd ? this.#kernel.aboveStandard(ticket.pidfd, true) : -1 };
   }
 }
 

@@ -28,6 +28,7 @@ export const F = {
   SETFD: 2,
   GETFL: 3,
   SETFL: 4,
+  DUPFD_CLOEXEC: 1030,
   SETPIPE_SZ: 1031,
 } as const;
 
@@ -43,6 +44,9 @@ export const ERR = {
 
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;
+
+/** The first number that is no standard stream's. */
+const FIRST_OWN = 3;
 
 /** How much scratch memory there is for arguments and results of one call, in bytes. */
 const SCRATCH = 64 * 1024;
@@ -106,17 +110,45 @@ export class Kernel {
     this.call("munmap", address, length);
   }
 
+  /**
+   * A descriptor of our own, at a number above the standard streams. If this process has closed one
+   * of those, the kernel gives its number to whatever is opened next, and a child that inherits the
+   * stream would be handed that. Takes and returns the result of a call: a negative errno is passed
+   * through. If there is no other number, the descriptor is closed, or with `anyway` kept.
+   */
+  aboveStandard(fd: number, anyway: boolean = false): number {
+    if (fd < 0 || fd >= FIRST_OWN) return fd;
+    const moved = this.raw("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN);
+    if (moved < 0 && anyway) return fd;
+    this.close(fd);
+    return moved;
+  }
+
+  /** Both ends of a new pipe, closed on exec; or the negative errno. */
+  tryPipe(): { read: number; write: number } | number {
+    const result = this.raw("pipe2", this.scratch, O.CLOEXEC);
+    if (result < 0) return result;
+    const ends = [this.view.getInt32(0, true), this.view.getInt32(4, true)];
+    const [read = -1, write = -1] = ends.map((fd) => this.aboveStandard(fd));
+    if (read >= 0 && write >= 0) return { read, write };
+    for (const fd of [read, write]) if (fd >= 0) this.close(fd);
+    return Math.min(read, write);
+  }
+
   /** Both ends of a new pipe, closed on exec. */
   pipe(): { read: number; write: number } {
-    this.call("pipe2", this.scratch, O.CLOEXEC);
-    return { read: this.view.getInt32(0, true), write: this.view.getInt32(4, true) };
+    const ends = this.tryPipe();
+    if (typeof ends === "number") throw this.error("pipe2", ends);
+    return ends;
   }
 
   /** A descriptor of /dev/null, the same each time, closed on exec; or the negative errno. */
   nullFd(): number {
     if (this.#nullFd < 0) {
       const path = this.path("/dev/null");
-      this.#nullFd = this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0);
+      this.#nullFd = this.aboveStandard(
+        this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0),
+      );
     }
     return this.#nullFd;
   }
@@ -130,7 +162,9 @@ export class Kernel {
   /** A file in memory, closed on exec. */
   memfd(name: string): number {
     const MFD_CLOEXEC = 1;
-    return this.call("memfd_create", this.path(name), MFD_CLOEXEC);
+    const fd = this.aboveStandard(this.raw("memfd_create", this.path(name), MFD_CLOEXEC));
+    if (fd < 0) throw this.error("memfd_create", fd);
+    return fd;
   }
 
   /** Makes reads and writes return EAGAIN instead of waiting. */

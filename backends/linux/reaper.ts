@@ -75,7 +75,9 @@ export class Reaper {
   readonly #young: Watched[] = [];
   /** The others, which are in the epoll set, by their pid. */
   readonly #old = new Map<number, Watched>();
+  /** Open only while there are old ones: a thread that is terminated closes nothing. */
   #epoll = -1;
+  #listens = false;
   #holds = 0;
   readonly #keepAwake: Hold;
 
@@ -85,10 +87,10 @@ export class Reaper {
     this.#keepAwake = host.hold();
   }
 
-  /** Makes the epoll set and the listener, once. Called before the first clone. */
+  /** Begins to listen, once. Called before the first clone. */
   start(): void {
-    if (this.#epoll >= 0) return;
-    this.#epoll = this.#kernel.call("epoll_create1", EPOLL_CLOEXEC);
+    if (this.#listens) return;
+    this.#listens = true;
     this.#host.onChildSignal(() => this.#reapAll());
   }
 
@@ -122,7 +124,11 @@ export class Reaper {
     if (oldest === undefined) return;
     const { scratch, view, arch } = this.#kernel;
     const { pid } = oldest;
-    const pidfd = this.#kernel.raw("pidfd_open", pid, 0);
+    if (this.#epoll < 0) {
+      this.#epoll = this.#kernel.aboveStandard(this.#kernel.raw("epoll_create1", EPOLL_CLOEXEC));
+      if (this.#epoll < 0) return;
+    }
+    const pidfd = this.#kernel.aboveStandard(this.#kernel.raw("pidfd_open", pid, 0));
     if (pidfd < 0) return;
     view.setUint32(0, EPOLLIN, true);
     view.setBigUint64(arch.epollEvent.data, BigInt(pid), true);
@@ -148,6 +154,7 @@ export class Reaper {
       }
     }
     if (this.#old.size > 0) this.#reapOld(ended);
+    if (this.#old.size === 0) this.close();
     // Told last: a listener may start the next child, and use the scratch memory.
     for (const tell of ended) tell();
   }

@@ -13,14 +13,14 @@ import {
   closeSync,
   constants,
   mkdtempSync,
-  openSync,
   rmdirSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
+import { process } from "../process.ts";
+import { openAboveStandard } from "../posix/files.ts";
 import { elevated } from "../posix/surroundings.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 
@@ -82,7 +82,7 @@ function placeIn(parent: string, bytes: Uint8Array, program: boolean): Placed {
     // On a file system that is mounted noexec, access(2) says EACCES.
     if (program) accessSync(path, constants.X_OK);
     // Opened to read only: a file that is open to write cannot be executed.
-    const fd = openSync(path, program ? constants.O_RDONLY : constants.O_RDWR);
+    const fd = openAboveStandard(path, program ? constants.O_RDONLY : constants.O_RDWR);
     // Nobody may look into a process whose ids differ, but itself.
     const self = elevated() ? "self" : process.pid;
     return { fd, path: `/proc/${self}/fd/${fd}`, close: () => closeSync(fd) };
