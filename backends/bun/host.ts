@@ -5,6 +5,7 @@
  */
 
 import { closeSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 import { process } from "../process.ts";
 import { holdByOneTimer } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
@@ -24,6 +25,8 @@ export function bunHost(): Host {
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),
     hook: hookCommand,
+    lasting: isMainThread,
+    closesFiles: false,
     hold: holdByOneTimer,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };

@@ -4,12 +4,13 @@
  * @module
  */
 
-import { closeSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
 import { process } from "../process.ts";
-import { isMainThread } from "node:worker_threads";
 import { holdByNewTimers } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
+import { isWorker } from "./worker.ts";
+import { openAboveStandard } from "../posix/files.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
 
@@ -39,10 +40,23 @@ export function denoHost(): Host {
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     hook: hookCommand,
+    lasting: !isWorker,
+    closesFiles: true,
+    // Deno closes its files with the thread, but not the descriptors that a socket was given.
+    ...(isWorker ? { adopt } : {}),
     onThreadEnd(action) {
-      if (!isMainThread) process.once("exit", action);
+      if (isWorker) process.once("exit", action);
     },
     hold: holdByNewTimers,
     onChildSignal: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
+}
+
+/** Deno has /proc only for those with all permissions. */
+function adopt(fd: number, flags: number): number | undefined {
+  try {
+    return openAboveStandard(`/proc/self/fd/${fd}`, flags | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Libc } from "../linux/libc.ts";
+import { isWorker } from "./worker.ts";
 
 /** Opens libc. Throws if FFI is not allowed. */
 export function denoLibc(): Libc {
@@ -43,6 +44,14 @@ export function denoLibc(): Libc {
       symbols.getpwuid_r(uid, word(entry), word(strings), word(size), word(found)),
     getgrouplist: (name, gid, groups, count) =>
       symbols.getgrouplist(word(name), gid, word(groups), word(count)),
+    ...(isWorker ? { memory } : {}),
     view: (address, length) => view(Deno.UnsafePointer.create(BigInt(address)), length),
   };
+}
+
+/** Memory of a buffer: V8 keeps it in its place, and frees it with the isolate. */
+function memory(length: number): { address: number; buffer: ArrayBuffer } {
+  const buffer = new ArrayBuffer(length);
+  const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
+  return { address: Number(Deno.UnsafePointer.value(pointer)), buffer };
 }

@@ -49,7 +49,7 @@ export function launcherBackend(
   const { hooks } = runtime;
   const starter = new LauncherStarter(host, arch, spawner);
   // Where no program file can be executed, that should be known before the driver is chosen.
-  void starter.launcher;
+  starter.launcher.close();
   const features = {
     ...Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>,
     selinuxLabel: hasSelinux(textOfFile),

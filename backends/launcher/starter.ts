@@ -7,7 +7,6 @@
 
 import { closeSync, constants, writeSync } from "node:fs";
 import { process } from "../process.ts";
-import { isMainThread } from "node:worker_threads";
 import type { Process, Sink } from "../../core/backend.ts";
 import { errnoName, errnoText } from "../../core/errno.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
@@ -60,14 +59,17 @@ export class LauncherStarter {
     this.#spawner = spawner;
   }
 
-  /** The launcher's file, written when it is first needed. */
-  get launcher(): string {
+  /** The launcher's file, written when it is first needed, and kept in a thread that lasts. */
+  get launcher(): Placed {
+    const { lasting, closesFiles } = this.#host;
+    if (!lasting && !closesFiles) return placeProgram(launcherFile(this.#arch));
     if (this.#launcher === undefined) {
-      const placed = this.#launcher = placeProgram(launcherFile(this.#arch));
+      const placed = placeProgram(launcherFile(this.#arch));
       // A worker's descriptors are the process's, and would stay when it has ended.
-      if (!isMainThread) process.once("exit", () => placed.close());
+      if (!lasting) process.once("exit", () => placed.close());
+      this.#launcher = { ...placed, close: () => {} };
     }
-    return this.#launcher.path;
+    return this.#launcher;
   }
 
   /** Starts a child and takes care of it until its end. */
@@ -102,11 +104,13 @@ export class LauncherStarter {
   }
 
   async #spawn(plan: Plan, stdio: readonly Stdio[]): Promise<Spawned> {
-    const { launcher } = this;
+    const { path, close } = placedFor(plan, () => this.launcher);
     try {
-      return await this.#spawner.spawn({ path: launcher, argv: ["vircommand"], env: {}, stdio });
+      return await this.#spawner.spawn({ path, argv: ["vircommand"], env: {}, stdio });
     } catch (error) {
       throw startFailure(plan, error);
+    } finally {
+      close();
     }
   }
 }
@@ -172,7 +176,7 @@ class Launch {
     let ends: readonly End[] = [];
     try {
       if (this.#pipes.length > 0 && await this.#tell.until((told) => told.pipes)) {
-        ends = this.#openPipes();
+        ends = await this.#openPipes();
         this.#channel.write(WORD);
       }
       const waits = await this.#tell.until((told) => told.waits);
@@ -184,7 +188,7 @@ class Launch {
       }
       return this.#process(ends);
     } catch (error) {
-      for (const { fd } of ends) closeSync(fd);
+      for (const { fd } of ends) this.#discard(fd);
       kill();
       this.#close();
       await this.#spawned.exited;
@@ -221,8 +225,8 @@ class Launch {
     }
     const buffers: Sink[] = [];
     for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(sinkOf(WRITER, this.#host, fd));
-      else if (carries === "stdin") pipes.stdin = sinkOf(WRITER, this.#host, fd);
+      if (carries === "buffer") buffers.push(this.#sink(fd));
+      else if (carries === "stdin") pipes.stdin = this.#sink(fd);
       else pipes[carries] = this.#host.source(fd);
     }
     const { daemonPid } = this.#told();
@@ -243,8 +247,14 @@ class Launch {
     };
   }
 
+  /** What is opened by `openPipe` is the runtime's from the start. */
+  #sink(fd: number): Sink {
+    const { openPipe } = this.#host;
+    return openPipe === undefined ? sinkOf(WRITER, this.#host, fd) : this.#host.sink(fd);
+  }
+
   /** Opens our ends of the pipes that the child has made. */
-  #openPipes(): readonly End[] {
+  async #openPipes(): Promise<readonly End[]> {
     const ends: End[] = [];
     try {
       for (const pipe of this.#pipes) {
@@ -252,7 +262,8 @@ class Launch {
         const path = `/proc/${this.#spawned.pid}/fd/${write ? pipe.write : pipe.read}`;
         const how = write ? constants.O_WRONLY : constants.O_RDONLY;
         try {
-          const fd = openAboveStandard(path, how | constants.O_NONBLOCK);
+          const flags = how | constants.O_NONBLOCK;
+          const fd = await this.#host.openPipe?.(path, flags) ?? openAboveStandard(path, flags);
           ends.push({ carries: pipe.carries, fd });
         } catch (error) {
           const args = ["AT_FDCWD", JSON.stringify(path)];
@@ -261,9 +272,15 @@ class Launch {
       }
       return ends;
     } catch (error) {
-      for (const { fd } of ends) closeSync(fd);
+      for (const { fd } of ends) this.#discard(fd);
       throw error;
     }
+  }
+
+  /** Closes a pipe that nobody has begun to use. */
+  #discard(fd: number): void {
+    if (this.#host.openPipe === undefined) closeSync(fd);
+    else this.#host.source(fd).close();
   }
 
   /** What became of a child that tells no more; undefined if its program runs. */

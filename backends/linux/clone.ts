@@ -41,14 +41,17 @@ export interface Manner {
 export class Cloner {
   readonly #kernel: Kernel;
   readonly #arenas: Arenas;
-  readonly #starter: Word;
+  /** The page of machine code; undefined in a thread that keeps none. */
+  readonly #starter: Word | undefined;
   #ticket: Ticket;
 
   /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#arenas = new Arenas(kernel);
-    this.#starter = mapCode(kernel);
+    const code = mapCode(kernel);
+    this.#starter = kernel.lasting ? code : undefined;
+    if (!kernel.lasting) kernel.unmap(code, CODE_SIZE);
     this.#ticket = new Ticket(kernel, true);
   }
 
@@ -79,12 +82,16 @@ export class Cloner {
   clone(program: Program, how: Manner): Cloned {
     const kernel = this.#kernel;
     const arena = this.#arenas.lease(sizeOf(program));
+    const code = this.#starter ?? mapCode(kernel);
+    const release = () => {
+      this.#arenas.release(arena);
+      if (code !== this.#starter) kernel.unmap(code, CODE_SIZE);
+    };
     try {
       const encoded = encode(program, kernel.arch, arena);
-      const started = this.#start(encoded, how);
-      return { ...started, program: encoded, release: () => this.#arenas.release(arena) };
+      return { ...this.#start(encoded, how, code), program: encoded, release };
     } catch (error) {
-      this.#arenas.release(arena);
+      release();
       throw error;
     }
   }
@@ -114,24 +121,25 @@ export class Cloner {
    * reset, and so that what is sent to the child is delivered when its plan says so. Block, clone and unblock are one call: a thread that is to be stopped by a
    * signal, as profilers and collectors do, must never meet JavaScript that cannot be.
    */
-  #start({ header }: Encoded, how: Manner): Pick<Cloned, "pid" | "pidfd"> {
+  #start({ header }: Encoded, how: Manner, code: Word): Pick<Cloned, "pid" | "pidfd"> {
     const sharing = how.ownMemory ? 0 : CLONE_VM;
     const flags = sharing | (how.suspend ? CLONE_VFORK : 0) | (how.pidfd ? CLONE_PIDFD : 0);
     const ticket = this.#ticket;
     ticket.fill(header, flags);
-    this.#kernel.libc.invoke(this.#starter, ticket.address);
+    this.#kernel.libc.invoke(code, ticket.address);
     const pid = ticket.result;
     if (pid < 0) throw this.#kernel.error(ticket.clears ? "clone3" : "clone", pid);
     return { pid, pidfd: how.pidfd ? this.#kernel.aboveStandard(ticket.pidfd, true) : -1 };
   }
 }
 
+const CODE_SIZE = 4096;
+
 /** The starter, and the interpreter behind it. The page is never writable and executable at once. */
 function mapCode(kernel: Kernel): Word {
   const code = hexBytes(kernel.arch.starter + kernel.arch.interpreter);
-  const length = 4096;
-  const page = kernel.map(length);
-  new Uint8Array(kernel.libc.view(page, length)).set(code);
-  kernel.call("mprotect", page, length, PROT_READ_EXEC);
+  const page = kernel.map(CODE_SIZE);
+  new Uint8Array(kernel.libc.view(page, CODE_SIZE)).set(code);
+  kernel.call("mprotect", page, CODE_SIZE, PROT_READ_EXEC);
   return page;
 }

@@ -31,6 +31,22 @@ export interface Host {
    * behind its back, the record would be taken for that of the next file with the same number.
    */
   closeRecorded?(fd: number): boolean;
+  /**
+   * Whether this thread is there as long as its process is. A worker may be terminated between any
+   * two lines: then no code of ours runs any more, and only what the runtime owns is closed.
+   */
+  readonly lasting: boolean;
+  /** Whether the runtime closes the files of a thread that is terminated. */
+  readonly closesFiles: boolean;
+  /**
+   * Opens one end of a pipe, non-blocking, for `source` and `sink`. Without it, node:fs does.
+   */
+  openPipe?(path: string, flags: number): Promise<number>;
+  /**
+   * Takes a pipe over, so that it is closed when this thread ends: returns another descriptor of it,
+   * which only `closeRecorded` closes, or undefined if that is not allowed.
+   */
+  adopt?(fd: number, flags: number): number | undefined;
   /** How this runtime is executed anew, to run a hook. */
   readonly hook: HookCommand;
   /** Reads a non-blocking pipe, which it owns from here on. */

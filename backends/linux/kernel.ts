@@ -62,13 +62,19 @@ export class Kernel {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   #nullFd = -1;
+  /**
+   * Whether this thread lasts as long as its process. Another one keeps nothing from one child to
+   * the next that would be left when it is terminated.
+   */
+  readonly lasting: boolean;
 
   /** Maps the scratch memory; throws if not even that is allowed. */
-  constructor(libc: Libc, arch: Arch) {
+  constructor(libc: Libc, arch: Arch, lasting: boolean = true) {
     this.libc = libc;
     this.arch = arch;
-    this.scratch = this.map(SCRATCH);
-    const buffer = libc.view(this.scratch, SCRATCH);
+    this.lasting = lasting;
+    const { address, buffer } = this.memory(SCRATCH);
+    this.scratch = address;
     this.bytes = new Uint8Array(buffer);
     this.view = new DataView(buffer);
   }
@@ -104,6 +110,14 @@ export class Kernel {
     const [MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS] = [1, 2, 0x20];
     const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS;
     return this.call("mmap", 0, length, PROT_READ_WRITE, flags, -1, 0);
+  }
+
+  /** Memory for as long as this thread lasts, zero at first. */
+  memory(length: number): { readonly address: Word; readonly buffer: ArrayBuffer } {
+    const own = this.libc.memory?.(length);
+    if (own !== undefined) return own;
+    const address = this.map(length);
+    return { address, buffer: this.libc.view(address, length) };
   }
 
   unmap(address: Word, length: number): void {
@@ -142,15 +156,16 @@ export class Kernel {
     return ends;
   }
 
-  /** A descriptor of /dev/null, the same each time, closed on exec; or the negative errno. */
+  /**
+   * A descriptor of /dev/null, closed on exec; or the negative errno. In a lasting thread it is the
+   * same each time, and stays open; elsewhere the caller closes it.
+   */
   nullFd(): number {
-    if (this.#nullFd < 0) {
-      const path = this.path("/dev/null");
-      this.#nullFd = this.aboveStandard(
-        this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0),
-      );
-    }
-    return this.#nullFd;
+    if (this.#nullFd >= 0) return this.#nullFd;
+    const path = this.path("/dev/null");
+    const fd = this.aboveStandard(this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0));
+    if (this.lasting) this.#nullFd = fd;
+    return fd;
   }
 
   /** Closes that descriptor, if it is open. */

@@ -30,6 +30,11 @@ export interface Libc {
   getpwuid_r(uid: number, entry: Word, strings: Word, size: number, result: Word): number;
   /** getgrouplist(3): -1 if the array is too small. */
   getgrouplist(name: Word, gid: number, groups: Word, count: Word): number;
+  /**
+   * Memory that the runtime frees with this thread, and does not move. Only where a thread may end
+   * before its process does.
+   */
+  memory?(length: number): { readonly address: Word; readonly buffer: ArrayBuffer };
   /** Memory at an address, as it is, not a copy. */
   view(address: Word, length: number): ArrayBuffer;
 }

@@ -28,7 +28,7 @@ import type { Wiring } from "./wires.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
 export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
-  const kernel = new Kernel(libc, arch);
+  const kernel = new Kernel(libc, arch, host.lasting);
   heedChildren(kernel);
   const starter = new Starter(kernel, host, testedCloner(kernel));
   host.onThreadEnd?.(() => starter.close());

@@ -19,7 +19,7 @@ import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
-import { F, type Kernel } from "./kernel.ts";
+import { F, type Kernel, O } from "./kernel.ts";
 import { SystemCallError } from "./libc.ts";
 import { type Circumstances, lower, lowerPlan, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
@@ -170,15 +170,16 @@ export class Starter {
   async #talk(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
     const { kernel } = this;
     const talk = this.#begin(plan, wiring, NO_PIDFD);
-    const { cloned, word } = talk;
+    const { cloned } = talk;
     wiring.closeChildEnds();
+    const word = adopted(kernel, this.#host, talk.word);
     kernel.setNonblocking(talk.tell);
     const tell = new Tell(this.#host.source(talk.tell));
     let wordOpen = true;
     const closeWord = () => {
       const open = wordOpen;
       wordOpen = false;
-      if (open) kernel.close(word);
+      if (open) closeEnd(kernel, this.#host, word);
       return open;
     };
     const watch = this.#reaper.watch(cloned.pid);
@@ -338,11 +339,29 @@ export class Starter {
       hold: watch.hold,
     };
     for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(sinkOf(this.kernel, this.#host, fd));
-      else if (carries === "stdin") process.stdin = sinkOf(this.kernel, this.#host, fd);
+      if (carries === "buffer") buffers.push(this.#sink(fd));
+      else if (carries === "stdin") process.stdin = this.#sink(fd);
       else process[carries] = sourceOf(this.kernel, this.#host, fd, watch.exited);
     }
     return process;
+  }
+
+  #sink(fd: number): Sink {
+    const { kernel } = this;
+    const own = adopted(kernel, this.#host, fd);
+    if (own === fd) return sinkOf(kernel, this.#host, fd);
+    // A socket must have a descriptor that nobody keeps a record of.
+    const sink = (recorded: number) => {
+      const copy = kernel.call("fcntl", recorded, F.DUPFD_CLOEXEC, 0);
+      closeEnd(kernel, this.#host, recorded);
+      return this.#host.sink(copy);
+    };
+    const writer = {
+      writeFrom: (to: number, bytes: Uint8Array) => kernel.writeFrom(to, bytes),
+      close: (of: number) => closeEnd(kernel, this.#host, of),
+      error: (call: "write", result: number) => kernel.error(call, result),
+    };
+    return sinkOf(writer, { sink }, own);
   }
 
   #clone(plan: Plan, program: Program, how: { suspend: boolean; pidfd: boolean }): Cloned {
@@ -371,6 +390,22 @@ export class Starter {
     }
     return spawnError(call, errno, plan.command, this.files, holderOf(program, notes, call));
   }
+}
+
+/**
+ * Our end of a pipe into a child, so that a child that waits sees its end when this thread is
+ * terminated.
+ */
+function adopted(kernel: Kernel, host: Host, fd: number): number {
+  const own = host.adopt?.(fd, O.WRONLY);
+  if (own === undefined) return fd;
+  kernel.close(fd);
+  return own;
+}
+
+/** Closes what may have been adopted. */
+function closeEnd(kernel: Kernel, host: Host, fd: number): void {
+  if (host.adopt === undefined || host.closeRecorded?.(fd) !== true) kernel.close(fd);
 }
 
 function areSame(some: readonly Mapping[], others: readonly Mapping[]): boolean {

@@ -69,8 +69,11 @@ export class Wiring {
         if (same === undefined) throw new Error(`a wire to ${source.as}, which comes later`);
         return same.from;
       }
-      case "null":
-        return nothing(kernel, plan);
+      case "null": {
+        const fd = nothing(kernel, plan);
+        if (!kernel.lasting) this.#childEnds = [...this.#childEnds, fd];
+        return fd;
+      }
       case "file": {
         const fd = openFile(kernel, plan, source);
         this.#childEnds = [...this.#childEnds, fd];
@@ -135,7 +138,7 @@ function requireOpen(kernel: Kernel, { to, source }: Wire, plan: Plan): void {
   if (result < 0) throw failed(plan, -result, "dup3", [String(source.fd), String(to), "0"]);
 }
 
-/** /dev/null, opened once: it serves all streams of all children that have nowhere else to go. */
+/** /dev/null: one serves all streams of all children that have nowhere else to go, if it can. */
 function nothing(kernel: Kernel, plan: Plan): number {
   return checked(kernel.nullFd(), plan, "openat", "/dev/null");
 }

@@ -6,6 +6,8 @@
 
 import { Socket } from "node:net";
 import { process } from "../process.ts";
+import { isMainThread } from "node:worker_threads";
+import { openUnrecorded } from "./pipe.ts";
 import { holdByOneTimer } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
@@ -23,6 +25,9 @@ export function nodeHost(): Host {
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     hook: hookCommand,
+    lasting: isMainThread,
+    closesFiles: true,
+    ...(isMainThread ? {} : { openPipe: openUnrecorded }),
     hold: holdByOneTimer,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };
