@@ -13,12 +13,15 @@ import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
 import { bun } from "./runtime.ts";
 
+const environment = () => ({ ...process.env }) as Record<string, string>;
+
 /** Makes the host. */
 export function bunHost(): Host {
   return {
     runtime: "bun",
     version: bun.version,
-    environment: () => ({ ...process.env }) as Record<string, string>,
+    environment,
+    environmentIfAllowed: environment,
     // Not what every object has, such as `constructor`.
     variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
     currentFolder: () => process.cwd(),

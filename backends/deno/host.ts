@@ -20,6 +20,11 @@ export function denoHost(): Host {
     runtime: "deno",
     version: Deno.version.deno,
     environment: () => Deno.env.toObject(),
+    // Asked first, because Deno would ask the user otherwise.
+    environmentIfAllowed: () =>
+      Deno.permissions.querySync({ name: "env" }).state === "granted"
+        ? Deno.env.toObject()
+        : undefined,
     variable: (name) => Deno.env.get(name),
     currentFolder: () => Deno.cwd(),
     checkRun(path) {

@@ -37,6 +37,7 @@ export function denoLibc(): Libc {
     invoke: (address, argument) =>
       void symbols.bsearch(word(argument), word(argument), 1n, 8n, word(address)),
     environ: () => Number(environ[0]),
+    sharesEnviron: true,
     getauxval: (type) => Number(symbols.getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>
       symbols.getpwnam_r(word(name), word(entry), word(strings), word(size), word(found)),

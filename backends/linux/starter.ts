@@ -20,7 +20,8 @@ import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel, O } from "./kernel.ts";
-import { SystemCallError } from "./libc.ts";
+import { Environ } from "./environ.ts";
+import { SystemCallError, type Word } from "./libc.ts";
 import { type Circumstances, lower, lowerPlan, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";
@@ -70,6 +71,8 @@ export class Starter {
   readonly resets: readonly Call[];
   readonly #host: Host;
   readonly #reaper: Reaper;
+  /** The address of the environment for children that inherit it. */
+  readonly #environ: () => Word;
   #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
 
   constructor(kernel: Kernel, host: Host, cloner: Cloner) {
@@ -79,6 +82,10 @@ export class Starter {
     const status = cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
     this.#reaper = new Reaper(kernel, host);
+    let copied: Environ | undefined;
+    this.#environ = kernel.libc.sharesEnviron
+      ? () => (copied ??= new Environ(kernel, host)).address()
+      : () => kernel.libc.environ();
     this.files = {
       access: (path) => accessOf(kernel, path),
       head: (path) => headOf(kernel, path),
@@ -132,11 +139,10 @@ export class Starter {
   /** Starts a child while this process stands still; the error is returned, not thrown. */
   #suspended(plan: Plan, wiring: Wiring, withPidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
-    // Nothing changes the environment while this thread stands still.
     const inherits = plan.exec.inherits;
     const { resets } = this;
     const around = inherits
-      ? { resets, moves, free, environ: this.kernel.libc.environ() }
+      ? { resets, moves, free, environ: this.#environ() }
       : { resets, moves, free };
     const how = { suspend: true, pidfd: withPidfd };
     const { pid, pidfd, program, release } = this.#clone(

@@ -13,12 +13,20 @@ import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
 
+/** A worker that shares the variables may delete one between the look at names and at values. */
+function environment(): Record<string, string> {
+  const all = { ...process.env };
+  for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name];
+  return all as Record<string, string>;
+}
+
 /** Makes the host. */
 export function nodeHost(): Host {
   return {
     runtime: "node",
     version: process.versions.node,
-    environment: () => ({ ...process.env }) as Record<string, string>,
+    environment,
+    environmentIfAllowed: environment,
     // Not what every object has, such as `constructor`.
     variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
     currentFolder: () => process.cwd(),
