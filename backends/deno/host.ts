@@ -27,12 +27,10 @@ export function denoHost(): Host {
         : undefined,
     variable: (name) => Deno.env.get(name),
     currentFolder: () => Deno.cwd(),
-    checkRun(path) {
-      const { state } = Deno.permissions.querySync({ name: "run", command: path });
-      if (state === "granted") return;
-      throw new Deno.errors.NotCapable(
-        `Requires run access to ${JSON.stringify(path)}, run again with the --allow-run flag`,
-      );
+    checkRun,
+    checkFile(path, access) {
+      if (Deno.permissions.querySync({ name: access, path }).state === "granted") return;
+      throw refusal(`${access} access to ${JSON.stringify(path)}`, `--allow-${access}`);
     },
     closeRecorded(fd) {
       try {
@@ -64,4 +62,24 @@ function adopt(fd: number, flags: number): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What loads code into another program. Deno.Command refuses the same: see ld.so(8). */
+const LOADS_CODE = /^(LD_|DYLD_)[^=]*=.*\S/s;
+
+/** Who may run some programs may not make them run something else. */
+function checkRun(path: string, environment: () => Iterable<string>): void {
+  if (Deno.permissions.querySync({ name: "run" }).state === "granted") return;
+  if (Deno.permissions.querySync({ name: "run", command: path }).state !== "granted") {
+    throw refusal(`run access to ${JSON.stringify(path)}`, "--allow-run");
+  }
+  for (const variable of environment()) {
+    if (!LOADS_CODE.test(variable)) continue;
+    const [name = ""] = variable.split("=");
+    throw refusal(`run access to all programs for one with the variable ${name}`, "--allow-run");
+  }
+}
+
+function refusal(what: string, flag: string): Error {
+  return new Deno.errors.NotCapable(`Requires ${what}, run again with the ${flag} flag`);
 }

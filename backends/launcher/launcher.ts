@@ -12,6 +12,7 @@ import { asyncScope } from "../async_scope.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { explainPlan } from "../linux/explain.ts";
+import { requirePermitted } from "../permitted.ts";
 import type { Host } from "../linux/host.ts";
 import { hasApparmor, hasSelinux, requireLsm } from "../linux/lsm.ts";
 import { textOfFile } from "../posix/files.ts";
@@ -83,16 +84,19 @@ export function launcherBackend(
     asyncScope,
     surroundings: surroundingsOf(host, { nofile: true }),
     async start(plan, cancel) {
+      requirePermitted(host, plan, () => plan.exec.env);
       requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");
       return await starter.start(plan, cancel);
     },
     runSync(plan, run) {
+      requirePermitted(host, plan, () => plan.exec.env);
       requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");
       return runSync({ arch, spawner, host }, plan, run);
     },
     exec(plan): never {
+      requirePermitted(host, plan, () => plan.exec.env);
       if (runtime.execve !== undefined) return execByFile(arch, runtime.execve, plan);
       throw new UnsupportedError({
         feature: "exec",

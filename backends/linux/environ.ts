@@ -63,6 +63,7 @@ export class Environ {
   #copy: Block;
   /** The pointers that the copy was made of, in halves; undefined if they are not known. */
   #pointers: Uint32Array | undefined;
+  #texts: readonly Uint8Array[] = [];
 
   constructor(kernel: Kernel, known: KnownEnvironment) {
     this.#kernel = kernel;
@@ -82,8 +83,15 @@ export class Environ {
     this.#pointers = undefined;
     const { texts, pointers } = this.#look();
     this.#lay(texts);
+    this.#texts = texts;
     this.#pointers = pointers;
     return this.#copy.address;
+  }
+
+  /** What the copy has, as NAME=VALUE. */
+  variables(): string[] {
+    this.address();
+    return this.#texts.map((text) => lossy.decode(text.subarray(0, -1)));
   }
 
   /** The variables, and the pointers to them if they can be compared later. */

@@ -24,10 +24,12 @@ export interface Host {
   /** The current folder, absolute. */
   currentFolder(): string;
   /**
-   * Refuses what the runtime's permissions do not allow, with the runtime's own error: FFI would
-   * get past them.
+   * Refuses a program that the runtime's permissions do not allow, with the runtime's own error: FFI
+   * would get past them. `environment` are the variables that it is to get, as NAME=VALUE.
    */
-  checkRun?(path: string): void;
+  checkRun?(path: string, environment: () => Iterable<string>): void;
+  /** Refuses a file likewise. */
+  checkFile?(path: string, access: "read" | "write"): void;
   /**
    * Closes a descriptor that the runtime keeps a record of; false if it knows of none. Closed
    * behind its back, the record would be taken for that of the next file with the same number.

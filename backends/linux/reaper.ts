@@ -17,6 +17,7 @@
 import type { Exit } from "../../core/backend.ts";
 import { StateError } from "../../core/errors.ts";
 import { rawFromWaitid } from "../../core/status.ts";
+import { boundOf } from "../posix/resident.ts";
 import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
 import { ERR, type Kernel } from "./kernel.ts";
@@ -28,6 +29,10 @@ const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x100_0000;
+
+const RUSAGE_SELF = 0;
+/** Where ru_maxrss stands in struct rusage; in KiB. */
+const MAXRSS = 32;
 
 const SIGCHLD = 17;
 const SIG_IGN = 1n;
@@ -229,7 +234,21 @@ export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | und
     break;
   }
   if (view.getInt32(SIGINFO_AT + 16, true) === 0) return undefined;
-  return exitFrom(view, SIGINFO_AT, RUSAGE_AT);
+  const { raw, usage } = exitFrom(view, SIGINFO_AT, RUSAGE_AT);
+  const { userMs, systemMs } = usage;
+  return { raw, usage: { userMs, systemMs, maxRssBytes: ownRss(kernel, usage.maxRssBytes) } };
+}
+
+/** For each process once: what a child must exceed so that it is known to be its own. */
+const bounds = new WeakMap<Kernel, number>();
+
+/** The largest resident size of a child; NaN if it may be ours. Ours never shrinks. */
+function ownRss(kernel: Kernel, bytes: number): number {
+  if (bytes <= (bounds.get(kernel) ?? 0)) return NaN;
+  kernel.call("getrusage", RUSAGE_SELF, kernel.scratch + RUSAGE_AT);
+  const bound = boundOf(long(kernel.view, RUSAGE_AT + MAXRSS) * 1024);
+  bounds.set(kernel, bound);
+  return bytes > bound ? bytes : NaN;
 }
 
 /** Whether a process is a child of this one, alive or not reaped yet. */
@@ -241,16 +260,18 @@ function isChild(kernel: Kernel, pid: number): boolean {
 export function exitFrom(view: DataView, siginfo: number, rusage: number): Exit {
   const code = view.getInt32(siginfo + 8, true);
   const status = view.getInt32(siginfo + 24, true);
-  // Neither seconds nor KiB are negative: halves cost less than a BigInt.
-  const long = (at: number) =>
-    view.getUint32(rusage + at, true) + view.getUint32(rusage + at + 4, true) * 0x1_0000_0000;
-  const ms = (at: number) => long(at) * 1000 + long(at + 8) / 1000;
+  const ms = (at: number) => long(view, rusage + at) * 1000 + long(view, rusage + at + 8) / 1000;
   return {
     raw: rawFromWaitid(code, status),
     usage: {
       userMs: ms(0),
       systemMs: ms(16),
-      maxRssBytes: long(32) * 1024,
+      maxRssBytes: long(view, rusage + MAXRSS) * 1024,
     },
   };
+}
+
+/** Neither seconds nor KiB are negative: halves cost less than a BigInt. */
+function long(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }

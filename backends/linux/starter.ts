@@ -33,6 +33,7 @@ import { hookError, hookRuntime, needsTalk, parseTold, silentHook, splitAtHook }
 import { joined, Tell } from "./tell.ts";
 import { BUSY_RETRIES } from "../spawner/busy.ts";
 import { ignoredIn } from "../posix/signals.ts";
+import { requirePermitted } from "../permitted.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
 /** A child whose end SIGCHLD tells of is watched by its pid. */
@@ -71,6 +72,7 @@ export class Starter {
   readonly resets: readonly Call[];
   readonly #host: Host;
   readonly #reaper: Reaper;
+  #copy: Environ | undefined;
   /** The address of the environment for children that inherit it. */
   readonly #environ: () => Word;
   #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
@@ -82,9 +84,8 @@ export class Starter {
     const status = cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
     this.#reaper = new Reaper(kernel, host);
-    let copied: Environ | undefined;
     this.#environ = kernel.libc.sharesEnviron
-      ? () => (copied ??= new Environ(kernel, host)).address()
+      ? () => this.#copied().address()
       : () => kernel.libc.environ();
     this.files = {
       access: (path) => accessOf(kernel, path),
@@ -100,8 +101,20 @@ export class Starter {
 
   /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
   wire(plan: Plan): Wiring {
-    this.#host.checkRun?.(plan.exec.path);
+    requirePermitted(this.#host, plan, () => this.#variablesOf(plan));
     return openWires(this.kernel, plan);
+  }
+
+  #copied(): Environ {
+    return this.#copy ??= new Environ(this.kernel, this.#host);
+  }
+
+  /** The variables of a child, without asking the runtime for what it may not show. */
+  #variablesOf({ exec }: Plan): readonly string[] {
+    if (!exec.inherits) return exec.env;
+    const known = this.#host.environmentIfAllowed();
+    if (known === undefined) return this.#copied().variables();
+    return Object.entries(known).map(([name, value]) => `${name}=${value}`);
   }
 
   /** Starts a child and takes care of it until its end. */

@@ -13,6 +13,30 @@ import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
 
+/** What Node has with `--permission`. */
+interface Permission {
+  has(scope: string, reference?: string): boolean;
+}
+
+function checks({ has }: Permission): Pick<Host, "checkRun" | "checkFile"> {
+  return {
+    checkRun(path) {
+      if (!has("child")) throw denied("ChildProcess", path, "--allow-child-process");
+    },
+    checkFile(path, access) {
+      if (has(`fs.${access}`, path)) return;
+      const scope = access === "read" ? "FileSystemRead" : "FileSystemWrite";
+      throw denied(scope, path, `--allow-fs-${access}`);
+    },
+  };
+}
+
+/** The error that Node itself throws. */
+function denied(permission: string, resource: string, flag: string): Error {
+  const message = `Access to this API has been restricted. Use ${flag} to manage permissions.`;
+  return Object.assign(new Error(message), { code: "ERR_ACCESS_DENIED", permission, resource });
+}
+
 /** A worker that shares the variables may delete one between the look at names and at values. */
 function environment(): Record<string, string> {
   const all = { ...process.env };
@@ -22,6 +46,7 @@ function environment(): Record<string, string> {
 
 /** Makes the host. */
 export function nodeHost(): Host {
+  const { permission } = process as { permission?: Permission };
   return {
     runtime: "node",
     version: process.versions.node,
@@ -32,6 +57,7 @@ export function nodeHost(): Host {
     currentFolder: () => process.cwd(),
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
+    ...(permission === undefined ? {} : checks(permission)),
     hook: hookCommand,
     lasting: isMainThread,
     closesFiles: true,
