@@ -7,9 +7,11 @@ declare namespace Deno {
   const env: { get(name: string): string | undefined; toObject(): Record<string, string> };
   const permissions: {
     querySync(
-      descriptor: { name: "run"; command: string } | { name: "env"; variable: string } | {
-        name: "ffi";
-      },
+      descriptor:
+        | { name: "run"; command?: string }
+        | { name: "env"; variable?: string }
+        | { name: "read" | "write"; path?: string }
+        | { name: "ffi" },
     ): {
       state: string;
     };
@@ -53,7 +55,11 @@ declare namespace Deno {
     readonly __brand: unique symbol;
   }
   type PointerValue = PointerObject | null;
-  const UnsafePointer: { create(address: bigint): PointerValue };
+  const UnsafePointer: {
+    create(address: bigint): PointerValue;
+    of(bytes: Uint8Array): PointerValue;
+    value(pointer: PointerValue): bigint;
+  };
   const UnsafePointerView: { getArrayBuffer(pointer: PointerObject, length: number): ArrayBuffer };
 
   type Results = {
