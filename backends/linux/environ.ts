@@ -16,14 +16,12 @@
  */
 
 import { UnsupportedError } from "../../core/errors.ts";
+import type { Host } from "./host.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
-/** What the runtime knows of its environment. */
-export interface KnownEnvironment {
-  /** All variables that are text; undefined if this process may not see them. */
-  environmentIfAllowed(): Readonly<Record<string, string>> | undefined;
-}
+/** Whom to ask what the runtime knows of its environment. */
+export type KnownEnvironment = Pick<Host, "environmentIfAllowed">;
 
 /** How often an environment is read that keeps changing, before the runtime's word is taken. */
 const ATTEMPTS = 4;
@@ -97,7 +95,7 @@ export class Environ {
   /** The variables, and the pointers to them if they can be compared later. */
   #look(): { texts: readonly Uint8Array[]; pointers?: Uint32Array } {
     for (let i = 0;; i++) {
-      const known = this.#known.environmentIfAllowed();
+      const known = this.#known.environmentIfAllowed?.();
       const pointers = this.#readAll();
       const texts = pointers === undefined ? undefined : this.#textsAt(pointers);
       if (pointers !== undefined && texts !== undefined) {

@@ -18,7 +18,7 @@ export interface Host {
   /** All variables of this process. */
   environment(): Record<string, string>;
   /** All variables; undefined if the runtime's permissions do not let this process see them. */
-  environmentIfAllowed(): Record<string, string> | undefined;
+  environmentIfAllowed?(): Record<string, string> | undefined;
   /** One variable of this process. */
   variable(name: string): string | undefined;
   /** The current folder, absolute. */

@@ -112,7 +112,7 @@ export class Starter {
   /** The variables of a child, without asking the runtime for what it may not show. */
   #variablesOf({ exec }: Plan): readonly string[] {
     if (!exec.inherits) return exec.env;
-    const known = this.#host.environmentIfAllowed();
+    const known = this.#host.environmentIfAllowed?.();
     if (known === undefined) return this.#copied().variables();
     return Object.entries(known).map(([name, value]) => `${name}=${value}`);
   }
