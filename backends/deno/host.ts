@@ -21,15 +21,12 @@ export function denoHost(): Host {
     version: Deno.version.deno,
     environment: () => Deno.env.toObject(),
     // Asked first, because Deno would ask the user otherwise.
-    environmentIfAllowed: () =>
-      Deno.permissions.querySync({ name: "env" }).state === "granted"
-        ? Deno.env.toObject()
-        : undefined,
+    environmentIfAllowed: () => isGranted({ name: "env" }) ? Deno.env.toObject() : undefined,
     variable: (name) => Deno.env.get(name),
     currentFolder: () => Deno.cwd(),
     checkRun,
     checkFile(path, access) {
-      if (Deno.permissions.querySync({ name: access, path }).state === "granted") return;
+      if (isGranted({ name: access, path })) return;
       throw refusal(`${access} access to ${JSON.stringify(path)}`, `--allow-${access}`);
     },
     closeRecorded(fd) {
@@ -55,13 +52,20 @@ export function denoHost(): Host {
   };
 }
 
-/** Deno has /proc only for those with all permissions. */
+/** Deno has /proc only for those with all permissions. Asked first, because it would ask the user. */
 function adopt(fd: number, flags: number): number | undefined {
+  const path = `/proc/self/fd/${fd}`;
+  const names = ["read", "write"] as const;
+  if (names.some((name) => !isGranted({ name, path }))) return undefined;
   try {
-    return openAboveStandard(`/proc/self/fd/${fd}`, flags | constants.O_NONBLOCK);
+    return openAboveStandard(path, flags | constants.O_NONBLOCK);
   } catch {
     return undefined;
   }
+}
+
+function isGranted(descriptor: Parameters<typeof Deno.permissions.querySync>[0]): boolean {
+  return Deno.permissions.querySync(descriptor).state === "granted";
 }
 
 /** What loads code into another program. Deno.Command refuses the same: see ld.so(8). */
@@ -69,8 +73,8 @@ const LOADS_CODE = /^(LD_|DYLD_)[^=]*=.*\S/s;
 
 /** Who may run some programs may not make them run something else. */
 function checkRun(path: string, environment: () => Iterable<string>): void {
-  if (Deno.permissions.querySync({ name: "run" }).state === "granted") return;
-  if (Deno.permissions.querySync({ name: "run", command: path }).state !== "granted") {
+  if (isGranted({ name: "run" })) return;
+  if (!isGranted({ name: "run", command: path })) {
     throw refusal(`run access to ${JSON.stringify(path)}`, "--allow-run");
   }
   for (const variable of environment()) {

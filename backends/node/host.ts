@@ -5,6 +5,7 @@
  */
 
 import { Socket } from "node:net";
+import { resolve } from "node:path";
 import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
 import { openUnrecorded } from "./pipe.ts";
@@ -24,7 +25,7 @@ function checks({ has }: Permission): Pick<Host, "checkRun" | "checkFile"> {
       if (!has("child")) throw denied("ChildProcess", path, "--allow-child-process");
     },
     checkFile(path, access) {
-      if (has(`fs.${access}`, path)) return;
+      if (has(`fs.${access}`, resolve(path))) return;
       const scope = access === "read" ? "FileSystemRead" : "FileSystemWrite";
       throw denied(scope, path, `--allow-fs-${access}`);
     },

@@ -3,8 +3,9 @@ import process from "node:process";
 import { SHARE_ENV, Worker } from "node:worker_threads";
 import { backendInfo, Command } from "../../mod.ts";
 import { conform } from "../support/harness.ts";
+import { preparedProgram, programArgv } from "../support/runtime.ts";
 
-const { runtime } = backendInfo();
+const { runtime, driver } = backendInfo();
 const inherited = () => new Command("/usr/bin/env", "-0");
 
 function variables(text: string): string[] {
@@ -73,3 +74,12 @@ conform("every change of the environment is seen by the next child", async (t) =
   const none = variables((await inherited().run()).stdout);
   assertEquals(none.filter((each) => each.endsWith("=many")), []);
 });
+
+conform("variables that are no text are inherited byte by byte", async () => {
+  const preparation = `A=$(printf 'a\\377b') B= ; export A B; exec`;
+  const argv = programArgv("inherit", "environment");
+  const { stdoutBytes } = await preparedProgram(preparation, argv).run();
+  const text = [...stdoutBytes].map((byte) => String.fromCharCode(byte)).join("");
+  const seen = text.split("\0");
+  assert(seen.includes("A=a\xffb") && seen.includes("B="), JSON.stringify(text));
+}, { skip: driver === "native" && runtime !== "bun" ? undefined : "process.env is text" });

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { backendInfo, Command } from "../../mod.ts";
 import { conform } from "../support/harness.ts";
@@ -111,6 +111,34 @@ conform(
   },
   { needs: ["perl", "script"] },
 );
+
+conform("a socket cannot be opened again: it is blocking for both", async (t) => {
+  const report = join(t.folder(), "report");
+  const wrap = "socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) or die $!; " +
+    'fcntl($a, F_SETFL, O_NONBLOCK) or die $!; open(STDIN, "<&", $a) or die $!; exec @ARGV';
+  const perl = ["perl", "-MSocket", "-MFcntl", "-e", wrap, "--"];
+  await Command.from([...perl, ...programArgv("streams", report, "run")]).run();
+  const { what, before, child } = seenBy(report);
+  assert(what[0]?.startsWith("socket:"), what[0]);
+  assertEquals([before[0] ?? 0, child[0] ?? 0].map(isNonblocking), [true, false]);
+}, { ...perl, skip: driver === "portable" ? "the runtime's own spawner decides" : undefined });
+
+conform("a FIFO that this user may not open is blocking for both", async (t) => {
+  const folder = t.folder();
+  chmodSync(folder, 0o777);
+  const [report, path] = [join(folder, "report"), join(folder, "fifo")];
+  await new Command("mkfifo", "-m", 600, path).run();
+  const both = openSync(path, O_RDWR | O_NONBLOCK);
+  t.defer(() => closeSync(both));
+  const other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env"];
+  const own = [`HOME=${folder}`, `DENO_DIR=${folder}`, `TMPDIR=${folder}`, "NODE_NO_WARNINGS=1"];
+  const argv = [...other, ...own, ...programArgv("streams", report, "run")];
+  const perl = `open(STDIN, "<&=", 9) or die $!; exec @ARGV`;
+  await new Command("perl", "-e", perl, "--", ...argv).passFd(both, { as: 9 }).run();
+  const { before, child, after } = seenBy(report);
+  assertEquals([before[0] ?? 0, child[0] ?? 0].map(isNonblocking), [true, false]);
+  assertEquals(isNonblocking(after[0] ?? 0), false);
+}, { root: true, needs: ["perl", "setpriv"], features: ["passFd", "step"] });
 
 /** Both sides of a FIFO, as a program with an event loop has them. */
 async function fifo(t: { folder(): string; defer(action: () => void): void }) {

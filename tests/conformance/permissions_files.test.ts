@@ -64,11 +64,13 @@ function assertRefused({ seen }: Told, names: readonly string[], by: RegExp): vo
 }
 
 conform("Deno: permission to run one program is not widened by variables of ld.so", async (t) => {
-  const some = await told(t, [...DENO, "--allow-read"]);
+  const some = await told(t, [...DENO, "--allow-read"], { env: { MARK: "inherited" } });
   assertEquals(some.seen["driver"], "native");
   assertRefused(some, LOADING, /NotCapable/);
   const { chosen, empty, inherited } = some.seen;
   assertEquals([chosen, empty, inherited], Array(3).fill("hello\n"));
+  // What the program may not see itself is inherited all the same.
+  assertEquals(some.seen["variables"], "MARK=inherited");
   // Who may run anything may.
   const all = await told(t, ["--allow-ffi", "--allow-run", "--allow-read", "--allow-write=$F"], {
     exec: false,

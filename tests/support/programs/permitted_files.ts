@@ -20,6 +20,10 @@ const cat = () => new Command("/bin/cat");
 await check("chosen", () => echo().env("A_LD_X", "y").text());
 await check("empty", () => echo().env("LD_PRELOAD", "").text());
 await check("inherited", async () => (await echo().run()).stdout);
+await check("variables", async () => {
+  const variables = await new Command("/bin/cat", "/proc/self/environ").text();
+  return variables.split("\0").find((each) => each.startsWith("MARK="));
+});
 for (const name of ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES"]) {
   await check(name, () => echo().env(name, "/nowhere").text());
 }
