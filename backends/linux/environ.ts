@@ -43,6 +43,8 @@ const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 
+const NOTHING_FOUND: ReadonlyMap<Word, Uint8Array> = new Map();
+
 /** Memory that the kernel reads and writes. */
 interface Block {
   readonly address: Word;
@@ -62,6 +64,8 @@ export class Environ {
   /** The pointers that the copy was made of, in halves; undefined if they are not known. */
   #pointers: Uint32Array | undefined;
   #texts: readonly Uint8Array[] = [];
+  /** What was found behind pointers, to be read again only where nobody else can tell. */
+  #found: ReadonlyMap<Word, Uint8Array> = new Map();
 
   constructor(kernel: Kernel, known: KnownEnvironment) {
     this.#kernel = kernel;
@@ -97,9 +101,14 @@ export class Environ {
     for (let i = 0;; i++) {
       const known = this.#known.environmentIfAllowed?.();
       const pointers = this.#readAll();
-      const texts = pointers === undefined ? undefined : this.#textsAt(pointers);
+      // What was read before is taken once; if the runtime disagrees, all of it is read again.
+      const found = known === undefined || i > 0 ? NOTHING_FOUND : this.#found;
+      const texts = pointers === undefined ? undefined : this.#textsAt(pointers, found);
       if (pointers !== undefined && texts !== undefined) {
-        if (known === undefined || agree(texts, known)) return { texts, pointers };
+        if (known === undefined || agree([...texts.values()], known)) {
+          this.#found = texts;
+          return { texts: [...texts.values()], pointers };
+        }
       }
       if (known !== undefined && i >= ATTEMPTS) return { texts: encoded(known) };
       if (i >= ATTEMPTS_ALONE) throw refusal();
@@ -139,17 +148,17 @@ export class Environ {
   }
 
   /** The texts that pointers lead to, each with its NUL. */
-  #textsAt(pointers: Uint32Array): readonly Uint8Array[] | undefined {
-    const texts: Uint8Array[] = [];
-    let last = 0;
+  #textsAt(
+    pointers: Uint32Array,
+    found: ReadonlyMap<Word, Uint8Array>,
+  ): ReadonlyMap<Word, Uint8Array> | undefined {
+    // While unsetenv(3) closes a gap, a pointer may stand in two places: one is enough.
+    const texts = new Map<Word, Uint8Array>();
     for (let i = 0; i + 2 < pointers.length; i += 2) {
       const pointer = (pointers[i] ?? 0) + (pointers[i + 1] ?? 0) * 0x1_0000_0000;
-      // While unsetenv(3) closes a gap, a pointer may stand in two places.
-      if (pointer === last) continue;
-      last = pointer;
-      const text = this.#textAt(pointer);
+      const text = found.get(pointer) ?? this.#textAt(pointer);
       if (text === undefined) return undefined;
-      texts.push(text);
+      texts.set(pointer, text);
     }
     return texts;
   }
@@ -230,12 +239,15 @@ function isSame(some: Uint32Array | undefined, others: Uint32Array): boolean {
  */
 function agree(texts: readonly Uint8Array[], known: Readonly<Record<string, string>>): boolean {
   const values = new Map<string, string | undefined>();
-  for (const text of texts) {
-    const whole = text.subarray(0, -1);
+  for (const bytes of texts) {
+    const whole = bytes.subarray(0, -1);
     const at = whole.indexOf(EQUALS);
     if (at <= 0) continue;
-    const name = lossy.decode(whole.subarray(0, at));
-    values.set(name, values.has(name) ? undefined : decoded(whole)?.slice(name.length + 1));
+    const text = decoded(whole);
+    const name = text === undefined
+      ? lossy.decode(whole.subarray(0, at))
+      : text.slice(0, text.indexOf("="));
+    values.set(name, values.has(name) ? undefined : text?.slice(name.length + 1));
   }
   const names = Object.keys(known);
   const sure = [...values].filter(([, value]) => value !== undefined);
