@@ -43,6 +43,8 @@ const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 
+const EFAULT = -14;
+
 const NOTHING_FOUND: ReadonlyMap<Word, Uint8Array> = new Map();
 
 /** Memory that the kernel reads and writes. */
@@ -64,6 +66,7 @@ export class Environ {
   /** The pointers that the copy was made of, in halves; undefined if they are not known. */
   #pointers: Uint32Array | undefined;
   #texts: readonly Uint8Array[] = [];
+  #isBlind = false;
   /** What was found behind pointers, to be read again only where nobody else can tell. */
   #found: ReadonlyMap<Word, Uint8Array> = new Map();
 
@@ -110,8 +113,9 @@ export class Environ {
           return { texts: [...texts.values()], pointers };
         }
       }
-      if (known !== undefined && i >= ATTEMPTS) return { texts: encoded(known) };
-      if (i >= ATTEMPTS_ALONE) throw refusal();
+      const last = this.#isBlind || i >= (known === undefined ? ATTEMPTS_ALONE : ATTEMPTS);
+      if (last && known === undefined) throw refusal(this.#isBlind);
+      if (last && known !== undefined) return { texts: encoded(known) };
     }
   }
 
@@ -188,7 +192,10 @@ export class Environ {
       words[at++] = Math.floor(word / 0x1_0000_0000);
     }
     const remote = address + IOVECS / 2;
-    return this.#kernel.raw("process_vm_readv", this.#pid, address, 2, remote, 2, 0);
+    const n = this.#kernel.raw("process_vm_readv", this.#pid, address, 2, remote, 2, 0);
+    // A kernel or a sandbox without the call will not have it next time either.
+    this.#isBlind ||= n < 0 && n !== EFAULT;
+    return n;
   }
 
   #reserve(size: number): void {
@@ -269,11 +276,12 @@ function encoded(variables: Readonly<Record<string, string>>): Uint8Array[] {
   return Object.entries(variables).map(([name, value]) => encoder.encode(`${name}=${value}\0`));
 }
 
-function refusal(): UnsupportedError {
+function refusal(blind: boolean): UnsupportedError {
+  const why = blind ? "process_vm_readv(2) is refused" : "other threads keep changing it";
   return new UnsupportedError({
     feature: "inheriting the environment",
     driver: "native",
-    reason: "other threads keep changing it, and this process may not ask the runtime for it",
+    reason: `${why}, and this process may not ask the runtime for it`,
     remedy: "choose the variables with env() and envPass(), or grant --allow-env",
   });
 }
