@@ -9,7 +9,7 @@ import { errnoNumber } from "../../core/errno.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import { call } from "../linux/call.ts";
-import { interpreterOf, spawnError } from "../linux/failure.ts";
+import { isFormatKnown, spawnError } from "../linux/failure.ts";
 import { accessTo, headOfFile } from "../posix/files.ts";
 import { StartError } from "../spawner/spawner.ts";
 
@@ -50,8 +50,7 @@ export function requireProgram(plan: Plan, os: string): void {
     throw blamed(plan, new StartError(errno, access));
   }
   const head = os === "linux" ? headOfFile(path) : undefined;
-  // What is neither ELF nor a script, but has bytes that no text has, may be known to binfmt_misc.
-  if (head === undefined || interpreterOf(head) !== undefined || head.includes(0)) return;
+  if (isFormatKnown(head)) return;
   throw blamed(plan, new StartError(ENOEXEC, "ENOEXEC"));
 }
 

@@ -29,9 +29,9 @@ function runIt(kernel: Kernel, cloner: Cloner, program: Program): {
   failure: { call: Call; errno: number } | undefined;
   raw: number;
 } {
-  const cloned = cloner.clone(program, { suspend: true, ownMemory: false, pidfd: false });
-  const failure = cloned.program.failure(cloned.program.notes());
-  cloned.release();
+  const cloned = cloner.clone(program, { memory: "shared", pidfd: false });
+  const { encoded, notes } = cloned;
+  const failure = notes === undefined ? undefined : encoded.failure(notes);
   const exit = reap(kernel, cloned.pid);
   assert(exit !== undefined);
   return { failure, raw: exit.raw };

@@ -1,14 +1,7 @@
 /**
- * Talking to a child before it runs its program. A child with a handshake, or with a hook, runs
- * beside its parent and is connected to it by two pipes:
- *
- * - `tell`, from the child: single bytes that say how far it has come, and reports of failure;
- *   end of file when it has exec'ed its program, or is gone;
- * - `word`, to the child: a byte that lets it go; end of file if the parent has died.
- *
- * With a hook, the plan is run in two halves. The first one ends by executing this runtime anew,
- * in the same process, which runs the hook; then it executes a file that was prepared for it in
- * memory, and that holds the second half.
+ * A plan with a hook runs in two halves. The first one ends by executing this runtime again, in the
+ * same process, which runs the hook; then it executes a file that was prepared for it in memory,
+ * and that holds the second half.
  *
  * @module
  */
@@ -17,102 +10,41 @@ import { SpawnError } from "../../core/errors.ts";
 import { inOrder } from "../../core/order.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
-import { type Call, call, type Program } from "./call.ts";
-import { RESET_ALL } from "./dispositions.ts";
-import { DAEMON } from "./lower_daemon.ts";
-import { elfOf, PROGRAM_AT } from "./elf.ts";
-import { encode, sizeOf } from "./encode.ts";
-import { type Encoded, FAILURE_REPORT } from "./encoded.ts";
 import type { Arch } from "./arch.ts";
+import { type Call, call, type Program } from "./call.ts";
+import { HOOK_DONE, type HookFailure } from "./control.ts";
+import { RESET_ALL } from "./dispositions.ts";
+import { elfOf } from "./elf.ts";
+import type { Encoded } from "./encoded.ts";
 import type { Host } from "./host.ts";
 import { F } from "./kernel.ts";
-import { type Circumstances, lower, RUNS, WAITS } from "./lower.ts";
+import { laidOut } from "./laid_out.ts";
+import { type Circumstances, lower } from "./lower.ts";
 import { pidFileFd } from "./lower_pid_file.ts";
-
-/** A byte on `tell`: the second half of the plan has begun. */
-export const SECOND_HALF = 4;
-
-/** A byte on `tell` before a report of the hook, JSON. */
-export const HOOK_REPORT = 3;
-
-/** A byte on `tell`: the pipes are there, to be opened by way of /proc. */
-export const PIPES = 5;
 
 const FD_CLOEXEC = 1;
 
 /** The errno of a hook that failed without one. */
 const ECANCELED = 125;
 
-/** What a child has told so far. */
-export interface Told {
-  readonly pipes: boolean;
-  readonly waits: boolean;
-  readonly secondHalf: boolean;
-  /** The next call is the last one. */
-  readonly runs: boolean;
-  readonly daemonPid: number | undefined;
-  /** The notes of a program that gave up. */
-  readonly notes: Uint8Array | undefined;
-  /** What the hook has to say of its failure, as JSON. */
-  readonly hook: string | undefined;
-}
-
-/** Takes apart what was read from `tell`. */
-export function parseTold(bytes: Uint8Array): Told {
-  const told: { -readonly [K in keyof Told]: Told[K] } = {
-    pipes: false,
-    waits: false,
-    secondHalf: false,
-    runs: false,
-    daemonPid: undefined,
-    notes: undefined,
-    hook: undefined,
-  };
-  for (let at = 0; at < bytes.length; at++) {
-    const rest = bytes.subarray(at + 1);
-    switch (bytes[at]) {
-      case PIPES:
-        told.pipes = true;
-        break;
-      case WAITS:
-        told.waits = true;
-        break;
-      case SECOND_HALF:
-        told.secondHalf = true;
-        break;
-      case RUNS:
-        told.runs = true;
-        break;
-      case DAEMON:
-        if (rest.length < 8) return told;
-        told.daemonPid = new DataView(rest.buffer, rest.byteOffset).getInt32(0, true);
-        at += 8;
-        break;
-      case FAILURE_REPORT:
-        return { ...told, notes: rest };
-      case HOOK_REPORT:
-        return { ...told, hook: new TextDecoder().decode(rest) };
-    }
-  }
-  return told;
-}
-
-/** What a hook reports when it fails. */
-export interface HookFailure {
-  readonly message: string;
-  readonly stack?: string;
-  readonly errno?: number;
-}
-
-/** The channels as the child has them, after its descriptors were laid out. */
-export interface Channels {
-  readonly tell: number;
-  readonly word: number;
+/** The control channel as the child has it, after its descriptors were laid out. */
+export interface ChildChannels {
+  /** Where it reports. */
+  readonly status: number;
+  /** Where it waits for the parent, if it does. */
+  readonly go: number | undefined;
   /** The file with the second half. */
   readonly image: number;
+  /** What is kept open so that its end of file tells that the child is through or gone. */
+  readonly alive?: number | undefined;
 }
 
-/** How the runtime is executed anew to run a hook. */
+/** The different numbers of them. */
+function numbersOf({ status, go, image, alive }: ChildChannels): number[] {
+  return [...new Set([status, go, image, alive].filter((fd) => fd !== undefined))];
+}
+
+/** How the runtime is executed again to run a hook. */
 export type HookCommand = (numbers: {
   readonly image: number;
   readonly tell: number;
@@ -141,75 +73,65 @@ export interface HookRuntime {
   readonly env: readonly string[];
 }
 
-/**
- * Splits a plan at its hook. A runtime without FFI marks what it inherits as close-on-exec, the
- * first numbers of it at least, and cannot take that back: with `parked`, everything is kept from
- * that number on as well, and put back into its place by the second half.
- */
-export function splitAtHook(
-  arch: Arch,
-  plan: Plan,
-  circumstances: Circumstances,
-  channels: Channels,
-  runtime: HookRuntime,
-  parked?: number,
-): Halves {
+/** What a hook's halves are made of. */
+export interface HookSplit {
+  readonly arch: Arch;
+  readonly plan: Plan;
+  /** The steps that the first half makes: all before the hook, or those of stage two. */
+  readonly before: readonly Step[];
+  /** What sets the credentials right that the execs have changed. */
+  readonly restore?: readonly Call[];
+  readonly circumstances: Circumstances;
+  readonly channels: ChildChannels;
+  readonly runtime: HookRuntime;
+  /**
+   * A runtime without FFI marks what it inherits as close-on-exec, the first numbers of it at least,
+   * and cannot take that back: with this, everything is kept from that number on as well, and put
+   * back into its place by the second half.
+   */
+  readonly parked?: number;
+}
+
+/** Splits a plan at its hook. */
+export function splitAtHook(split: HookSplit): Halves {
+  const { arch, plan, circumstances, channels, runtime, parked } = split;
   const targets = stepOf(plan, "fds").wires.map((wire) => wire.to);
-  const kept = [...new Set([...targets, ...Object.values(channels)])];
+  const kept = [...new Set([...targets, ...numbersOf(channels)])];
   const places = parked === undefined ? [] : kept.map((fd, i) => ({ fd, at: parked + i }));
   const placeOf = (fd: number) => places.find((each) => each.fd === fd)?.at ?? fd;
-  const secondProgram = secondHalf(plan, circumstances, channels, places);
-  const size = sizeOf(secondProgram);
-  const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
-  const arena = {
-    address: PROGRAM_AT,
-    size,
-    bytes: new Uint8Array(buffer),
-    words: new Uint32Array(buffer),
-  };
-  const second = encode(secondProgram, arch, arena, {
-    base: PROGRAM_AT,
-    report: channels.tell,
-  });
-  const half = elfOf(arch, arena.bytes.subarray(0, second.length));
+  const second = laidOut(arch, secondHalf(split, places), channels.status);
+  const half = elfOf(arch, second.bytes);
   const { hook } = stepOf(plan, "preExec");
   const { argv, env } = plan.exec;
   const fds = [...targets];
   // The lock of a pid file is lost with its descriptor.
   if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free()));
-  const keep = [...fds, ...Object.values(channels), ...places.map(({ at }) => at)];
+  const keep = [...fds, ...numbersOf(channels), ...places.map(({ at }) => at)];
   const note = new TextEncoder().encode(
     JSON.stringify({ module: hook.module, data: hook.data, argv, env, fds, keep }),
   );
   const command = runtime.command({
     image: placeOf(channels.image),
-    tell: placeOf(channels.tell),
+    tell: placeOf(channels.status),
     at: half.length,
     length: note.length,
   });
   const file = new Uint8Array(half.length + note.length);
   file.set(half);
   file.set(note, half.length);
-  return {
-    first: firstHalf(plan, circumstances, channels, { ...command, env: runtime.env }, places),
-    file,
-    second,
-  };
+  const first = firstHalf(split, { ...command, env: runtime.env }, places);
+  return { first, file, second: second.encoded };
 }
 
 /** Everything before the hook, and the runtime that runs it. */
 function firstHalf(
-  plan: Plan,
-  circumstances: Circumstances,
-  channels: Channels,
+  { before, circumstances, channels }: HookSplit,
   runtime: { path: string; argv: readonly string[]; env: readonly string[] },
   places: readonly Parked[],
 ): Program {
-  const at = plan.steps.findIndex((each) => each.step === "preExec");
-  const before = plan.steps.slice(0, at);
   const { calls, cells } = lower([...before, { step: "unblock" }], circumstances);
   // The runtime must find the channels, and hand them on.
-  const keep = Object.values(channels).map((fd) =>
+  const keep = numbersOf(channels).map((fd) =>
     call("preExec", "fcntl", [fd, F.SETFD, 0], [String(fd), "F_SETFD", "0"])
   );
   const park = places.map(({ fd, at }) =>
@@ -223,7 +145,7 @@ function firstHalf(
       "…",
     ]),
     path,
-    note: "this runtime anew, for the hook; then the second half",
+    note: "this runtime again, for the hook; then the second half",
   };
   return { calls: [...calls, ...keep, ...park, exec], cells };
 }
@@ -234,9 +156,7 @@ function firstHalf(
  * changed is set right again.
  */
 function secondHalf(
-  plan: Plan,
-  circumstances: Circumstances,
-  channels: Channels,
+  { plan, restore = [], circumstances, channels }: HookSplit,
   places: readonly Parked[],
 ): Program {
   const at = plan.steps.findIndex((each) => each.step === "preExec");
@@ -244,8 +164,8 @@ function secondHalf(
   const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
   // What our own process ignores says nothing about that of the hook.
   const { calls, cells } = lower(steps, { ...circumstances, resets: RESET_ALL });
-  const { tell, word, image } = channels;
-  const byte = { bytes: new Uint8Array([SECOND_HALF]) };
+  const { status, alive } = channels;
+  const byte = { bytes: new Uint8Array([HOOK_DONE]) };
   const closeOnExec = (fd: number) =>
     call("preExec", "fcntl", [fd, F.SETFD, FD_CLOEXEC], [String(fd), "F_SETFD", "FD_CLOEXEC"]);
   const blocking = (circumstances.blocking ?? []).map(({ fd, flags }) =>
@@ -260,13 +180,14 @@ function secondHalf(
     ...(first === undefined || last === undefined ? [] : [
       call("preExec", "close_range", [first, last, 0], [String(first), String(last), "0"]),
     ]),
-    closeOnExec(tell),
-    closeOnExec(word),
-    closeOnExec(image),
-    call("preExec", "write", [tell, byte, 1], [String(tell), '"\\4"', "1"]),
+    ...numbersOf(channels).map(closeOnExec),
+    call("preExec", "write", [status, byte, 1], [String(status), '"\\4"', "1"]),
+    ...(alive === undefined ? [] : [
+      call("preExec", "write", [alive, byte, 1], [String(alive), '"\\4"', "1"]),
+    ]),
     ...blocking,
   ];
-  return { calls: [...begin, ...calls], cells };
+  return { calls: [...begin, ...restore, ...calls], cells };
 }
 
 /** The error for what a hook reported. */
@@ -287,7 +208,7 @@ export function hookError(plan: Plan, report: string): SpawnError {
   });
 }
 
-/** The error for a hook whose runtime ended without a word. */
+/** The error for a hook whose runtime ended without a report. */
 export function silentHook(plan: Plan): SpawnError {
   return hookError(plan, JSON.stringify({ message: "the runtime ended before the hook did" }));
 }
@@ -296,9 +217,4 @@ export function silentHook(plan: Plan): SpawnError {
 export function hookRuntime(host: Pick<Host, "environment" | "hook">): HookRuntime {
   const env = Object.entries(host.environment());
   return { command: host.hook, env: env.map(([name, value]) => `${name}=${value}`) };
-}
-
-/** Whether a plan's child must be talked to. */
-export function needsTalk(plan: Plan): boolean {
-  return findStep(plan, "handshake") !== undefined || findStep(plan, "preExec") !== undefined;
 }
