@@ -30,9 +30,11 @@ export {
   ExitError,
   HandshakeError,
   MaxBufferError,
+  PermissionError,
   ResultError,
   SpawnError,
   StateError,
+  SystemCallError,
   TimeoutError,
   UnsupportedError,
   UsageError,
@@ -63,7 +65,7 @@ export type {
   StdinInput,
   StdoutOutput,
 } from "./core/stdio.ts";
-export type { SpawnFailure } from "./core/errors.ts";
+export type { ErrorDetails, SpawnFailure, SystemCallFailure } from "./core/errors.ts";
 export type { ResultFields } from "./core/result.ts";
 export type { Ids } from "./core/identity.ts";
 // The parts of the builder, so that its documentation is whole.

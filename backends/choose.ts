@@ -40,7 +40,7 @@ export function choose(
 }
 
 function forced(makers: Makers, name: DriverName, reason: string): Backend {
-  const make = makers[name];
+  const make = Object.hasOwn(makers, name) ? makers[name] : undefined;
   if (make !== undefined) return make(reason);
   throw new UnsupportedError({
     feature: "starting programs",

@@ -9,14 +9,12 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
 import type { Process, Sink } from "../../core/backend.ts";
-import { errnoName, errnoText } from "../../core/errno.ts";
-import { HandshakeError, SpawnError } from "../../core/errors.ts";
+import { HandshakeError, SpawnError, SystemCallError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import type { Encoded } from "../linux/encoded.ts";
 import { spawnError } from "../linux/failure.ts";
 import type { Host } from "../linux/host.ts";
-import { SystemCallError } from "../linux/libc.ts";
 import { holderOf } from "../linux/pid_file.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
 import { hookError, hookRuntime, parseTold, silentHook, type Told } from "../linux/talk.ts";
@@ -300,8 +298,7 @@ const WRITER: Writer = {
     }
   },
   close: (fd) => closeSync(fd),
-  error: (call, result) =>
-    new SystemCallError(call, -result, errnoName(-result), errnoText(-result)),
+  error: (call, result) => new SystemCallError(call, -result),
 };
 
 /** Our end of a pipe. */

@@ -10,7 +10,7 @@
 
 import type { Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
-import { HandshakeError, SpawnError } from "../../core/errors.ts";
+import { HandshakeError, SpawnError, SystemCallError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Cloned, Cloner } from "./clone.ts";
 import type { Call, Program } from "./call.ts";
@@ -20,7 +20,6 @@ import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel } from "./kernel.ts";
-import { SystemCallError } from "./libc.ts";
 import { type Circumstances, lower, lowerPlan, needsOwnMemory } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, holderOf } from "./pid_file.ts";

@@ -44,22 +44,25 @@ conform("Deno: --allow-run is respected, also by the driver that could do withou
     const seen = await told(...run, ...flags);
     assertEquals(seen["driver"], expected);
     assertEquals([seen["echo"], seen["sync"]], ["hello\n", "hello\n"], expected);
-    assert(seen["true"]?.startsWith("NotCapable"), seen["true"]);
-    assert(seen["spawn"]?.startsWith("NotCapable"), seen["spawn"]);
+    assert(seen["true"]?.startsWith("PermissionError NotCapable"), seen["true"]);
+    assert(seen["spawn"]?.startsWith("PermissionError NotCapable"), seen["spawn"]);
   }
 }, onDeno);
 
-conform("Deno: with no permission at all there is its own error, and no crash", async () => {
+conform("Deno: with no permission at all there is a PermissionError, and no crash", async () => {
   const seen = await told();
   for (const name of ["echo", "sync", "true", "spawn"]) {
-    assert(seen[name]?.startsWith("NotCapable"), `${name}: ${seen[name]}`);
+    assert(seen[name]?.startsWith("PermissionError NotCapable"), `${name}: ${seen[name]}`);
   }
 }, onDeno);
 
 conform("Node: without --allow-child-process there is an error, and no crash", async () => {
   const seen = await told("--permission", "--allow-fs-read=*");
   for (const name of ["echo", "sync", "true", "spawn"]) {
-    assert(/ERR_ACCESS_DENIED|UnsupportedError/.test(seen[name] ?? ""), `${name}: ${seen[name]}`);
+    assert(
+      /^PermissionError ERR_ACCESS_DENIED|^UnsupportedError/.test(seen[name] ?? ""),
+      `${name}: ${seen[name]}`,
+    );
   }
 }, onNode);
 
