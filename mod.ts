@@ -17,6 +17,7 @@
  * @module
  */
 
+import { guarded } from "./backends/border.ts";
 import { backend, type BackendInfo, type DriverName, useBackend } from "./core/backend.ts";
 
 export { Command, run, runSync } from "./core/command.ts";
@@ -101,4 +102,4 @@ const { createBackend } = "Deno" in globalThis
   ? await import("./backends/bun/backend.ts")
   : await import("./backends/node/backend.ts");
 
-useBackend(createBackend);
+useBackend((driver) => guarded(() => createBackend(driver)));

@@ -162,16 +162,19 @@ export function isRefusal(error: unknown): error is Error {
     (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
 }
 
+/** The fields of Node's error. */
+interface Refusal {
+  readonly code?: unknown;
+  readonly permission?: unknown;
+  readonly resource?: unknown;
+}
+
 /** What was refused: fields of Node's error; of Deno's only the text tells. */
 function refused(
   error: Error,
 ): { code: string; permission: string | undefined; resource: string | undefined } {
   const text = (value: unknown) => typeof value === "string" && value !== "" ? value : undefined;
-  const { code, permission, resource }: {
-    code?: unknown;
-    permission?: unknown;
-    resource?: unknown;
-  } = error;
+  const { code, permission, resource } = error as Error & Refusal;
   const [, access, on] = /^Requires (\w+) access(?: to "([^"]*)")?/.exec(error.message) ?? [];
   return {
     code: text(code) ?? error.name,

@@ -8,7 +8,6 @@ import process from "node:process";
 import { isMainThread } from "node:worker_threads";
 import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { guarded } from "../border.ts";
 import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../linux/arch_named.ts";
@@ -22,25 +21,23 @@ import { bunSpawner } from "./spawner.ts";
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = bunHost();
   const archFor = (driver: DriverName) => requireArch(driver, process.platform, process.arch);
-  return guarded(() =>
-    choose(
-      {
-        native(reason) {
-          const arch = archFor("native");
-          // Bun delivers no signals to worker threads: the end of a child would go unheard.
-          if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
-          return nativeBackend(host, bunLibc(), arch, reason);
-        },
-        launcher: (reason) =>
-          launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
-            hooks: { any: true, withPidFile: true },
-            execve: undefined,
-          }),
-        portable: (reason) => portableOnProcess(host, bunSpawner(), "Bun.spawn", reason),
+  return choose(
+    {
+      native(reason) {
+        const arch = archFor("native");
+        // Bun delivers no signals to worker threads: the end of a child would go unheard.
+        if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
+        return nativeBackend(host, bunLibc(), arch, reason);
       },
-      asked,
-      process.env["VIRCOMMAND_DRIVER"],
-    )
+      launcher: (reason) =>
+        launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
+          hooks: { any: true, withPidFile: true },
+          execve: undefined,
+        }),
+      portable: (reason) => portableOnProcess(host, bunSpawner(), "Bun.spawn", reason),
+    },
+    asked,
+    process.env["VIRCOMMAND_DRIVER"],
   );
 }
 

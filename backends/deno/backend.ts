@@ -6,7 +6,6 @@
 
 import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { guarded } from "../border.ts";
 import { choose } from "../choose.ts";
 import { archName, requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
@@ -19,29 +18,27 @@ import { denoSpawner } from "./spawner.ts";
 export function createBackend(asked: DriverName | undefined): Backend {
   const { os, arch } = Deno.build;
   const host = denoHost();
-  return guarded(() =>
-    choose(
-      {
-        native(reason) {
-          const known = requireArch("native", os, arch);
-          requireFfi();
-          return nativeBackend(host, denoLibc(), known, reason);
-        },
-        portable: (reason) =>
-          portableBackend({
-            ...host,
-            os,
-            arch: archName(arch),
-            spawner: denoSpawner(),
-            spawnerName: "Deno.Command",
-            features: os === "windows" ? [] : ["uid", "gid", "user"],
-            remedy: os === "linux" ? "grant --allow-ffi" : "use Linux on x86-64 or aarch64",
-            boundsSync: false,
-          }, reason),
+  return choose(
+    {
+      native(reason) {
+        const known = requireArch("native", os, arch);
+        requireFfi();
+        return nativeBackend(host, denoLibc(), known, reason);
       },
-      asked,
-      variable("VIRCOMMAND_DRIVER"),
-    )
+      portable: (reason) =>
+        portableBackend({
+          ...host,
+          os,
+          arch: archName(arch),
+          spawner: denoSpawner(),
+          spawnerName: "Deno.Command",
+          features: os === "windows" ? [] : ["uid", "gid", "user"],
+          remedy: os === "linux" ? "grant --allow-ffi" : "use Linux on x86-64 or aarch64",
+          boundsSync: false,
+        }, reason),
+    },
+    asked,
+    variable("VIRCOMMAND_DRIVER"),
   );
 }
 

@@ -8,7 +8,6 @@ import process from "node:process";
 import { isMainThread } from "node:worker_threads";
 import type { Backend, DriverName } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { guarded } from "../border.ts";
 import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../linux/arch_named.ts";
@@ -23,33 +22,31 @@ import { nodeFfi, nodeLibc } from "./libc.ts";
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = nodeHost();
   const archFor = (driver: DriverName) => requireArch(driver, process.platform, process.arch);
-  return guarded(() =>
-    choose(
-      {
-        native(reason) {
-          const arch = archFor("native");
-          // Node delivers no signals to worker threads: the end of a child would go unheard.
-          if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
-          const ffi = nodeFfi();
-          if (ffi === undefined) {
-            throw refusal(
-              "this Node has no node:ffi, or does not allow it",
-              "use Node 26.1 or newer",
-            );
-          }
-          return nativeBackend(host, nodeLibc(ffi), arch, reason);
-        },
-        launcher: (reason) =>
-          launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason, {
-            hooks: { any: execveOf() !== undefined, withPidFile: nodeFfi() !== undefined },
-            execve: execveOf(),
-          }),
-        portable: (reason) =>
-          portableOnProcess(host, childProcessSpawner(), "child_process.spawn", reason),
+  return choose(
+    {
+      native(reason) {
+        const arch = archFor("native");
+        // Node delivers no signals to worker threads: the end of a child would go unheard.
+        if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
+        const ffi = nodeFfi();
+        if (ffi === undefined) {
+          throw refusal(
+            "this Node has no node:ffi, or does not allow it",
+            "use Node 26.1 or newer",
+          );
+        }
+        return nativeBackend(host, nodeLibc(ffi), arch, reason);
       },
-      asked,
-      process.env["VIRCOMMAND_DRIVER"],
-    )
+      launcher: (reason) =>
+        launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason, {
+          hooks: { any: execveOf() !== undefined, withPidFile: nodeFfi() !== undefined },
+          execve: execveOf(),
+        }),
+      portable: (reason) =>
+        portableOnProcess(host, childProcessSpawner(), "child_process.spawn", reason),
+    },
+    asked,
+    process.env["VIRCOMMAND_DRIVER"],
   );
 }
 
