@@ -19,8 +19,10 @@ import type {
   Surroundings,
   SyncOutcome,
 } from "../core/backend.ts";
+import { errnoName, errnoNumber } from "../core/errno.ts";
 import { CommandError, PermissionError, SpawnError, SystemCallError } from "../core/errors.ts";
 import type { Plan } from "../core/plan.ts";
+import { isRefusedByRuntime } from "./posix/files.ts";
 import { errnoOf } from "./spawner/spawner.ts";
 
 /** What was being done when an error came up. */
@@ -129,11 +131,12 @@ export function asCommandError(error: unknown, { syscall, plan }: Deed): Command
   const command = plan?.command;
   const cause = withoutArguments(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (isRefusal(error)) {
+  if (isRefusedByRuntime(error)) {
     return new PermissionError(message, { ...refused(error), command, cause });
   }
   const errno = errnoOf(error);
-  if (errno !== undefined) {
+  // Runtimes have numbers of their own for what is no error of the system: UV_UNKNOWN is 4094.
+  if (errno !== undefined && errnoNumber(errnoName(errno)) === errno) {
     const { syscall: named, path } = error as { syscall?: unknown; path?: unknown };
     // libuv calls it by its own names: `uv_cwd`, or `spawn /bin/true`.
     const call = typeof named === "string" && /^[a-z]\w*$/.test(named)
@@ -153,13 +156,6 @@ export function asCommandError(error: unknown, { syscall, plan }: Deed): Command
 function withoutArguments(error: unknown): unknown {
   if (error instanceof Error) delete (error as { spawnargs?: unknown }).spawnargs;
   return error;
-}
-
-/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: a refusal of the runtime, not of the system. */
-export function isRefusal(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  return error.name === "NotCapable" ||
-    (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
 }
 
 /** The fields of Node's error. */

@@ -118,10 +118,10 @@ export class PermissionError extends CommandError {
     },
   ) {
     const { permission, resource, command } = fields;
-    const what = permission === undefined ? "" : ` ${permission}`;
+    const what = permission === undefined ? "" : `: ${permission}`;
     const on = resource === undefined ? "" : ` ${quoted(resource)}`;
     const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`not permitted by the runtime:${what}${on}: ${reported}${whose}`, fields);
+    super(`not permitted by the runtime${what}${on}: ${reported}${whose}`, fields);
     this.code = fields.code;
     this.permission = permission;
     this.resource = resource;

@@ -41,11 +41,6 @@ function byCode(character: string): string {
   return code < 0x100 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`;
 }
 
-/** Text in double quotes, as C and JSON have it, on one line. */
-export function quoted(text: string): string {
-  return escaped(JSON.stringify(text));
-}
-
 /** The most characters of a command that a message shows; a kernel takes megabytes. */
 const LONGEST_COMMAND = 4000;
 
@@ -55,6 +50,11 @@ const LONGEST_ARGUMENT = 1000;
 /** A command in a message. */
 export function shownCommand(command: string): string {
   return escaped(cut(command, LONGEST_COMMAND));
+}
+
+/** A path or another name in a message, in double quotes. */
+export function quoted(text: string): string {
+  return escaped(JSON.stringify(cut(text, LONGEST_COMMAND)));
 }
 
 /** An argument of a system call in a message. */

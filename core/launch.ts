@@ -18,7 +18,7 @@ import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
 import { requireUnlocked } from "./streams.ts";
 import { decodeStatus } from "./status.ts";
-import { type Chunk, type OutputForm, pieceBytes } from "./stdio.ts";
+import { bytesIn, type Chunk, type OutputForm } from "./stdio.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
 export interface Manner {
@@ -209,7 +209,7 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
     throw new UsageError("runSync: stdin cannot be an asynchronous stream");
   }
   const encoder = new TextEncoder();
-  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => pieceBytes(piece, encoder));
+  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {

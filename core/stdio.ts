@@ -128,7 +128,7 @@ export function copied(bytes: Uint8Array): Uint8Array {
 }
 
 /** The bytes of a piece of input. Throws a UsageError for what is no piece. */
-export function pieceBytes(piece: unknown, encoder: TextEncoder): Uint8Array {
+export function bytesIn(piece: unknown, encoder: TextEncoder): Uint8Array {
   if (typeof piece === "string") return encoder.encode(piece);
   if (piece instanceof Uint8Array) return piece;
   throw new UsageError(`stdin: a piece of input is text or a Uint8Array, not ${kindOf(piece)}`);

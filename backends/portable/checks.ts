@@ -68,9 +68,11 @@ export function blamed(plan: Plan, error: unknown): unknown {
   }
   if (OF_THIS_PROCESS.has(error.errno)) {
     // The spawner has not come to the program: it could not make its pipes, or no process.
-    const [step, syscall] = OUT_OF_FILES.has(error.errno) ? ["fds", "pipe2"] : ["clone", "clone"];
     const { errno } = error;
-    return new SpawnError({ step, syscall, args: [], errno, command: plan.command, cause: error });
+    const step = OUT_OF_FILES.has(errno) ? "fds" : "clone";
+    const { command } = plan;
+    // Which call it was is not told.
+    return new SpawnError({ step, syscall: "spawn", args: [], errno, command, cause: error });
   }
   const { path, shownArgv } = plan.exec;
   const shown = [
