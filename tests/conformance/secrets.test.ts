@@ -22,7 +22,7 @@ const VALUE = "hunter2-value";
 
 /** How the runtimes themselves print a value. */
 function printed(value: unknown): string {
-  const { Bun, Deno } = globalThis as {
+  const { Bun, Deno } = globalThis as unknown as {
     Bun?: { inspect(value: unknown, options: object): string };
     Deno?: { inspect(value: unknown, options: object): string };
   };
