@@ -129,9 +129,12 @@ export class Command extends LifecycleDraft {
       return JSON.parse(result.stdout) as T;
     } catch (error) {
       // The parser quotes what it could not read.
-      const reason = maskSecrets((error as SyntaxError).message, noted(this).secrets);
+      const cause = new SyntaxError(
+        escaped(maskSecrets((error as SyntaxError).message, noted(this).secrets)),
+      );
       const { command } = result;
-      throw new ResultError(`the output is not JSON: ${reason}: ${command}`, result, { command });
+      const message = `the output is not JSON: ${cause.message}: ${command}`;
+      throw new ResultError(message, result, { command, cause });
     }
   }
 
