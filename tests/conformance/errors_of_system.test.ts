@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import {
   backendInfo,
@@ -102,6 +103,24 @@ conform(
     assertEquals(named.get("hook")?.name, "UsageError");
   },
 );
+
+/** Why /proc cannot be hidden from a program, or why it could not run then. */
+function noHidingOfProc(): string | undefined {
+  if (runtime !== "node") return "Deno and Bun do not run without /proc";
+  const { status } = spawnSync("unshare", ["-m", "sh", "-c", "mount -t tmpfs none /proc"]);
+  return status === 0 ? undefined : "a mount namespace is not to be had";
+}
+
+conform("without /proc, whatever does not run throws a CommandError", async () => {
+  const script = 'mount -t tmpfs none /proc && exec "$@"';
+  const argv = ["unshare", "-m", "sh", "-c", script, "sh", ...programArgv("out_of_files", "all")];
+  const rows: Row[] = JSON.parse(await Command.from(argv).text({ timeout: 25_000 }));
+  for (const row of rows) {
+    assert(row.ours, JSON.stringify(row));
+    assert(row.name !== "CommandError", JSON.stringify(row));
+  }
+  if (driver === "native") assertEquals(rows.at(-1)?.name, "none");
+}, { root: true, needs: ["unshare", "mount"], skip: noHidingOfProc() });
 
 conform("writing to a program that is gone rejects with EPIPE, as a SystemCallError", async () => {
   await using child = await new Command("true").stdin("pipe").spawn();
