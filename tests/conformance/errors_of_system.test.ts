@@ -122,8 +122,9 @@ conform("without /proc, whatever does not run throws a CommandError", async () =
   if (driver === "native") assertEquals(rows.at(-1)?.name, "none");
 }, { root: true, needs: ["unshare", "mount"], skip: noHidingOfProc() });
 
-conform("writing to a program that is gone rejects with EPIPE, as a SystemCallError", async () => {
-  await using child = await new Command("true").stdin("pipe").spawn();
+conform("writing to a program that is gone rejects with EPIPE, as a SystemCallError", async (t) => {
+  const child = await new Command("true").stdin("pipe").spawn();
+  t.defer(() => child.abort());
   await child.wait();
   const writer = child.stdin.getWriter();
   writer.closed.catch(() => {});
@@ -134,8 +135,9 @@ conform("writing to a program that is gone rejects with EPIPE, as a SystemCallEr
   assertEquals([error.code, error.errno, error.syscall], ["EPIPE", 32, "write"]);
 });
 
-conform("a piece for stdin that is neither text nor bytes is a UsageError", async () => {
-  await using child = await new Command("cat").stdin("pipe").spawn();
+conform("a piece for stdin that is neither text nor bytes is a UsageError", async (t) => {
+  const child = await new Command("cat").stdin("pipe").spawn();
+  t.defer(() => child.abort());
   const writer = child.stdin.getWriter();
   writer.closed.catch(() => {});
   const error = await failure(CommandError, () => writer.write(7 as never));
@@ -211,8 +213,9 @@ for (const [what, action] of Object.entries(WRONG)) {
   });
 }
 
-conform("kill() of what is no signal is a UsageError", async () => {
-  await using child = await new Command("sleep", 1000).spawn();
+conform("kill() of what is no signal is a UsageError", async (t) => {
+  const child = await new Command("sleep", 1000).spawn();
+  t.defer(() => child.abort());
   for (const signal of [5n, Symbol("s"), "SIGNOPE", 1.5, 65, -1, null, {}]) {
     assertEquals(
       (await failure(CommandError, () => child.kill(signal as never))).name,

@@ -39,11 +39,11 @@ const WAYS: Readonly<Record<string, () => unknown>> = {
   runSync: () => new Command("/bin/true").runSync(),
   "runSync with input": () => new Command("/bin/cat").stdin("text").runSync(),
   spawn: async () => {
-    await using child = await new Command("/bin/true").stdout("pipe").spawn();
+    const child = await new Command("/bin/true").stdout("pipe").spawn();
     await child.wait();
   },
   handshake: async () => {
-    await using child = await new Command("/bin/true").handshake().spawn();
+    const child = await new Command("/bin/true").handshake().spawn();
     await child.handshakeNotify();
     await child.wait();
   },
