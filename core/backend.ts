@@ -6,6 +6,7 @@
  * @module
  */
 
+import { StateError } from "./errors.ts";
 import type { CapSets } from "./identity.ts";
 import type { Access } from "./lookup.ts";
 import type { Plan } from "./plan.ts";
@@ -222,7 +223,7 @@ export function useBackend(create: (driver: DriverName | undefined) => Backend):
 
 /** The backend with that driver, or the one that was chosen for this process. */
 export function backend(driver?: DriverName): Backend {
-  if (make === undefined) throw new Error("no backend: import mod.ts, not core");
+  if (make === undefined) throw new StateError("no backend: import mod.ts, not core");
   const known = made.get(driver);
   if (known !== undefined) return known;
   const fresh = make(driver);

@@ -13,13 +13,13 @@ import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
 import type { Streams } from "./frame.ts";
-import { describe, makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
+import { makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
 import { Result } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
 import { requireUnlocked } from "./streams.ts";
 import { decodeStatus } from "./status.ts";
-import type { Chunk, OutputForm } from "./stdio.ts";
+import { bytesIn, type Chunk, type OutputForm } from "./stdio.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
 export interface Manner {
@@ -135,7 +135,7 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       plan = spokenOf(spec, surroundings);
       outcome = drySync(dry, spec, input);
     }
-    return judge(syncResult(spec, outcome, since), checked, {
+    return judge(syncResult({ spec, plan }, outcome, since), checked, {
       spec,
       plan,
       verdict: syncVerdict(outcome, checked),
@@ -225,11 +225,7 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
     throw new UsageError("runSync: stdin cannot be an asynchronous stream");
   }
   const encoder = new TextEncoder();
-  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => {
-    if (typeof piece === "string") return encoder.encode(piece);
-    if (piece instanceof Uint8Array) return piece;
-    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
-  });
+  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
@@ -239,9 +235,13 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
   return whole;
 }
 
-function syncResult(spec: Spec, outcome: SyncOutcome, since: number): Result {
+function syncResult(
+  { spec, plan }: { spec: Spec; plan: Spoken },
+  outcome: SyncOutcome,
+  since: number,
+): Result {
   return new Result({
-    command: describe(spec, backend().surroundings),
+    command: plan.command,
     argv: shownArgv(spec),
     pid: outcome.pid,
     status: decodeStatus(outcome.exit.raw),

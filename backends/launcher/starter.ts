@@ -9,15 +9,13 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
 import type { Process, Sink } from "../../core/backend.ts";
-import { errnoName, errnoText } from "../../core/errno.ts";
-import { SpawnError } from "../../core/errors.ts";
+import { SpawnError, SystemCallError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { GO } from "../linux/control.ts";
 import { hookRuntime } from "../linux/hook_split.ts";
 import type { Host } from "../linux/host.ts";
 import { type Blame, Launch, type Programs } from "../linux/launch.ts";
-import { SystemCallError } from "../linux/libc.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
 import { accessTo, headOfFile, textOfFile } from "../posix/files.ts";
 import { elevated } from "../posix/surroundings.ts";
@@ -229,8 +227,7 @@ const WRITER: Writer = {
     }
   },
   close: (fd) => closeSync(fd),
-  error: (call, result) =>
-    new SystemCallError(call, -result, errnoName(-result), errnoText(-result)),
+  error: (call, result) => new SystemCallError(call, -result),
 };
 
 /** Our end of a pipe. */

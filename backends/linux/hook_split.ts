@@ -7,6 +7,7 @@
  */
 
 import { SpawnError } from "../../core/errors.ts";
+import { escapedLines } from "../../core/escape.ts";
 import { inOrder } from "../../core/order.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
@@ -190,12 +191,18 @@ function secondHalf(
   return { calls: [...begin, ...restore, ...calls], cells };
 }
 
+/** The most characters of what a hook throws that an error shows. */
+const LONGEST_REPORT = 8000;
+
 /** The error for what a hook reported. */
 export function hookError(plan: Plan, report: string): SpawnError {
-  const { message, stack, errno } = JSON.parse(report) as HookFailure;
+  const { message: thrown, stack, errno } = JSON.parse(report) as HookFailure;
   const { hook } = stepOf(plan, "preExec");
+  // The hook has the arguments and variables of the program in clear, and quotes what it likes.
+  const shown = (text: string) => escapedLines(plan.mask(text)).slice(0, LONGEST_REPORT);
+  const message = shown(thrown);
   const cause = new Error(message);
-  if (stack !== undefined) cause.stack = stack;
+  if (stack !== undefined) cause.stack = shown(stack);
   return new SpawnError({
     step: "preExec",
     syscall: "preExec",

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { errnoName, errnoText } from "../../core/errno.ts";
+import { SystemCallError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
-import { type Libc, SystemCallError, type Word } from "./libc.ts";
+import type { Libc, Word } from "./libc.ts";
 
 /** Constants of the kernel's interface, the same on x86-64 and aarch64. */
 export const O = {
@@ -92,7 +92,7 @@ export class Kernel {
 
   /** The error for a negative result. */
   error(name: SyscallName, result: number): SystemCallError {
-    return new SystemCallError(name, -result, errnoName(-result), errnoText(-result));
+    return new SystemCallError(name, -result);
   }
 
   /** Anonymous memory, readable and writable. */

@@ -10,7 +10,7 @@
 
 import type { Exit, Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
-import { SpawnError } from "../../core/errors.ts";
+import { SpawnError, SystemCallError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Cloned, CloneOptions, Cloner } from "./clone.ts";
 import type { Call, Program } from "./call.ts";
@@ -21,7 +21,6 @@ import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Blame, failureOf, Launch, noted, type Programs } from "./launch.ts";
-import { SystemCallError } from "./libc.ts";
 import { lowerPlan } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile } from "./pid_file.ts";
