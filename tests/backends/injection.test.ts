@@ -132,3 +132,31 @@ conform("arenas are used again, and large ones are given back", async () => {
   }
   assertEquals(cloner.arenas, 1);
 }, { skip });
+
+conform("a filter that refuses the epilogue's own call hides no failure", async () => {
+  const kernel = await openKernel("sched_get_priority_max");
+  const { program } = wholeProgram();
+  const index = program.calls.findIndex(({ step }) => step === "umask");
+  const original = program.calls[index];
+  assert(original !== undefined);
+  const broken: Call = { ...once(original), name: "close", args: [-1] };
+  const { failure, raw } = runIt(kernel, new Cloner(kernel), {
+    ...program,
+    calls: program.calls.with(index, broken),
+  });
+  assertEquals([failure?.call === broken, failure?.errno, raw], [true, 9, 127 << 8]);
+}, { skip });
+
+conform("a result that goes elsewhere is still the failure's", async () => {
+  const kernel = await openKernel();
+  const { program } = wholeProgram();
+  const [first] = program.calls;
+  assert(first !== undefined);
+  for (const into of [{ cell: "elsewhere" }, { call: "later", argument: 0 }] as const) {
+    const broken: Call = { ...once(first), name: "close", args: [-1], into };
+    const calls = [broken, { ...once(first), label: "later" }, ...program.calls.slice(1)];
+    const cells = [{ name: "elsewhere", size: 8 }];
+    const { failure } = runIt(kernel, new Cloner(kernel), { calls, cells });
+    assertEquals([failure?.call === broken, failure?.errno], [true, 9]);
+  }
+}, { skip });
