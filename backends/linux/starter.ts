@@ -155,12 +155,12 @@ export class Starter {
       ? { resets, moves, free, environ: this.kernel.libc.environ() }
       : { resets, moves, free };
     const cloned = this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd });
-    const failure = this.#failureOf(plan, cloned);
+    const failure = this.#failureIn(cloned);
     if (failure === undefined) {
       return { pid: cloned.pid, pidfd: cloned.pidfd, daemonPid: undefined };
     }
     this.#forget(cloned);
-    return failure;
+    return spawnError(failure.call, failure.errno, plan.command, this.files);
   }
 
   /** One child tends to get the descriptors that the one before it got. */
@@ -175,34 +175,39 @@ export class Starter {
   async #launch(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
     const staged = this.#stage(plan, wiring, NO_PIDFD);
     const { cloned, programs, channel, daemonPid } = staged;
-    let watch: Watch;
+    let watch: Watch | undefined;
+    let launch: Launch;
     try {
       // But not for a hook, which takes as long as a runtime takes to start.
       if (findStep(plan, "preExec") === undefined) {
         if (findStep(plan, "handshake") !== undefined) channel.waitForReport(BRIEFLY);
         else channel.waitForEnd(BRIEFLY);
       }
-      watch = daemonPid === undefined
+      const { exited, kill, hold } = watch = daemonPid === undefined
         ? this.#reaper.watch(cloned.pid)
         : watchGone(reap(this.kernel, cloned.pid));
+      launch = new Launch({
+        plan,
+        programs,
+        channel,
+        pid: cloned.pid,
+        exited,
+        daemonPid,
+        kill,
+        killDaemon: (pid, signal) => this.#killDaemon(channel, pid, signal),
+        hold,
+        takePipes: () => this.#connect(wiring.takeParentEnds(), exited),
+        closePipes: () => {},
+        blame: this.#blame,
+      });
     } catch (error) {
-      this.#abandon(staged);
+      this.#killStaged(staged);
+      channel.close();
+      if (watch === undefined) this.#forget(cloned);
+      else leaveToReaper(watch);
       throw error;
     }
-    return await new Launch({
-      plan,
-      programs,
-      channel,
-      pid: cloned.pid,
-      exited: watch.exited,
-      daemonPid,
-      kill: watch.kill,
-      killDaemon: (pid, signal) => this.#killDaemon(channel, pid, signal),
-      hold: watch.hold,
-      takePipes: () => this.#connect(wiring.takeParentEnds(), watch.exited),
-      closePipes: () => {},
-      blame: this.#blame,
-    }).proceed(cancel);
+    return await launch.proceed(cancel);
   }
 
   /**
@@ -244,7 +249,7 @@ export class Starter {
         const { program, memory, report } = staged;
         const cloned = this.#clone(plan, program, { memory, pidfd, report });
         const { encoded, notes } = cloned;
-        const failure = notes === undefined ? undefined : encoded.failure(notes);
+        const failure = this.#failureIn(cloned);
         if (notes === undefined || failure === undefined) return this.#beyond(plan, staged, cloned);
         this.#forget(cloned);
         if (this.stages.isRefused(failure)) continue;
@@ -295,7 +300,7 @@ export class Starter {
   }
 
   /** Reaps a child that has ended, and closes its pidfd. */
-  #forget({ pid, pidfd }: Cloned): void {
+  #forget({ pid, pidfd }: Pick<Cloned, "pid" | "pidfd">): void {
     try {
       reap(this.kernel, pid);
     } finally {
@@ -306,7 +311,7 @@ export class Starter {
   #adopt(running: Running, wiring: Wiring): Process {
     const { pid } = running;
     wiring.closeChildEnds();
-    const watch = this.#reaper.watch(pid);
+    const watch = this.#watch(running);
     try {
       return {
         pid,
@@ -316,10 +321,17 @@ export class Starter {
         hold: watch.hold,
       };
     } catch (error) {
-      // It is reaped when the event loop hears of its end.
-      watch.kill(SIGKILL);
-      watch.hold(false);
-      watch.exited.catch(() => {});
+      leaveToReaper(watch);
+      throw error;
+    }
+  }
+
+  #watch(child: Pick<Running, "pid" | "pidfd">): Watch {
+    try {
+      return this.#reaper.watch(child.pid);
+    } catch (error) {
+      this.kernel.raw("kill", child.pid, SIGKILL);
+      this.#forget(child);
       throw error;
     }
   }
@@ -346,12 +358,25 @@ export class Starter {
     }
   }
 
-  /** Why a child that shared our memory did not come to its program, if it did not. */
-  #failureOf(plan: Plan, { encoded, notes }: Cloned): SpawnError | undefined {
-    const failure = notes === undefined ? undefined : encoded.failure(notes);
-    if (failure === undefined) return undefined;
-    return spawnError(failure.call, failure.errno, plan.command, this.files);
+  /** What failed in the memory that a child shared with us, if something did. */
+  #failureIn(cloned: Cloned): { call: Call; errno: number } | undefined {
+    const { encoded, notes, pid } = cloned;
+    if (notes === undefined) return undefined;
+    try {
+      return encoded.failure(notes);
+    } catch (error) {
+      this.kernel.raw("kill", pid, SIGKILL);
+      this.#forget(cloned);
+      throw error;
+    }
   }
+}
+
+/** Ends a child of which nothing will come; it is reaped when the event loop hears of its end. */
+function leaveToReaper(watch: Watch): void {
+  watch.kill(SIGKILL);
+  watch.hold(false);
+  watch.exited.catch(() => {});
 }
 
 /** Whether the program could not be executed because it is open for writing somewhere. */
