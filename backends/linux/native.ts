@@ -68,7 +68,8 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
     start: (plan, cancel) => starter.start(plan, cancel),
     runSync,
     exec: (plan): never => execInPlace(starter, plan),
-    explain: (plan) => explainPlan(plan, starter.resets),
+    explain: (plan) =>
+      explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },

@@ -12,11 +12,12 @@ import { LIMIT_INFINITY } from "../../core/limits.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
 import { placeProgram } from "../spawner/place.ts";
-import { type Arg, type Call, call, type Program } from "./call.ts";
+import { type Call, call, type Program } from "./call.ts";
 import { type Carry, carryOver } from "./credentials.ts";
 import { credentialsOf } from "./credentials_of.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
+import { executeFile, NO_ENVIRONMENT } from "./execute_file.ts";
 import { type Halves, hookRuntime, splitAtHook } from "./hook_split.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel, O } from "./kernel.ts";
@@ -28,7 +29,6 @@ import { cutInStages } from "./stages.ts";
 /** What a second stage runs in: a program file in memory, or a copy of our memory. */
 export type Stage = "memfd" | "copy";
 
-const AT_EMPTY_PATH = 0x1000;
 const EFBIG = 27;
 const FD_CLOEXEC = 1;
 const RLIMIT_FSIZE = 1;
@@ -179,7 +179,7 @@ export class StageFiles {
           ...first.calls,
           ...channels.map((fd) => setCloseOnExec(fd, false)),
           ...before,
-          executeFile(inChild(stageFile), inherits ? kernel.libc.environ() : { texts: [] }),
+          executeFile(inChild(stageFile), inherits ? kernel.libc.environ() : NO_ENVIRONMENT),
         ];
         program = { ...first, calls };
       }
@@ -255,15 +255,6 @@ export class StageFiles {
 function setCloseOnExec(fd: number, on: boolean): Call {
   const [value, shown] = on ? [FD_CLOEXEC, "FD_CLOEXEC"] : [0, "0"];
   return call("clone", "fcntl", [fd, F.SETFD, value], [String(fd), "F_SETFD", shown]);
-}
-
-/** execveat(2) of a program file by its descriptor. */
-export function executeFile(fd: number, environment: Arg): Call {
-  const args = [fd, { text: "" }, { texts: ["vircommand"] }, environment, AT_EMPTY_PATH];
-  return {
-    ...call("clone", "execveat", args, [String(fd), '""', '["vircommand"]', "…", "AT_EMPTY_PATH"]),
-    note: "stage two, with an address space of its own",
-  };
 }
 
 /**
