@@ -38,7 +38,7 @@ export interface RuntimeFeatures {
   readonly execve: Execve | undefined;
 }
 
-/** Makes the launcher driver. Throws an UnsupportedError if no program file can be placed. */
+/** Makes the launcher driver. Throws an UnsupportedError if no program file can be written. */
 export function launcherBackend(
   host: Host,
   arch: Arch,

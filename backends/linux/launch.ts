@@ -17,7 +17,7 @@ import { type ControlChannel, GO, type Status, StatusReader } from "./control.ts
 import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { hookError, silentHook } from "./hook_split.ts";
-import { holderOf } from "./pid_file.ts";
+import { hasCreated, pidFileProblem } from "./pid_file.ts";
 import { isDaemon } from "./stages.ts";
 
 /** How long what a child has reported may take to arrive after its end, in milliseconds. */
@@ -65,6 +65,8 @@ export interface Blame {
   readonly files: Files;
   /** Removes the pid file of a daemon that did not come to its program. */
   discardPidFile(path: string, pid: number): void;
+  /** Removes one that the daemon has made, and did not come to lock or to write. */
+  discardUnfinished(path: string, pid: number): void;
 }
 
 /** One child on its way to its program. */
@@ -261,13 +263,21 @@ export function noted(
   if (failure === undefined) return silentChild(plan);
   const { call, errno } = failure;
   if (call.step !== "pidFile") discardPidFileOf(plan, daemonPid, blame);
-  return spawnError(call, errno, plan.command, blame.files, holderOf(encoded, notes, call));
+  else if (hasCreated(encoded, notes)) discardPidFileOf(plan, daemonPid, blame, "unfinished");
+  const problem = pidFileProblem(encoded, notes, failure);
+  return spawnError(call, errno, plan.command, blame.files, problem);
 }
 
-function discardPidFileOf(plan: Plan, daemonPid: number | undefined, blame: Blame): void {
+function discardPidFileOf(
+  plan: Plan,
+  daemonPid: number | undefined,
+  blame: Blame,
+  state: "written" | "unfinished" = "written",
+): void {
   const pidFile = findStep(plan, "pidFile");
   if (pidFile === undefined || daemonPid === undefined || daemonPid === 0) return;
-  blame.discardPidFile(pidFile.path, daemonPid);
+  if (state === "written") blame.discardPidFile(pidFile.path, daemonPid);
+  else blame.discardUnfinished(pidFile.path, daemonPid);
 }
 
 /** The child has ended without a report: it was killed, or the kernel would not run its file. */

@@ -6,12 +6,12 @@
  * @module
  */
 
-import { layout, type Mapping } from "../../core/descriptors.ts";
-import { SpawnError, UnsupportedError } from "../../core/errors.ts";
+import { layout, lowestFree, type Mapping } from "../../core/descriptors.ts";
+import { SpawnError, UnsupportedError, UsageError } from "../../core/errors.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
-import { placeProgram } from "../spawner/place.ts";
+import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { type Call, call, type Program } from "./call.ts";
 import { type Carry, carryOver } from "./credentials.ts";
 import { credentialsOf } from "./credentials_of.ts";
@@ -25,9 +25,17 @@ import { laidOut } from "./laid_out.ts";
 import { type Circumstances, lower } from "./lower.ts";
 import { canExecuteMemfd, programMemfd } from "./memfd.ts";
 import { cutInStages } from "./stages.ts";
+import { isElevated } from "./surroundings.ts";
 
 /** What a second stage runs in: a program file in memory, or a copy of our memory. */
 export type Stage = "memfd" | "copy";
+
+/** The stage that `VIRCOMMAND_STAGE` forces, if it does. Throws a UsageError if there is none such. */
+export function stageNamed(value: string | undefined): Stage | undefined {
+  if (value === undefined || value === "") return undefined;
+  if (value === "memfd" || value === "copy") return value;
+  throw new UsageError(`VIRCOMMAND_STAGE: expected memfd or copy, not ${JSON.stringify(value)}`);
+}
 
 const EFBIG = 27;
 const FD_CLOEXEC = 1;
@@ -130,19 +138,22 @@ export class StageFiles {
       };
       const report = inChild(status.write);
       const childGo = go === undefined ? undefined : inChild(go.read);
+      const childImage = image === undefined ? undefined : inChild(image);
+      const kept = [report, childGo, childImage].filter((fd) => fd !== undefined);
       const parts: Parts = {
         plan,
         circumstances: {
           resets: this.#resets,
           moves: laid.moves,
-          free: laid.free,
+          // The program file is closed by its own exec: its number is free then.
+          free: () => lowestFree([...mappings.map(({ to }) => to), ...kept]),
           report,
           ...(childGo === undefined ? {} : { handshake: { status: report, go: childGo } }),
           ...(hook ? { blocking: flagsOf(kernel, mappings) } : {}),
         },
         report,
         go: childGo,
-        image: image === undefined ? undefined : inChild(image),
+        image: childImage,
         carry,
       };
       let program: Program;
@@ -218,7 +229,7 @@ export class StageFiles {
       restore: prelude,
       circumstances,
       channels: { status: report, go, image },
-      runtime: hookRuntime(this.#host),
+      runtime: hookRuntime(this.#host, isElevated(this.#kernel)),
     });
     return { program: halves.first, halves };
   }
@@ -243,7 +254,7 @@ export class StageFiles {
       });
     }
     if (this.#stage === "memfd") return kernel.writeAll(fd, file);
-    const placed = placeProgram(file);
+    const placed = writeUnlinkedProgram(file);
     try {
       kernel.call("dup3", placed.fd, fd, O.CLOEXEC);
     } finally {
