@@ -75,8 +75,8 @@ export class Launch {
   readonly #reader: StatusReader;
   readonly #exited: Promise<Exit>;
   #channelOpen = true;
-  /** The last signal that the daemon was sent. */
-  #signalled: number | undefined;
+  /** The last signal that was sent to a daemon, or to what was to make it. */
+  #sent: { readonly signal: number; readonly pid: number } | undefined;
 
   constructor(launched: Launched) {
     this.#launched = launched;
@@ -123,7 +123,7 @@ export class Launch {
     const status = this.#reader.status();
     const daemonPid = isDaemon(this.#launched.plan) ? this.#daemonPid(status) : undefined;
     // A daemon that was ended by us is left to nobody.
-    const runs = daemonPid !== undefined && this.#signalled === undefined;
+    const runs = daemonPid !== undefined && this.#endedBy() === undefined;
     return { ...this.#process(), ...(runs ? { daemonPid } : {}) };
   }
 
@@ -134,7 +134,7 @@ export class Launch {
       const open = this.#channelOpen;
       if (open) channel.write(GO);
       await this.#reader.ended;
-      const failure = this.#failure(this.#signalled !== undefined);
+      const failure = this.#failure(this.#endedBy() !== undefined);
       if (failure !== undefined) throw failure;
       if (!this.#reader.status().executing || !open) {
         throw new HandshakeError(`the child has ended: ${plan.command}`, plan);
@@ -170,10 +170,17 @@ export class Launch {
     const { plan, kill, killDaemon } = this.#launched;
     if (!isDaemon(plan)) return kill(signal);
     const pid = this.#daemonPid(this.#reader.status());
-    if (pid === 0) return kill(signal);
-    if (!this.#channelOpen || this.#reader.isOver || !killDaemon(pid, signal)) return false;
-    if (signal !== 0) this.#signalled = signal;
-    return true;
+    const over = !this.#channelOpen || this.#reader.isOver;
+    const sent = pid === 0 ? kill(signal) : !over && killDaemon(pid, signal);
+    if (sent && signal !== 0) this.#sent = { signal, pid };
+    return sent;
+  }
+
+  /** The signal of ours that has ended a daemon before its program, if one has. */
+  #endedBy(): number | undefined {
+    // What was to make it may have been ended too late for that.
+    const pid = this.#daemonPid(this.#reader.status());
+    return this.#sent?.pid === pid ? this.#sent.signal : undefined;
   }
 
   async #childExited(): Promise<Exit> {
@@ -191,9 +198,10 @@ export class Launch {
     await this.#reader.ended;
     const exit = await exited;
     const status = this.#reader.status();
-    if (this.#signalled !== undefined) {
+    const signal = this.#endedBy();
+    if (signal !== undefined) {
       this.#discardPidFile(status);
-      return { ...exit, raw: this.#signalled };
+      return { ...exit, raw: signal };
     }
     if (status.executing && status.notes === undefined) return exit;
     this.#discardPidFile(status);

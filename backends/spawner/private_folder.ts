@@ -72,7 +72,7 @@ function folderAt(path: string, own: string, close: () => void): PrivateFolder {
   const names = new Set<string>();
   return {
     at(name) {
-      names.add(name);
+      if (name !== "") names.add(name);
       return join(own, name);
     },
     remove() {
