@@ -6,25 +6,27 @@
  */
 
 import { backend, type SyncOutcome } from "./backend.ts";
-import { abandon, Child, sinksOf, type Started } from "./child.ts";
+import { abandon, Child, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
-import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
+import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
 import { describe, makePlan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
-import { Result } from "./result.ts";
+import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
-import { requireUnlocked } from "./streams.ts";
-import { decodeStatus } from "./status.ts";
-import type { Chunk, OutputForm } from "./stdio.ts";
+import { claim, type Claims } from "./streams.ts";
+import { decodeStatus, STILL_RUNNING } from "./status.ts";
+import { bytesIn, type Chunk, type OutputForm } from "./stdio.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
 export interface Manner {
   readonly mode: "run" | "spawn";
   /** What becomes of standard output if nothing was said; default by mode. */
-  readonly stdout?: "pipe";
+  readonly stdout?: "pipe" | undefined;
+  /** What reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
+  readonly reader?: string | undefined;
 }
 
 /** Starts a command. */
@@ -34,21 +36,48 @@ export async function launch(draft: Draft, options: RunOptions, manner: Manner):
   const handedOver = takeHandedOver(draft);
   try {
     const { spec, checked } = prepare(draft, gone, manner.mode, options);
+    requireReadable(spec, manner.reader);
     const outputs = outputsOf(spec, manner);
-    requireUnlocked(sinksOf(outputs));
-    const dry = currentDryRun();
-    const started = dry === undefined
-      ? await start(spec, checked, outputs)
-      : await pretend(dry, spec, checked);
+    const claims = claim(spec, outputs);
+    const { plan, process, verdict } = await begin(spec, checked, outputs, claims);
     try {
-      return new Child({ ...started, spec, options: checked, outputs, since });
+      return new Child({ plan, process, verdict, spec, options: checked, outputs, claims, since });
     } catch (error) {
-      await abandon(started.process);
+      claims.release();
+      await abandon(process);
       throw error;
     }
   } finally {
     closeAll(handedOver);
   }
+}
+
+/** Starts it, or has the dry run answer. */
+async function begin(
+  spec: Spec,
+  checked: CheckedOptions,
+  outputs: Started["outputs"],
+  claims: Claims,
+): Promise<Beginning> {
+  try {
+    const dry = currentDryRun();
+    return dry === undefined
+      ? await start(spec, checked, outputs)
+      : await pretend(dry, spec, checked);
+  } catch (error) {
+    claims.release();
+    throw error;
+  }
+}
+
+/** Who reads standard output piece by piece must be the one who gets it. */
+function requireReadable({ stdout, grouping }: Spec, reader: string | undefined): void {
+  if (reader === undefined) return;
+  if (grouping?.kind === "daemon") {
+    throw new UsageError(`${reader}: the output of a daemon cannot be read: use a file`);
+  }
+  if (stdout === undefined || stdout.kind === "capture" || stdout.kind === "pipe") return;
+  throw new UsageError(`${reader}: it reads standard output, which stdout() has sent elsewhere`);
 }
 
 /** A process, or what stands for it. */
@@ -75,7 +104,8 @@ async function start(
   if (spec.preExec === undefined && !spec.handshake) {
     return { plan, process: await service.start(plan), verdict: undefined };
   }
-  const { timeout, signal } = checked;
+  const { signal } = checked;
+  const timeout = limitOf(checked.timeout);
   const cancel = new AbortController();
   let verdict: Verdict | undefined;
   const stop = (why: Verdict) => {
@@ -115,7 +145,12 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     if (dry === undefined) {
       const made = plan = makePlan(spec, surroundings, { stdout, stderr });
       const buffers = spec.buffers.map(({ bytes }) => bytes);
-      outcome = service.runSync(made, { ...checked, input, buffers });
+      outcome = service.runSync(made, {
+        ...checked,
+        timeout: limitOf(checked.timeout),
+        input,
+        buffers,
+      });
     } else {
       plan = spokenOf(spec, surroundings);
       outcome = drySync(dry, spec, input);
@@ -124,6 +159,7 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       spec,
       plan,
       verdict: syncVerdict(outcome, checked),
+      refusal: outcome.refusal,
     });
   } finally {
     closeAll(handedOver);
@@ -209,11 +245,7 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
     throw new UsageError("runSync: stdin cannot be an asynchronous stream");
   }
   const encoder = new TextEncoder();
-  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => {
-    if (typeof piece === "string") return encoder.encode(piece);
-    if (piece instanceof Uint8Array) return piece;
-    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
-  });
+  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
@@ -228,8 +260,8 @@ function syncResult(spec: Spec, outcome: SyncOutcome, since: number): Result {
     command: describe(spec, backend().surroundings),
     argv: shownArgv(spec),
     pid: outcome.pid,
-    status: decodeStatus(outcome.exit.raw),
-    usage: outcome.exit.usage,
+    status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
+    usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
     stdoutBytes: outcome.stdout,
     stderrBytes: outcome.stderr,
     durationMs: performance.now() - since,

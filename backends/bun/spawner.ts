@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
@@ -22,7 +23,6 @@ import {
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
-  UNKNOWN_USAGE,
 } from "../spawner/spawner.ts";
 import { streamSource } from "../spawner/web_streams.ts";
 import { bun, type BunFileSink, type BunOutcome, type BunUsage } from "./runtime.ts";

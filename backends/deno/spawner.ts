@@ -5,6 +5,7 @@
  * @module
  */
 
+import { UNKNOWN_USAGE } from "../../core/result.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
@@ -18,7 +19,6 @@ import {
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
-  UNKNOWN_USAGE,
 } from "../spawner/spawner.ts";
 import { streamSink, streamSource } from "../spawner/web_streams.ts";
 

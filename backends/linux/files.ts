@@ -6,7 +6,8 @@
  */
 
 import type { Access } from "../../core/lookup.ts";
-import { AT_FDCWD, ERR, type Kernel, O } from "./kernel.ts";
+import { AT_FDCWD, ERR, type Kernel, O, PATH_SIZE } from "./kernel.ts";
+import { place, regions } from "./scratch.ts";
 
 const X_OK = 1;
 const AT_EACCESS = 0x200;
@@ -14,8 +15,8 @@ const ENOTDIR = -20;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 
-/** Where in the scratch memory struct stat goes, behind the path. */
-const STAT_AT = 32 * 1024;
+/** What is in the scratch memory: the path, struct stat. */
+const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
 
 /** Whether a path is a regular file that this process may execute. */
 export function accessOf(kernel: Kernel, path: string): Access {
@@ -30,8 +31,14 @@ export function accessOf(kernel: Kernel, path: string): Access {
 
 /** st_mode of a path, or 0 if there is none. */
 function modeOf(kernel: Kernel, path: string): number {
-  const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), kernel.scratch + STAT_AT, 0);
-  return result < 0 ? 0 : kernel.view.getUint32(STAT_AT + kernel.arch.stat.mode, true);
+  const result = kernel.raw(
+    "newfstatat",
+    AT_FDCWD,
+    kernel.path(path),
+    place(kernel.scratch, STAT),
+    0,
+  );
+  return result < 0 ? 0 : kernel.view.getUint32(STAT.at + kernel.arch.stat.mode, true);
 }
 
 /** The first bytes of a file, or undefined if it cannot be read. */

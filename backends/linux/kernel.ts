@@ -7,6 +7,7 @@
 
 import { errnoName, errnoText } from "../../core/errno.ts";
 import type { Arch, SyscallName } from "./arch.ts";
+import { SCRATCH } from "./scratch.ts";
 import { type Libc, SystemCallError, type Word } from "./libc.ts";
 
 /** Constants of the kernel's interface, the same on x86-64 and aarch64. */
@@ -44,8 +45,8 @@ export const ERR = {
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;
 
-/** How much scratch memory there is for arguments and results of one call, in bytes. */
-const SCRATCH = 64 * 1024;
+/** How much of the scratch memory a path takes at most: twice PATH_MAX, see path_resolution(7). */
+export const PATH_SIZE = 8192;
 
 const encoder = new TextEncoder();
 
@@ -151,10 +152,12 @@ export class Kernel {
     this.raw("close", fd);
   }
 
-  /** Puts a path into scratch memory, NUL-terminated; returns its address. */
+  /**
+   * Puts a path at the start of the scratch memory, NUL-terminated; returns its address. Of one
+   * that is longer than any can be, only as much that the kernel refuses it (ENAMETOOLONG).
+   */
   path(path: string): Word {
-    const { written, read } = encoder.encodeInto(path, this.bytes);
-    if (read < path.length || written >= this.bytes.length) throw this.error("openat", -36);
+    const { written } = encoder.encodeInto(path, this.bytes.subarray(0, PATH_SIZE - 1));
     this.bytes[written] = 0;
     return this.scratch;
   }

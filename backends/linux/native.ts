@@ -39,7 +39,8 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
     try {
       const { late = false, ...child } = startSync(plan, wiring, run.timeout);
       wiring.closeChildEnds();
-      const outcome = waitSync(kernel, child, wiring.takeParentEnds(), run);
+      const ends = wiring.takeParentEnds();
+      const outcome = waitSync(kernel, child, ends, run, (pid) => starter.adopt(pid));
       return late ? { ...outcome, timedOut: true } : outcome;
     } finally {
       wiring.close();

@@ -91,6 +91,11 @@ export class Starter {
     this.kernel.closeNull();
   }
 
+  /** Takes over a child that cannot be ended, and is not waited for: it is reaped when it ends. */
+  adopt(pid: number): void {
+    this.#reaper.adopt(pid);
+  }
+
   /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
   wire(plan: Plan): Wiring {
     this.#host.checkRun?.(plan.exec.path);

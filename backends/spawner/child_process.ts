@@ -11,6 +11,7 @@ import {
   spawnSync,
   type SpawnSyncOptions,
 } from "node:child_process";
+import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit } from "../../core/backend.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
@@ -26,7 +27,6 @@ import {
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
-  UNKNOWN_USAGE,
 } from "./spawner.ts";
 
 /** Sends a signal by its number to a process that was not reaped; false if it is gone. */

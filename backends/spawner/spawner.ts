@@ -8,7 +8,6 @@
 import process from "node:process";
 import type { Exit, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
-import type { Usage } from "../../core/result.ts";
 import { signalNumber } from "../../core/signals.ts";
 
 /**
@@ -140,6 +139,3 @@ export function beyond(
 ): SyncSpawned["overflowed"] {
   return stdout.length > limit ? "stdout" : stderr.length > limit ? "stderr" : undefined;
 }
-
-/** What a runtime does not tell of a child is not a number. */
-export const UNKNOWN_USAGE: Usage = { userMs: NaN, systemMs: NaN, maxRssBytes: NaN };
