@@ -9,10 +9,12 @@ import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
+import { own } from "../../core/own.ts";
 import {
   beyond,
   type Channel,
   errnoOf,
+  killError,
   rawOfSignal,
   REAL_TIME,
   sendByNumber,
@@ -53,7 +55,11 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     kill(signal) {
       if (over || child.exitCode !== null || child.signalCode !== null) return false;
       if (signal >= REAL_TIME) return sendByNumber(child.pid, signal);
-      child.kill(signal);
+      try {
+        child.kill(signal);
+      } catch (error) {
+        throw killError(child.pid, signal, error);
+      }
       return true;
     },
     hold(held) {
@@ -67,14 +73,14 @@ function startSync(request: SyncRequest): SyncSpawned {
   const { input, timeout, killSignal, stdio } = request;
   const maxBuffer = Math.floor(request.maxBuffer);
   const outcome = refusing(() =>
-    bun.spawnSync({
+    bun.spawnSync(own({
       ...requestOf(request),
       stdio: stdio.map((each, i) => i === 0 && each === "pipe" ? input ?? NOTHING : stdioOf(each)),
       killSignal,
       ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
       // Bun takes 0 for no limit.
       ...(maxBuffer === Infinity ? {} : { maxBuffer: Math.max(1, maxBuffer) }),
-    })
+    }))
   );
   const [stdout, stderr] = [bytesOf(outcome.stdout), bytesOf(outcome.stderr)];
   return {
@@ -105,17 +111,18 @@ function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnReq
     });
   }
   const [argv0 = "", ...args] = argv;
-  return {
+  // Nothing of it is inherited: see core/own.ts.
+  return own({
     cmd: [path, ...args],
     argv0,
     stdio: stdio.map(stdioOf),
     // Bun would hand on the variables that it was itself started with.
-    env: env ?? { ...process.env } as Record<string, string>,
+    env: own(env ?? { ...process.env } as Record<string, string>),
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
     ...(detached === true ? { detached } : {}),
-  };
+  });
 }
 
 function stdioOf(each: Stdio): "ignore" | "pipe" | number {

@@ -6,10 +6,12 @@
  */
 
 import { UNKNOWN_USAGE } from "../../core/result.ts";
-import { UnsupportedError } from "../../core/errors.ts";
+import { KillError, UnsupportedError } from "../../core/errors.ts";
+import { own } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
   errnoOf,
+  killError,
   rawOfSignal,
   REAL_TIME,
   type Spawned,
@@ -69,16 +71,18 @@ function nameFor(
 function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
   const { path, argv, env, cwd, uid, gid, stdio } = request;
   const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(wordFor);
-  return new Deno.Command(nameFor(request) ?? path, {
+  // Nothing of it is inherited: see core/own.ts.
+  const options: Deno.CommandOptions = own({
     args: argv.slice(1),
     stdin,
     stdout,
     stderr,
-    ...(env === undefined ? {} : { env: { ...env }, clearEnv: true }),
+    ...(env === undefined ? {} : { env: own(env), clearEnv: true }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
   });
+  return new Deno.Command(nameFor(request) ?? path, options);
 }
 
 function startSync(request: SyncRequest): SyncSpawned {
@@ -169,7 +173,11 @@ async function start(request: SpawnRequest): Promise<Spawned> {
       } catch (error) {
         // It has ended, and Deno knows, but has not told yet.
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;
-        throw error;
+        // What the system refuses; Deno's own refusals are of another class. It has no errno.
+        if (error instanceof Deno.errors.PermissionDenied) {
+          throw new KillError({ pid: child.pid, signal, errno: EPERM, cause: error });
+        }
+        throw killError(child.pid, signal, error);
       }
     },
     hold(held) {
@@ -178,6 +186,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     },
   };
 }
+
+const EPERM = 1;
 
 function wordFor(each: Stdio): "null" | "piped" {
   return each === "pipe" ? "piped" : "null";

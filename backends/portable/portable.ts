@@ -28,7 +28,7 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "../spawner/spawner.ts";
-import { blamed, requireFolder, requireProgram } from "./checks.ts";
+import { blamed, requireEndable, requireFolder, requireProgram } from "./checks.ts";
 import { type Merged, merged } from "./merged.ts";
 import { portableFeatures, requireFeatures } from "./needs.ts";
 import { portableWires } from "./wires.ts";
@@ -90,6 +90,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
           remedy: "use run(), or another driver",
         });
       }
+      requireEndable(plan, run);
       return runSync(spawner, plan, run);
     },
     exec(plan) {

@@ -8,6 +8,7 @@
 import process from "node:process";
 import type { Exit, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
+import { KillError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/signals.ts";
 
 /**
@@ -50,7 +51,7 @@ export interface Spawned {
   /** The one channel, if one was asked for. */
   readonly channel: Channel | undefined;
   readonly exited: Promise<Exit>;
-  /** Sends a signal; false if the child is gone. */
+  /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
   hold(held: boolean): void;
 }
@@ -128,8 +129,14 @@ export function sendByNumber(pid: number, signal: number): boolean {
     return process.kill(pid, signal);
   } catch (error) {
     if ((error as { code?: unknown }).code === "ESRCH") return false;
-    throw error;
+    throw killError(pid, signal, error);
   }
+}
+
+/** A runtime's refusal to send a signal as a KillError; what has no errno stays what it is. */
+export function killError(pid: number, signal: number, cause: unknown): unknown {
+  const errno = errnoOf(cause);
+  return errno === undefined ? cause : new KillError({ pid, signal, errno, cause });
 }
 
 /** Which output is longer than the limit, if one is. */
