@@ -82,7 +82,7 @@ export class Child implements AsyncDisposable {
   readonly #started: Started;
   readonly #process: Process;
   readonly #feeding: Feeding[] = [];
-  readonly #gathering: { stdout?: Gathering; stderr?: Gathering } = {};
+  readonly #gathering: { stdout?: Gathering; stderr?: Gathering } = own({});
   readonly #exited: Promise<Exit>;
   #stdin: WritableStream<Chunk> | undefined;
   #stdout: Outlet | undefined;
@@ -582,7 +582,7 @@ export class Child implements AsyncDisposable {
 
 /** Ends a process that no child was made of, and lets go of everything that belongs to it. */
 export async function abandon(started: Process): Promise<void> {
-  const { stdin, stdout, stderr, buffers, exited } = started;
+  const { stdin, stdout, stderr, buffers, exited } = own(started);
   for (const each of [stdin, stdout, stderr, ...buffers]) each?.close();
   try {
     started.kill(SIGKILL);

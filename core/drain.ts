@@ -65,17 +65,21 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
   const draining = new Draining(drain, endedAt);
   const arrived = () => flows.reduce((sum, each) => sum + each.pieces, 0);
   const most = arrived() + flows.length * FULL_PIPE_PIECES;
-  for (;;) {
-    if (!hurried() && flows.some((each) => each.busy) && arrived() <= most) {
-      draining.heldUp(performance.now());
-    }
+  /** Whether somebody is still taking what the program may have written. */
+  const look = () => {
     for (const each of flows) draining.arrived(each.lastArrival);
+    const busy = !hurried() && flows.some((each) => each.busy) && arrived() <= most;
+    if (busy) draining.heldUp(performance.now());
+    return busy;
+  };
+  for (;;) {
+    look();
     const before = arrived();
     // At least one turn of the event loop: what is in the pipes by now is always read.
     await sleep(Math.max(draining.deadline - performance.now(), TURN));
     if (cut) break;
     if (over) return true;
-    if (draining.isOver(performance.now(), arrived() === before)) break;
+    if (!look() && draining.isOver(performance.now(), arrived() === before)) break;
   }
   for (const each of flows) each.stop(cut || hurried());
   await ended;

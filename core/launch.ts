@@ -12,6 +12,7 @@ import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
+import { own } from "./own.ts";
 import { describe, makePlan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
 import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
@@ -30,7 +31,8 @@ export interface Manner {
 }
 
 /** Starts a command. */
-export async function launch(draft: Draft, options: RunOptions, manner: Manner): Promise<Child> {
+export async function launch(draft: Draft, options: RunOptions, given: Manner): Promise<Child> {
+  const manner = own(given);
   const since = performance.now();
   const gone = noted(draft).closedInParent;
   const handedOver = takeHandedOver(draft);
@@ -145,15 +147,12 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     if (dry === undefined) {
       const made = plan = makePlan(spec, surroundings, { stdout, stderr });
       const buffers = spec.buffers.map(({ bytes }) => bytes);
-      outcome = service.runSync(made, {
-        ...checked,
-        timeout: limitOf(checked.timeout),
-        input,
-        buffers,
-      });
+      outcome = own(
+        service.runSync(made, { ...checked, timeout: limitOf(checked.timeout), input, buffers }),
+      );
     } else {
       plan = spokenOf(spec, surroundings);
-      outcome = drySync(dry, spec, input);
+      outcome = own(drySync(dry, spec, input));
     }
     return judge(syncResult(spec, outcome, since), checked, {
       spec,
@@ -179,11 +178,12 @@ export function outputsOf(
   spec: Spec,
   manner: Manner,
 ): { stdout: OutputForm; stderr: OutputForm } {
+  const { stdout: piped } = own(manner);
   const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {
     stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
-      ? { kind: manner.stdout ?? spec.stdout?.kind ?? unset }
+      ? { kind: piped ?? spec.stdout?.kind ?? unset }
       : spec.stdout,
     stderr: spec.stderr ?? { kind: unset },
   };

@@ -10,8 +10,10 @@ import type { Receiver, Sink, Source } from "./backend.ts";
 import type { Flow } from "./drain.ts";
 import { errnoNumber } from "./errno.ts";
 import { CommandError, StateError, SystemCallError } from "./errors.ts";
+import { after } from "./options.ts";
 import type { Spec } from "./spec.ts";
 import { bytesIn, type Chunk, type OutputForm, StreamPieces } from "./stdio.ts";
+import { LEAST_DRAIN } from "./timing.ts";
 
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
@@ -127,6 +129,9 @@ export function capture(source: Source, limit: number, overflow: () => void): Ga
   let whole: Uint8Array | undefined;
   return gather(source, {
     patient: true,
+    busy: false,
+    end: undefined,
+    abandon() {},
     chunk(bytes) {
       if (total + bytes.length > limit) {
         add(bytes.subarray(0, limit - total));
@@ -235,6 +240,7 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
   let waiting = Promise.resolve();
   let paused = false;
   return gather(source, {
+    patient: false,
     get busy() {
       return paused;
     },
@@ -268,14 +274,14 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
 
 interface Taker {
   /** Whether nobody sees what is taken before the end. */
-  readonly patient?: boolean;
+  readonly patient: boolean;
   /** Whether it wants nothing more for now. */
-  readonly busy?: boolean;
+  readonly busy: boolean;
   /** Takes a piece; false if it wants no more. */
   chunk(bytes: Uint8Array, lent: boolean, gathering: GatheringHooks): boolean;
-  end?(error: unknown): Promise<void>;
+  readonly end: ((error: unknown) => Promise<void>) | undefined;
   /** Takes no more, whatever it is waiting for. */
-  abandon?(): void;
+  readonly abandon: () => void;
   bytes(): Uint8Array;
 }
 
@@ -320,14 +326,14 @@ function gather(source: Source, taker: Taker): Gathering {
     },
     end: finish,
   };
-  source.start(receiver, { patient: taker.patient === true });
+  source.start(receiver, { patient: taker.patient });
   return {
     done,
     get lastArrival() {
       return state.lastArrival;
     },
     get busy() {
-      return ending || (!state.over && taker.busy === true);
+      return ending || (!state.over && taker.busy);
     },
     get pieces() {
       return state.pieces;
@@ -337,14 +343,14 @@ function gather(source: Source, taker: Taker): Gathering {
     },
     bytes: () => taker.bytes(),
     stop(abandoned = false) {
-      if (abandoned && !settled && taker.abandon !== undefined) {
-        state.over = true;
-        source.close();
+      finish(undefined);
+      if (!abandoned || settled) return;
+      // A taker that is not stuck has time for what it has already, and for its end.
+      after(LEAST_DRAIN, () => {
+        if (settled) return;
         taker.abandon();
         settle();
-      } else {
-        finish(undefined);
-      }
+      });
     },
   };
 }

@@ -17,7 +17,7 @@ export const SIGKILL = 9;
 const DRAIN_ROUNDS = 4;
 
 /** Milliseconds in which what is in the pipes at the program's end can be read, even with drain 0. */
-const LEAST_DRAIN = 50;
+export const LEAST_DRAIN = 50;
 
 /** What the largest pipe holds, in bytes: the default of fs.pipe-max-size, see pipe(7). */
 export const FULL_PIPE: number = 1024 * 1024;

@@ -9,7 +9,7 @@ import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { own } from "../../core/own.ts";
+import { own, shielded } from "../../core/own.ts";
 import {
   beyond,
   type Channel,
@@ -36,7 +36,7 @@ export function bunSpawner(): Spawner {
 
 // deno-lint-ignore require-await -- a refusal must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
-  const child = refusing(() => bun.spawn(requestOf(request)));
+  const child = refusing(() => shielded(() => bun.spawn(requestOf(request))));
   const at = request.stdio.indexOf("channel");
   const fd = at < 0 ? undefined : child.stdio[at];
   let over = false;
@@ -101,7 +101,8 @@ function bytesOf(output: unknown): Uint8Array {
   return output instanceof Uint8Array ? new Uint8Array(output) : NOTHING;
 }
 
-function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnRequest) {
+function requestOf(request: SpawnRequest) {
+  const { path, argv, env, cwd, uid, gid, detached, stdio } = own(request);
   if (stdio.indexOf(0, 1) > 2) {
     throw new UnsupportedError({
       feature: "passFd",

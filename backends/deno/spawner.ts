@@ -7,7 +7,7 @@
 
 import { UNKNOWN_USAGE } from "../../core/result.ts";
 import { KillError, UnsupportedError } from "../../core/errors.ts";
-import { own } from "../../core/own.ts";
+import { own, shielded } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
   errnoOf,
@@ -69,7 +69,7 @@ function nameFor(
 }
 
 function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
-  const { path, argv, env, cwd, uid, gid, stdio } = request;
+  const { path, argv, env, cwd, uid, gid, stdio } = own(request);
   const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(wordFor);
   // Nothing of it is inherited: see core/own.ts.
   const options: Deno.CommandOptions = own({
@@ -90,7 +90,7 @@ function startSync(request: SyncRequest): SyncSpawned {
   // Deno does not tell the pid.
   const outcome = { pid: 0, timedOut: false, overflowed: undefined };
   try {
-    const output = refusing(() => commandOf(request).outputSync());
+    const output = refusing(() => shielded(() => commandOf(request).outputSync()));
     return {
       ...outcome,
       exit: { raw: rawOf(output), usage: UNKNOWN_USAGE },
@@ -150,7 +150,7 @@ const SHELL = "/bin/sh";
 // deno-lint-ignore require-await -- a refusal must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
   const [stdin, stdout, stderr] = request.stdio.map(wordFor);
-  const child = refusing(() => commandOf(request).spawn());
+  const child = refusing(() => shielded(() => commandOf(request).spawn()));
   let over = false;
   const exited = child.status.then(rawOf, rawOfError).then((raw) => {
     over = true;

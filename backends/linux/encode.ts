@@ -4,6 +4,7 @@
  * @module
  */
 
+import { own } from "../../core/own.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import {
@@ -13,6 +14,7 @@ import {
   FAILED,
   type Head,
   operationsOf,
+  ownProgram,
   type Program,
 } from "./call.ts";
 import {
@@ -44,7 +46,8 @@ const SCHED_FIFO = 1;
 const FAILED_STATUS = 127;
 
 /** An upper bound of what a program takes, in bytes. */
-export function sizeOf({ calls, cells, head }: Program): number {
+export function sizeOf(program: Program): number {
+  const { calls, cells, head } = ownProgram(program);
   // The epilogue may have a byte to report.
   let [operations, data] = [EPILOGUE + (head?.operations ?? 0), 8 + (head?.data ?? 0)];
   for (let i = head?.calls.length ?? 0; i < calls.length; i++) {
@@ -71,13 +74,18 @@ export interface EncodeOptions {
   readonly report?: number;
 }
 
+const NO_OPTIONS: EncodeOptions = own({});
+const NO_JUMPS: Pick<Call, "into" | "jumps"> = own({});
+
 /** Lays a program out in an arena. */
 export function encode(
-  program: Program,
+  given: Program,
   arch: Arch,
   arena: Room,
-  { base = arena.address, report }: EncodeOptions = {},
+  options: EncodeOptions = NO_OPTIONS,
 ): Encoded {
+  const program = ownProgram(given);
+  const { base = arena.address, report } = options === NO_OPTIONS ? options : own(options);
   const cells = placed(program.cells);
   const writer = new Writer(program, arch, arena, cells, base);
   writer.write(report);
@@ -214,7 +222,7 @@ class Writer {
     offset: number,
     name: Call["name"],
     args: readonly Arg[],
-    { jumps, into }: Pick<Call, "into" | "jumps"> = {},
+    { jumps, into }: Pick<Call, "into" | "jumps"> = NO_JUMPS,
   ): void {
     const base = this.#base;
     this.#word(offset, typeof name === "number" ? name : numberOf(this.#arch, name));
@@ -261,7 +269,7 @@ class Writer {
     // Notes are taken before a report can fail, and a program that shares our memory has no report.
     ignore(failed, report === undefined ? exit : byte);
     if (report !== undefined) {
-      this.#operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
+      this.#operation(byte, "write", [report, own({ bytes: new Uint8Array([FAILURE_REPORT]) }), 1]);
       this.#operation(notes, "write", [report, this.#base, failed]);
       for (const offset of [byte, notes]) {
         ignore(offset, offset + OPERATION);

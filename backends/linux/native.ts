@@ -7,6 +7,7 @@
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
+import { own } from "../../core/own.ts";
 import type { Plan } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import type { Arch } from "./arch.ts";
@@ -37,7 +38,7 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
     const wiring = starter.wire(plan);
     try {
-      const { late = false, ...child } = startSync(plan, wiring, run.timeout);
+      const { late = false, ...child } = own(startSync(plan, wiring, run.timeout));
       wiring.closeChildEnds();
       const ends = wiring.takeParentEnds();
       const outcome = waitSync(kernel, child, ends, run, (pid) => starter.adopt(pid));

@@ -9,6 +9,7 @@ import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
+import { own } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
@@ -186,7 +187,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       maxBuffer: run.maxBuffer,
     };
     const spawned = spawnSyncWith(spawner, request, plan);
-    const { lost = false, ...outcome } = spawned;
+    const { lost = false, ...outcome } = own(spawned);
     const [file] = files;
     return { ...outcome, ...(file && bothOf(file, run.maxBuffer)), drained: !lost };
   } finally {

@@ -13,7 +13,7 @@ import {
 } from "node:child_process";
 import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit } from "../../core/backend.ts";
-import { own } from "../../core/own.ts";
+import { own, shielded } from "../../core/own.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
   beyond,
@@ -42,7 +42,8 @@ export function childProcessSpawner(send: Send = sendByNumber): Spawner {
 async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
   let child: ChildProcess;
   try {
-    child = spawn(request.path, request.argv.slice(1), optionsOf(request));
+    const options = optionsOf(request);
+    child = shielded(() => spawn(request.path, request.argv.slice(1), options));
   } catch (error) {
     throw startError(error);
   }
@@ -102,7 +103,7 @@ function startSync(request: SyncRequest): SyncSpawned {
     killSignal: killSignal as NodeJS.Signals & number,
     encoding: undefined,
   } as SpawnSyncOptions);
-  const result = spawnSync(request.path, request.argv.slice(1), options);
+  const result = shielded(() => spawnSync(request.path, request.argv.slice(1), options));
   const { status, signal, error } = result;
   const code = (error as { code?: unknown } | undefined)?.code;
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
@@ -122,7 +123,7 @@ function startSync(request: SyncRequest): SyncSpawned {
 }
 
 function optionsOf(request: SpawnRequest | SyncRequest): SpawnOptions {
-  const { argv, env, cwd, uid, gid, detached, stdio } = request;
+  const { argv, env, cwd, uid, gid, detached, stdio } = own(request);
   // Everything is set, also what is not chosen: a runtime that copies the options would else find
   // what somebody has set on Object.prototype.
   return own<SpawnOptions>({
