@@ -12,7 +12,7 @@ import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
-import { own } from "./own.ts";
+import { own, shielded } from "./own.ts";
 import { describe, makePlan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
 import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
@@ -101,7 +101,7 @@ async function start(
   outputs: Started["outputs"],
 ): Promise<Beginning> {
   const service = backend(checked.driver);
-  const plan = makePlan(spec, service.surroundings, outputs);
+  const plan = shielded(() => makePlan(spec, service.surroundings, outputs));
   refuseAborted(plan, checked);
   if (spec.preExec === undefined && !spec.handshake) {
     return { plan, process: await service.start(plan), verdict: undefined };
@@ -145,10 +145,11 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     let plan: Spoken;
     let outcome: SyncOutcome;
     if (dry === undefined) {
-      const made = plan = makePlan(spec, surroundings, { stdout, stderr });
+      const made = plan = shielded(() => makePlan(spec, surroundings, { stdout, stderr }));
       const buffers = spec.buffers.map(({ bytes }) => bytes);
+      const timeout = limitOf(checked.timeout);
       outcome = own(
-        service.runSync(made, { ...checked, timeout: limitOf(checked.timeout), input, buffers }),
+        shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
       );
     } else {
       plan = spokenOf(spec, surroundings);

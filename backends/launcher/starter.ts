@@ -8,6 +8,7 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
+import { own, shielded } from "../../core/own.ts";
 import type { Process, Sink } from "../../core/backend.ts";
 import { errnoName, errnoText } from "../../core/errno.ts";
 import { HandshakeError, SpawnError } from "../../core/errors.ts";
@@ -77,7 +78,7 @@ export class LauncherStarter {
 
   async #attempt(plan: Plan, cancel: AbortSignal | undefined): Promise<Process> {
     // The kernel lets nobody look into the descriptors of a process whose ids differ.
-    const wires = wiresOf(plan, { stdio: STDIO, own: elevated() });
+    const wires = shielded(() => wiresOf(plan, { stdio: STDIO, own: elevated() }));
     let spawned: Spawned;
     let encoded: Encoded;
     let second: Encoded | undefined;
@@ -214,7 +215,7 @@ class Launch {
 
   #process(ends: readonly End[]): Process {
     const { pid, exited, kill, hold } = this.#spawned;
-    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
+    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = own({});
     for (const name of ["stdin", "stdout", "stderr"] as const) {
       const own = this.#spawned[name];
       if (own !== undefined) Object.assign(pipes, { [name]: own });

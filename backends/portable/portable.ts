@@ -9,7 +9,7 @@ import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
-import { own } from "../../core/own.ts";
+import { own, shielded } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type Placed, placeFile } from "../spawner/place.ts";
@@ -78,7 +78,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
     asyncScope,
     surroundings: surroundingsOf(runtime, { nofile: false }),
     async start(plan) {
-      check(plan);
+      shielded(() => check(plan));
       return await start(spawner, plan);
     },
     runSync(plan, run) {
@@ -114,7 +114,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
 }
 
 async function start(spawner: Spawner, plan: Plan): Promise<Process> {
-  const wires = portableWires(plan);
+  const wires = shielded(() => portableWires(plan));
   let both: Merged | undefined;
   try {
     if (wires.merges) both = await merged();
