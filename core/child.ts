@@ -112,6 +112,8 @@ export class Child implements AsyncDisposable {
   #waited = false;
   #released: Promise<void> | undefined;
   #failure: unknown;
+  /** Outputs that somebody reads who waits for their end himself. */
+  readonly #isRead = new Set<Outlet>();
   /** Whether who read the output has given it up before its end. */
   #gaveUp = false;
 
@@ -141,6 +143,7 @@ export class Child implements AsyncDisposable {
       }
       // A daemon goes on reading its buffers when the process that was our child is gone.
       this.#closeIfEnded();
+      if (this.#openStreams > 0) this.#drainOutlets();
       return exit;
     };
     this.#exited = this.#process.exited.then(ended, (error) => {
@@ -482,6 +485,7 @@ export class Child implements AsyncDisposable {
     const { options } = this.#started;
     const { maxBuffer: limit } = options;
     this.#unsettled++;
+    if (this.#stdout !== undefined) this.#isRead.add(this.#stdout);
     const onCut = (cut: () => void) => void (this.#cuts = [...this.#cuts, cut]);
     return {
       exited: this.#exited,
@@ -504,7 +508,20 @@ export class Child implements AsyncDisposable {
       endedAt: this.#endedAt,
       hurried: () => this.#verdict !== undefined,
       onCut: (cut) => this.#cuts = [...this.#cuts, cut],
+      held: true,
     });
+  }
+
+  /**
+   * A caller who reads the program's output to its end must not wait for ever either. What he does
+   * not read stays where it is; and it is his stream: no time limit takes it from him.
+   */
+  #drainOutlets(): void {
+    const { drain } = this.#started.options;
+    const manner = { drain, endedAt: this.#endedAt, hurried: () => false, onCut() {}, held: false };
+    for (const each of [this.#stdout, this.#stderr]) {
+      if (each !== undefined && !this.#isRead.has(each)) void endOf([each], manner);
+    }
   }
 
   /** Resolves when it has ended; undefined if it was to end, and cannot be ended. */

@@ -34,6 +34,8 @@ export interface Bounds {
   readonly hurried: () => boolean;
   /** Calls back when a time limit or a signal ends the wait at once. */
   readonly onCut: (cut: () => void) => void;
+  /** Whether the event loop stays alive for the wait. */
+  readonly held: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export interface Bounds {
  * what was read may be slow, for as much as a pipe can have held.
  */
 export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boolean> {
-  const { drain, endedAt, hurried, onCut } = bounds;
+  const { drain, endedAt, hurried, onCut, held } = bounds;
   let over = false;
   let cut = false;
   let wake = () => {};
@@ -56,7 +58,7 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
   });
   const sleep = (ms: number) =>
     new Promise<void>((resolve) => {
-      const stop = after(ms, resolve);
+      const stop = after(ms, resolve, { held });
       wake = () => {
         stop();
         resolve();

@@ -18,23 +18,26 @@ import { LEAST_DRAIN } from "./timing.ts";
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
 
-/** An output as a web stream. */
-export interface Outlet {
+/** An output as a web stream. Stopped, it ends behind what has arrived. */
+export interface Outlet extends Flow {
   readonly stream: ReadableStream<Uint8Array>;
-  /** Ends the stream and closes the descriptor; who waits for more is told that there is none. */
-  stop(): void;
 }
 
 /** A web stream of what arrives; `ended` is called once, when it ended or was given up. */
 export function readableFrom(source: Source, ended: () => void): Outlet {
   let over = false;
+  let paused = false;
+  let [pieces, lastArrival] = [0, 0];
   let conclude = () => {};
+  let resolve = () => {};
+  const done = new Promise<void>((settle) => resolve = settle);
   const finish = (last: () => void) => {
     if (over) return;
     over = true;
     source.close();
     last();
     ended();
+    resolve();
   };
   const stream = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -42,18 +45,38 @@ export function readableFrom(source: Source, ended: () => void): Outlet {
       source.start({
         chunk(bytes, lent) {
           if (over) return;
+          pieces++;
+          lastArrival = performance.now();
           controller.enqueue(lent ? bytes.slice() : bytes);
-          if ((controller.desiredSize ?? 0) <= 0) source.pause();
+          if ((controller.desiredSize ?? 0) > 0) return;
+          paused = true;
+          source.pause();
         },
         end: (error) => finish(error === undefined ? conclude : () => controller.error(error)),
       });
     },
     pull() {
-      if (!over) source.resume();
+      if (over) return;
+      if (paused) lastArrival = performance.now();
+      paused = false;
+      source.resume();
     },
     cancel: () => finish(() => {}),
   }, new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD }));
-  return { stream, stop: () => finish(conclude) };
+  return {
+    stream,
+    done,
+    get pieces() {
+      return pieces;
+    },
+    get lastArrival() {
+      return lastArrival;
+    },
+    get busy() {
+      return paused;
+    },
+    stop: () => finish(conclude),
+  };
 }
 
 /** A web stream that writes into the pipe. Closing it is the program's end of input. */
