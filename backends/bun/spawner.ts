@@ -48,8 +48,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
   return {
     pid: child.pid,
     stdin: stdio[0] === "pipe" && child.stdin ? fileSink(child.stdin, exited) : undefined,
-    stdout: stdio[1] === "pipe" && child.stdout ? streamSource(child.stdout) : undefined,
-    stderr: stdio[2] === "pipe" && child.stderr ? streamSource(child.stderr) : undefined,
+    stdout: stdio[1] === "pipe" && child.stdout ? streamSource(child.stdout, RENEWED) : undefined,
+    stderr: stdio[2] === "pipe" && child.stderr ? streamSource(child.stderr, RENEWED) : undefined,
     channel: typeof fd === "number" ? socketChannel(fd) : undefined,
     exited,
     kill(signal) {
@@ -68,6 +68,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     },
   };
 }
+
+const RENEWED = { renews: true };
 
 function startSync(request: SyncRequest): SyncSpawned {
   const { input, timeout, killSignal, stdio } = request;
