@@ -29,10 +29,12 @@ export {
   CommandError,
   ExitError,
   HandshakeError,
+  KillError,
   MaxBufferError,
   ResultError,
   SpawnError,
   StateError,
+  SystemCallError,
   TimeoutError,
   UnsupportedError,
   UsageError,
@@ -63,7 +65,7 @@ export type {
   StdinInput,
   StdoutOutput,
 } from "./core/stdio.ts";
-export type { SpawnFailure } from "./core/errors.ts";
+export type { KillFailure, SpawnFailure } from "./core/errors.ts";
 export type { ResultFields } from "./core/result.ts";
 export type { Ids } from "./core/identity.ts";
 // The parts of the builder, so that its documentation is whole.
