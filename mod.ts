@@ -30,6 +30,7 @@ export {
   CommandError,
   ExitError,
   HandshakeError,
+  KillError,
   MaxBufferError,
   PermissionError,
   ResultError,
@@ -66,7 +67,7 @@ export type {
   StdinInput,
   StdoutOutput,
 } from "./core/stdio.ts";
-export type { ErrorDetails, SpawnFailure, SystemCallFailure } from "./core/errors.ts";
+export type { ErrorDetails, KillFailure, SpawnFailure, SystemCallFailure } from "./core/errors.ts";
 export type { ResultFields } from "./core/result.ts";
 export type { Ids } from "./core/identity.ts";
 // The parts of the builder, so that its documentation is whole.

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { StateError } from "./errors.ts";
+import { type KillError, StateError } from "./errors.ts";
 import type { CapSets } from "./identity.ts";
 import type { Access } from "./lookup.ts";
 import type { Plan } from "./plan.ts";
@@ -101,7 +101,7 @@ export interface Process {
    * resolves when its program runs, or rejects with a SpawnError.
    */
   readonly release?: () => Promise<void>;
-  /** Sends a signal; false if the child is gone. */
+  /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
   /** Whether the child keeps the runtime's event loop alive. It does at first. */
   hold(held: boolean): void;
@@ -123,7 +123,9 @@ export interface SyncRun {
 /** What came of a synchronous run. */
 export interface SyncOutcome {
   readonly pid: number;
-  readonly exit: Exit;
+  /** Undefined if it could not be ended: then `refusal` says why. */
+  readonly exit: Exit | undefined;
+  readonly refusal?: KillError | undefined;
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
   readonly timedOut: boolean;

@@ -8,6 +8,7 @@
 import { ArgumentsDraft } from "./build_arguments.ts";
 import { add, areOptions, misuse, notes, shownValue, typeName, word } from "./draft.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./environment.ts";
+import { own } from "./own.ts";
 import { reveal, Secret } from "./secret.ts";
 
 /** A name in a message, without what follows an `=`: that is a value, put in the wrong place. */
@@ -91,7 +92,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
       misuse(this, `${call}: expected options, not ${typeName(options)}`);
       return this;
     }
-    const { setuid = "pass", default: otherwise } = options;
+    const { setuid = "pass", default: otherwise } = own(options);
     if (setuid !== "pass" && setuid !== "block") {
       misuse(this, `${call}: setuid is "pass" or "block"`);
       return this;

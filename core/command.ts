@@ -141,6 +141,7 @@ export class Command extends LifecycleDraft {
   /**
    * Runs the program and yields the lines of its standard output as they come, without their line
    * ends. Leaving the loop early stops the program; its end is checked when the lines are over.
+   * `maxBuffer` bounds one line; the time limit and `drain` bound the reading.
    *
    * @example
    * ```ts
@@ -172,7 +173,7 @@ export class Command extends LifecycleDraft {
   async runRegex(
     expressions: RegExp | readonly RegExp[],
     matched: (groups: (string | undefined)[]) => unknown,
-    options: RegexOptions = {},
+    options: RegexOptions = NO_OPTIONS,
   ): Promise<Result> {
     const all = Array.isArray(expressions) ? expressions as readonly RegExp[] : [expressions];
     if (!all.every(isRegExp)) {

@@ -9,6 +9,7 @@
 import { type AsyncScope, backend, type Exit, type Process, type SyncOutcome } from "./backend.ts";
 import { shownValue, typeName } from "./draft.ts";
 import { UsageError } from "./errors.ts";
+import { own } from "./own.ts";
 import { chosenEnv, describe } from "./plan.ts";
 import { reveal } from "./secret.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
@@ -70,7 +71,7 @@ export class DryRun implements Disposable {
       const call = callOf(spec, input);
       dry.#log.push(call.command);
       const given = dry.#handler?.(call);
-      return given instanceof Promise ? given.then(answered) : answered(given);
+      return isPromise(given) ? given.then(answered) : answered(given);
     };
   }
 
@@ -83,6 +84,11 @@ export class DryRun implements Disposable {
   [Symbol.dispose](): void {
     this.#end();
   }
+}
+
+/** Whether something is a promise, of whatever realm. */
+function isPromise<T>(given: T | Promise<T>): given is Promise<T> {
+  return given instanceof Promise || Object.prototype.toString.call(given) === "[object Promise]";
 }
 
 /** An answer, with nothing left out. */
@@ -104,7 +110,7 @@ function callOf(spec: Spec, input: string | undefined): DryCall {
 }
 
 function answered(given: DryAnswer | undefined | void): Answered {
-  const { stdout = "", stderr = "", code = 0, signal } = given ?? {};
+  const { stdout = "", stderr = "", code = 0, signal } = own<DryAnswer>(given ?? {});
   const number = signal === undefined ? undefined : signalNumber(signal);
   if (signal !== undefined && number === undefined) {
     const given = shownValue(signal);
@@ -173,7 +179,9 @@ let nextPid = 2 ** 22 + 1;
 /** What `runSync` gets instead of a child. */
 export function drySync(dry: DryRun, spec: Spec, input: Uint8Array | undefined): SyncOutcome {
   const given = answer(dry, spec, input && new TextDecoder().decode(input));
-  if (given instanceof Promise) {
+  if (isPromise(given)) {
+    // What it comes to is of no interest any more.
+    given.then(() => {}, () => {});
     throw new UsageError("dryRun: runSync cannot wait for an asynchronous handler");
   }
   const { stdout, stderr, raw } = given;

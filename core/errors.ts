@@ -9,6 +9,8 @@
 import { errnoName, errnoText } from "./errno.ts";
 import { escaped, escapedLines, quoted, shownArgument } from "./escape.ts";
 import type { Result } from "./result.ts";
+import { signalName } from "./signals.ts";
+import { STILL_RUNNING } from "./status.ts";
 
 /** What an error may be made with besides its message. */
 export interface ErrorDetails {
@@ -266,6 +268,63 @@ export class SpawnError extends CommandError {
   }
 }
 
+/** What is known of a signal that could not be sent. */
+export interface KillFailure {
+  /** The process that it was meant for. */
+  readonly pid: number;
+  /** The number of the signal. */
+  readonly signal: number;
+  /** The error number, positive. */
+  readonly errno: number;
+  /** The command, masked. */
+  readonly command?: string | undefined;
+  /** What the failure goes back to, such as the runtime's own error. */
+  readonly cause?: unknown;
+}
+
+/**
+ * A signal could not be sent to a program that is still running. The usual reason is EPERM: the
+ * program runs as another user, and this process lacks the capability `kill`.
+ *
+ * @example
+ * ```ts
+ * import { Command, KillError } from "@vircommand/vircommand";
+ *
+ * const child = await new Command("sleep", 0.1).spawn();
+ * try {
+ *   child.kill("SIGTERM");
+ * } catch (error) {
+ *   if (!(error instanceof KillError)) throw error;
+ *   console.log(error.code, error.pid, error.signal); // EPERM … SIGTERM
+ * }
+ * await child.wait({ check: false });
+ * ```
+ */
+export class KillError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "KillError";
+  /** The process that the signal was meant for. It has not been reaped. */
+  readonly pid: number;
+  /** The signal by its name: `SIGTERM`. */
+  readonly signal: string;
+  /** The error number, positive: 1 for `EPERM`. */
+  readonly errno: number;
+  /** The name of the error number: `EPERM`. */
+  readonly code: string;
+
+  /** Composes the message from the failure. */
+  constructor(failure: KillFailure) {
+    const { pid, errno, command } = failure;
+    const [signal, code] = [signalName(failure.signal), errnoName(errno)];
+    const whose = command === undefined ? "" : `; command: ${command}`;
+    super(`cannot send ${signal} to process ${pid}: ${code}: ${errnoText(errno)}${whose}`, failure);
+    this.pid = pid;
+    this.signal = signal;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
 /**
  * What all errors about a program that did run carry: the whole result. An
  * {@linkcode AbortError} is one too if there is a result. `json()` throws this class itself, for an
@@ -301,9 +360,17 @@ export class ResultError extends CommandError {
     return this.result.code;
   }
 
-  /** The exit code as a shell would report it: 128 + n after signal n. */
+  /**
+   * The exit code as a shell would report it: 128 + n after signal n. NaN of a program that could
+   * not be ended and is still running.
+   */
   get exitCode(): number {
     return exitCodeOf(this.result);
+  }
+
+  /** Why the program could not be ended and is still running, if that is so. */
+  get killError(): CommandError | undefined {
+    return this.result.status === STILL_RUNNING ? this.cause as CommandError : undefined;
   }
 
   /** The signal that ended the program, or null. */
@@ -354,14 +421,20 @@ export class AbortError extends CommandError {
   override readonly name: string = "AbortError";
   /** What the program did until it was stopped; undefined if nothing was started. */
   readonly result: Result | undefined;
+  /** Why the program could not be ended and is still running, if that is so. */
+  readonly killError: CommandError | undefined;
 
   /** Keeps the result beside the message. */
   constructor(
     message: string,
-    options: ErrorDetails & { readonly result?: Result | undefined } = {},
+    options: ErrorDetails & {
+      readonly result?: Result | undefined;
+      readonly killError?: CommandError | undefined;
+    } = {},
   ) {
     super(message, options);
     this.result = options.result;
+    this.killError = options.killError;
   }
 
   /** The exit code, or null if a signal ended the program. */

@@ -6,50 +6,81 @@
  */
 
 import { type Backend, backend, type SyncOutcome, type Verb } from "./backend.ts";
-import { abandon, Child, sinksOf, type Started } from "./child.ts";
+import { abandon, Child, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
-import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
+import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
 import type { Streams } from "./frame.ts";
+import { own, shielded } from "./own.ts";
 import { makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
-import { Result } from "./result.ts";
+import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
-import { requireUnlocked } from "./streams.ts";
-import { decodeStatus } from "./status.ts";
+import { claim, type Claims } from "./streams.ts";
+import { decodeStatus, STILL_RUNNING } from "./status.ts";
 import { bytesIn, type Chunk, type OutputForm } from "./stdio.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
 export interface Manner {
   readonly mode: "run" | "spawn";
   /** What becomes of standard output if nothing was said; default by mode. */
-  readonly stdout?: "pipe";
+  readonly stdout?: "pipe" | undefined;
+  /** What reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
+  readonly reader?: string | undefined;
 }
 
 /** Starts a command. */
-export async function launch(draft: Draft, options: RunOptions, manner: Manner): Promise<Child> {
+export async function launch(draft: Draft, options: RunOptions, given: Manner): Promise<Child> {
+  const manner = own(given);
   const since = performance.now();
   const gone = noted(draft).closedInParent;
   const handedOver = takeHandedOver(draft);
   try {
     const { spec, checked } = prepare(draft, gone, manner.mode, options);
+    requireReadable(spec, manner.reader);
     const outputs = outputsOf(spec, manner);
-    requireUnlocked(sinksOf(outputs));
-    const dry = currentDryRun();
-    const started = dry === undefined
-      ? await start(spec, checked, outputs)
-      : await pretend(dry, spec, checked);
+    const claims = claim(spec, outputs);
+    const { plan, process, verdict } = await begin(spec, checked, outputs, claims);
     try {
-      return new Child({ ...started, spec, options: checked, outputs, since });
+      return new Child({ plan, process, verdict, spec, options: checked, outputs, claims, since });
     } catch (error) {
-      await abandon(started.process);
+      claims.release();
+      await abandon(process);
       throw error;
     }
   } finally {
     closeAll(handedOver);
   }
+}
+
+/** Starts it, or has the dry run answer. */
+async function begin(
+  spec: Spec,
+  checked: CheckedOptions,
+  outputs: Started["outputs"],
+  claims: Claims,
+): Promise<Beginning> {
+  try {
+    const dry = currentDryRun();
+    return dry === undefined
+      ? await start(spec, checked, outputs)
+      : await pretend(dry, spec, checked);
+  } catch (error) {
+    claims.release();
+    throw error;
+  }
+}
+
+/** Who reads standard output piece by piece must be the one who gets it. */
+function requireReadable({ stdout, grouping }: Spec, reader: string | undefined): void {
+  if (reader === undefined) return;
+  if (grouping?.kind === "daemon") {
+    throw new UsageError(`${reader}: the output of a daemon cannot be read: use a file`);
+  }
+  if (stdout === undefined || stdout.kind === "capture" || stdout.kind === "pipe") return;
+  throw new UsageError(`${reader}: it reads standard output, which stdout() has sent elsewhere`);
 }
 
 /** A process, or what stands for it. */
@@ -83,9 +114,10 @@ async function start(
   outputs: Started["outputs"],
 ): Promise<Beginning> {
   const service = backend(checked.driver);
-  const plan = checkedPlan(service, spec, outputs, "start");
+  const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
   refuseAborted(plan, checked);
-  const { timeout, signal } = checked;
+  const { signal } = checked;
+  const timeout = limitOf(checked.timeout);
   if (timeout === undefined && signal === undefined) {
     return { plan, process: await service.start(plan), verdict: undefined };
   }
@@ -128,17 +160,21 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     let plan: Spoken;
     let outcome: SyncOutcome;
     if (dry === undefined) {
-      const made = plan = checkedPlan(service, spec, { stdout, stderr }, "runSync");
+      const made = plan = shielded(() => checkedPlan(service, spec, { stdout, stderr }, "runSync"));
       const buffers = spec.buffers.map(({ bytes }) => bytes);
-      outcome = service.runSync(made, { ...checked, input, buffers });
+      const timeout = limitOf(checked.timeout);
+      outcome = own(
+        shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
+      );
     } else {
       plan = spokenOf(spec, surroundings);
-      outcome = drySync(dry, spec, input);
+      outcome = own(drySync(dry, spec, input));
     }
     return judge(syncResult({ spec, plan }, outcome, since), checked, {
       spec,
       plan,
       verdict: syncVerdict(outcome, checked),
+      refusal: outcome.refusal,
     });
   } finally {
     closeAll(handedOver);
@@ -159,11 +195,12 @@ export function outputsOf(
   spec: Spec,
   manner: Manner,
 ): { stdout: OutputForm; stderr: OutputForm } {
+  const { stdout: piped } = own(manner);
   const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {
     stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
-      ? { kind: manner.stdout ?? spec.stdout?.kind ?? unset }
+      ? { kind: piped ?? spec.stdout?.kind ?? unset }
       : spec.stdout,
     stderr: spec.stderr ?? { kind: unset },
   };
@@ -244,8 +281,8 @@ function syncResult(
     command: plan.command,
     argv: shownArgv(spec),
     pid: outcome.pid,
-    status: decodeStatus(outcome.exit.raw),
-    usage: outcome.exit.usage,
+    status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
+    usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
     stdoutBytes: outcome.stdout,
     stderrBytes: outcome.stderr,
     durationMs: performance.now() - since,

@@ -6,7 +6,7 @@
 
 import { textProblem } from "./draft.ts";
 import { UsageError } from "./errors.ts";
-import { copied } from "./stdio.ts";
+import { copied, isBytes } from "./stdio.ts";
 
 /** An argument: a number, or memory whose address is passed. */
 export type PaletteArgument = number | bigint | string | Uint8Array | null;
@@ -119,7 +119,7 @@ export function optionalText(given: string | null, call: string): Shown {
 export function any(given: PaletteArgument, call: string): Shown {
   if (given === null) return { value: null, text: "NULL" };
   if (typeof given === "string") return text(given, call);
-  if (given instanceof Uint8Array) {
+  if (isBytes(given)) {
     return { value: copied(given), text: `/* ${given.length} bytes */` };
   }
   return number(given, call);

@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from "./errors.ts";
+import { own } from "./own.ts";
 
 /** What a command consists of, as text. */
 export interface Parts {
@@ -45,7 +46,7 @@ export function quote(text: string): string {
 
 /** The command, quoted: variables first, then the binary and its arguments. */
 export function formatCommand({ env, argv }: Parts, options: FormatOptions = {}): string {
-  const { lineBreaks = false, stripPath = false } = options;
+  const { lineBreaks = false, stripPath = false } = own(options);
   const [binary = "", ...args] = argv;
   const shown = stripPath ? binary.slice(binary.lastIndexOf("/") + 1) : binary;
   let text = "";

@@ -21,6 +21,9 @@ export interface Usage {
   readonly maxRssBytes: number;
 }
 
+/** What nobody has counted is not a number. */
+export const UNKNOWN_USAGE: Usage = { userMs: NaN, systemMs: NaN, maxRssBytes: NaN };
+
 /** What a {@linkcode Result} is made from: its fields that are not derived from others. */
 export type ResultFields = Pick<
   Result,

@@ -8,6 +8,7 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
+import { own, shielded } from "../../core/own.ts";
 import type { Process, Sink } from "../../core/backend.ts";
 import { SpawnError, SystemCallError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan.ts";
@@ -70,7 +71,7 @@ export class LauncherStarter {
 
   async #attempt(plan: Plan, cancel: AbortSignal | undefined): Promise<Process> {
     // The kernel lets nobody look into the descriptors of a process whose ids differ.
-    const wires = wiresOf(plan, { stdio: STDIO, own: elevated() });
+    const wires = shielded(() => wiresOf(plan, { stdio: STDIO, own: elevated() }));
     let spawned: Spawned;
     let programs: Programs;
     let file: UnlinkedFile | undefined;
@@ -178,7 +179,7 @@ class Pipes {
   take(): Pick<Process, "stdin" | "stdout" | "stderr" | "buffers"> {
     const ends = this.#ends;
     this.#ends = [];
-    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
+    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = own({});
     for (const name of ["stdin", "stdout", "stderr"] as const) {
       const own = this.#spawned[name];
       if (own !== undefined) Object.assign(pipes, { [name]: own });

@@ -13,6 +13,7 @@
 
 import type { Exit, SyncRun } from "../../core/backend.ts";
 import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
+import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import { F, O } from "../linux/kernel.ts";
 import { exitFrom } from "../linux/reaper.ts";
 import type { SyscallName } from "../linux/arch.ts";
@@ -20,7 +21,6 @@ import type { Wires } from "./wires.ts";
 
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
-const SIGKILL = 9;
 const PR_SET_PDEATHSIG = 1;
 const P_PIDFD = 3;
 const WEXITED = 4;
@@ -35,16 +35,13 @@ const AT_ONCE = 1024 * 1024;
 /** What is in the slot of a descriptor that is not looked at any more: -EBADF. */
 const EMPTY = -9;
 
-/** How many times `drain` may be started anew by output that keeps coming. */
-const DRAIN_ROUNDS = 4;
-
-/** Milliseconds in which what is in the pipes at the end can be read. */
-const LEAST_DRAIN = 50;
-
 const SIGINFO_SIZE = 128;
 const RUSAGE_SIZE = 144;
 
-/** The cells "timed out" and "drained", one behind the other: not zero if so. */
+/**
+ * The cells "timed out" and "drained", one behind the other: positive if so. "drained" is negative
+ * if SIGKILL was refused: the error.
+ */
 const FLAGS_SIZE = 16;
 
 /**
@@ -62,6 +59,8 @@ export interface Supervised {
   readonly pid: number | undefined;
   readonly timedOut: boolean;
   readonly drained: boolean;
+  /** The errno with which SIGKILL was refused, positive. */
+  readonly refused: number | undefined;
   readonly exit: Exit | undefined;
   /** What the program itself has told. */
   readonly told: Uint8Array;
@@ -119,8 +118,8 @@ export function supervise(
   const [out, err, input] = [end("stdout", "read"), end("stderr", "read"), end("stdin", "write")];
   const slots = [
     pidfd,
-    timeout,
     grace,
+    timeout,
     out ?? EMPTY,
     err ?? EMPTY,
     drain,
@@ -178,11 +177,20 @@ export function supervise(
       label: "time?",
       jumps: { error: "grace?" },
     },
-    go(op("pidfd_send_signal", [numbers.pidfd, run.killSignal, 0, 0]), "kill later"),
-    { ...arm(grace, run.grace), label: "kill later" },
-    go({ ...op("getpid", []), into: { cell: "timed out" } }, "loop"),
+    { ...op("getpid", []), into: { cell: "timed out" } },
+    {
+      ...op("pidfd_send_signal", [numbers.pidfd, run.killSignal, 0, 0]),
+      // It has got nothing to react to, so that there is nothing to wait for.
+      jumps: { error: "force" },
+    },
+    go(arm(grace, run.grace), "loop"),
     { ...op("read", [grace, { cell: "ticks" }, 8]), label: "grace?", jumps: { error: "loop" } },
-    go(op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]), "loop"),
+    {
+      ...op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]),
+      label: "force",
+      into: { cell: "drained" },
+      jumps: { zero: "loop", error: "end" },
+    },
 
     // When it has ended.
     {
@@ -212,10 +220,10 @@ export function supervise(
       ]
       : []),
     arm(drain, run.drain),
-    arm(bound, Math.max(DRAIN_ROUNDS * run.drain, LEAST_DRAIN)),
+    arm(bound, longestDrain(run.drain)),
     { ...isEmpty(SLOTS[3]), label: "drain", jumps: { error: "wait" } },
     { ...isEmpty(SLOTS[4]), jumps: { zero: "drained", positive: "drained", error: "wait" } },
-    go({ ...op("ppoll", [{ cell: SLOTS[3] }, 4, 0, 0, 8]), label: "wait" }, "late out"),
+    go({ ...op("ppoll", [{ cell: SLOTS[2] }, 5, 0, 0, 8]), label: "wait" }, "late out"),
     ...carry("late out", out, 1, "more", "late err"),
     { ...arm(drain, run.drain), label: "more" },
     ...carry("err after more", err, 2, "anew", "bound?"),
@@ -229,8 +237,11 @@ export function supervise(
     {
       ...op("read", [bound, { cell: "ticks" }, 8]),
       label: "bound?",
-      jumps: { positive: "over?", zero: "drain", error: "drain" },
+      jumps: { positive: "over?", error: "late?" },
     },
+    { ...op("read", [timeout, { cell: "ticks" }, 8]), label: "late?", jumps: { error: "drain" } },
+    // The program has ended in time, what it has left behind has not.
+    go({ ...op("getpid", []), into: { cell: "timed out" } }, "end"),
     { ...isEmpty(SLOTS[3]), label: "over?", jumps: { error: "end" } },
     { ...isEmpty(SLOTS[4]), jumps: { error: "end" } },
     { ...op("getpid", []), label: "drained", into: { cell: "drained" } },
@@ -274,13 +285,13 @@ export function supervise(
 }
 
 /**
- * The poll slots, one behind the other: the first five while it runs, four of them and two more
+ * The poll slots, one behind the other: the first five while it runs, the last five but two
  * afterwards, the last two for a daemon in its hook.
  */
 const SLOTS = [
   "slot pidfd",
-  "slot timeout",
   "slot grace",
+  "slot timeout",
   "slot out",
   "slot err",
   "slot drain",
@@ -295,11 +306,13 @@ export function parseReport(bytes: Uint8Array): Supervised {
   head.set(bytes.subarray(0, REPORT_HEAD));
   const view = new DataView(head.buffer);
   const pid = view.getInt32(PID_AT, true);
+  const drained = view.getInt32(FLAGS_AT + 8, true);
   const ended = view.getInt32(EXIT_AT, true) === SIGCHLD;
   return {
     pid: pid === 0 ? undefined : pid,
     timedOut: view.getInt32(FLAGS_AT, true) !== 0,
-    drained: view.getInt32(FLAGS_AT + 8, true) !== 0,
+    drained: drained > 0,
+    refused: drained < 0 ? -drained : undefined,
     exit: ended ? exitFrom(view, EXIT_AT, EXIT_AT + SIGINFO_SIZE) : undefined,
     told: bytes.subarray(REPORT_HEAD),
   };

@@ -7,7 +7,10 @@
  */
 
 import { fstatSync, readSync } from "node:fs";
+import process from "node:process";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { KillError } from "../../core/errors.ts";
+import { SIGKILL } from "../../core/timing.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
@@ -16,7 +19,7 @@ import { parseStatus } from "../linux/control.ts";
 import { hookRuntime } from "../linux/hook_split.ts";
 import { laidOut } from "../linux/laid_out.ts";
 import { failureOf } from "../linux/launch.ts";
-import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
+import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
 import { elevated } from "../posix/elevated.ts";
 import { lowerAll } from "./assembly.ts";
 import { patientlySync, sleepSync } from "../spawner/busy.ts";
@@ -26,12 +29,10 @@ import {
   writeUnlinkedProgram,
 } from "../spawner/unlinked_file.ts";
 import { isDaemon } from "../linux/stages.ts";
-import { aboveSupervisor, aliveFd, parseReport, supervise } from "./supervisor.ts";
+import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
 import { restoreFor } from "./credentials.ts";
 import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
 import { requireDescriptors, stdioWith, wiresOf, writtenFor } from "./wires.ts";
-
-const SIGKILL = 9;
 
 /** What a synchronous run is made with. */
 export interface SyncService {
@@ -98,12 +99,15 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const failure = failureOf(plan, programs, status, { ...BLAME, cancelled: timedOut });
       if (failure !== undefined) throw failure;
       const daemonPid = timedOut ? undefined : status.daemonPid;
+      const refusal = refusalOf(supervised);
       // Without a record of its end, it was ended with its supervisor: see PR_SET_PDEATHSIG there.
-      const exit = supervised.exit ?? { ...spawned.exit, raw: SIGKILL };
+      const exit = supervised.exit ??
+        (refusal === undefined ? { ...spawned.exit, raw: SIGKILL } : undefined);
       return {
         ...spawned,
         pid: daemonPid ?? supervised.pid ?? spawned.pid,
         exit,
+        refusal,
         timedOut,
         drained,
         ...(daemonPid === undefined ? {} : { daemonPid }),
@@ -149,6 +153,30 @@ function spawn(
     throw startFailure(plan, error);
   }
 }
+
+/**
+ * Why the program is still running although it was to end, if it is. The spawner ends the
+ * supervisor when there is too much output, and that ends no program which this process may not
+ * send signals. It is the child of another process by now.
+ */
+function refusalOf({ pid, refused, exit }: Omit<Supervised, "told">): KillError | undefined {
+  if (pid === undefined || exit !== undefined) return undefined;
+  const errno = refused ?? probe(pid);
+  return errno === undefined ? undefined : new KillError({ pid, signal: SIGKILL, errno });
+}
+
+/** The errno with which a process cannot be sent signals that is there. */
+function probe(pid: number): number | undefined {
+  try {
+    process.kill(pid, 0);
+    return undefined;
+  } catch (error) {
+    const errno = errnoOf(error);
+    return errno === ESRCH ? undefined : errno;
+  }
+}
+
+const ESRCH = 3;
 
 /** All of a file, by its descriptor. */
 export function contentOf(fd: number): Uint8Array {

@@ -9,6 +9,7 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
+import { own } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call } from "../linux/call.ts";
@@ -53,7 +54,8 @@ export interface Base {
 }
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
-export function wiresOf(plan: Plan, base: Base): Wires {
+export function wiresOf(plan: Plan, given: Base): Wires {
+  const base = own(given);
   requireDescriptors(plan, ABOVE_ALL);
   const { wires } = stepOf(plan, "fds");
   const stdio: Stdio[] = [...base.stdio];

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isPolluted, own } from "../../core/own.ts";
 import type { StepName } from "../../core/order.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 
@@ -126,6 +127,23 @@ export class Head {
     this.operations = calls.reduce((sum, call) => sum + operationsOf(call), 0);
     this.data = calls.reduce((sum, call) => sum + dataOf(call), 0);
   }
+}
+
+/** The same program, of objects that inherit nothing if all others do. */
+export function ownProgram(program: Program): Program {
+  if (!isPolluted()) return program;
+  const { calls, cells } = program;
+  return own({ calls: calls.map(ownCall), cells: cells.map(own), head: undefined });
+}
+
+function ownCall(call: Call): Call {
+  const { args, jumps, into, ...others } = own(call);
+  return own({
+    ...others,
+    args: args.map((arg) => typeof arg === "object" ? own(arg) : arg),
+    ...(jumps === undefined ? {} : { jumps: own(jumps) }),
+    ...(into === undefined ? {} : { into: own(into) }),
+  });
 }
 
 /** How many operations a call takes. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { own } from "../../core/own.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import {
@@ -13,6 +14,7 @@ import {
   FAILED,
   type Head,
   operationsOf,
+  ownProgram,
   type Program,
 } from "./call.ts";
 import {
@@ -48,7 +50,8 @@ const SCHED_FIFO = 1;
 const FAILED_STATUS = 127;
 
 /** An upper bound of what a program takes, in bytes. */
-export function sizeOf({ calls, cells, head }: Program): number {
+export function sizeOf(program: Program): number {
+  const { calls, cells, head } = ownProgram(program);
   // The epilogue may have a byte to report.
   let [operations, data] = [EPILOGUE + (head?.operations ?? 0), 8 + (head?.data ?? 0)];
   for (let i = head?.calls.length ?? 0; i < calls.length; i++) {
@@ -75,13 +78,19 @@ export interface EncodeOptions {
   readonly report?: number | undefined;
 }
 
+const NO_OPTIONS: EncodeOptions = own({});
+const NO_JUMPS: Pick<Call, "into" | "jumps" | "unrecorded"> = own({});
+const UNRECORDED: Pick<Call, "into" | "jumps" | "unrecorded"> = own({ unrecorded: true });
+
 /** Lays a program out in an arena. */
 export function encode(
-  program: Program,
+  given: Program,
   arch: Arch,
   arena: Room,
-  { base = arena.address, report }: EncodeOptions = {},
+  options: EncodeOptions = NO_OPTIONS,
 ): Encoded {
+  const program = ownProgram(given);
+  const { base = arena.address, report } = options === NO_OPTIONS ? options : own(options);
   const cells = placed(program.cells);
   const writer = new Writer(program, arch, arena, cells, base);
   writer.write(report);
@@ -221,7 +230,7 @@ class Writer {
     offset: number,
     name: Call["name"],
     args: readonly Arg[],
-    { jumps, into, unrecorded }: Pick<Call, "into" | "jumps" | "unrecorded"> = {},
+    { jumps, into, unrecorded }: Pick<Call, "into" | "jumps" | "unrecorded"> = NO_JUMPS,
   ): void {
     const base = this.#base;
     this.#word(offset, typeof name === "number" ? name : numberOf(this.#arch, name));
@@ -269,7 +278,7 @@ class Writer {
       failed + 3 * OPERATION,
     ];
     const place = (offset: number, next: number, name: SyscallName, args: readonly Arg[]) => {
-      this.#operation(offset, name, args, { unrecorded: true });
+      this.#operation(offset, name, args, UNRECORDED);
       for (let way = 0; way < 3; way++) this.#word(offset + JUMPS + way * 8, this.#base + next);
     };
     // The one call that returns a known number which is not zero: 99, see sched(7).
@@ -277,7 +286,7 @@ class Writer {
     this.#word(failed + RESULT_ADDRESS, this.#base + GAVE_UP);
     // A program that shares our memory has nothing to report.
     if (report !== undefined) {
-      place(byte, notes, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
+      place(byte, notes, "write", [report, own({ bytes: new Uint8Array([FAILURE_REPORT]) }), 1]);
       place(notes, exit, "write", [report, this.#base, failed]);
     }
     place(exit, exit, "exit_group", [FAILED_STATUS]);

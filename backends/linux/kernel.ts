@@ -8,6 +8,7 @@
 import { SystemCallError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import type { Libc, Word } from "./libc.ts";
+import { SCRATCH } from "./scratch.ts";
 
 /** Constants of the kernel's interface, the same on x86-64 and aarch64. */
 export const O = {
@@ -54,8 +55,8 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;
 
-/** How much scratch memory there is for arguments and results of one call, in bytes. */
-const SCRATCH = 64 * 1024;
+/** How much of the scratch memory a path takes at most: twice PATH_MAX, see path_resolution(7). */
+export const PATH_SIZE = 8192;
 
 const encoder = new TextEncoder();
 
@@ -154,10 +155,12 @@ export class Kernel {
     this.raw("close", fd);
   }
 
-  /** Puts a path into scratch memory, NUL-terminated; returns its address. */
+  /**
+   * Puts a path at the start of the scratch memory, NUL-terminated; returns its address. Of one
+   * that is longer than any can be, only as much that the kernel refuses it (ENAMETOOLONG).
+   */
   path(path: string): Word {
-    const { written, read } = encoder.encodeInto(path, this.bytes);
-    if (read < path.length || written >= this.bytes.length) throw this.error("openat", -36);
+    const { written } = encoder.encodeInto(path, this.bytes.subarray(0, PATH_SIZE - 1));
     this.bytes[written] = 0;
     return this.scratch;
   }

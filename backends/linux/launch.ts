@@ -11,7 +11,7 @@
  */
 
 import type { Exit, Process } from "../../core/backend.ts";
-import { HandshakeError, SpawnError } from "../../core/errors.ts";
+import { HandshakeError, KillError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import { type ControlChannel, GO, type Status, StatusReader } from "./control.ts";
 import type { Encoded } from "./encoded.ts";
@@ -43,7 +43,7 @@ export interface Launched {
   readonly exited: Promise<Exit>;
   /** The daemon's pid, if it is known without its report. */
   readonly daemonPid: number | undefined;
-  /** Sends a signal to our child; false if it is gone. */
+  /** Sends a signal to our child; false if it is gone. Throws a KillError if that is refused. */
   kill(signal: number): boolean;
   /**
    * Sends a signal to the daemon, which is not our child, so that its pid may be another process's
@@ -87,35 +87,58 @@ export class Launch {
     this.#exited.catch(() => {});
   }
 
-  /** Resolves when the program runs, or the child is ready; or when it was cancelled. */
+  /**
+   * Resolves when the program runs, or the child is ready; or when it was cancelled. A child that may
+   * not be signalled is not waited for any more.
+   */
   async proceed(cancel: AbortSignal | undefined): Promise<Process> {
-    const { plan, openPipes } = this.#launched;
-    const kill = () => void this.#kill(SIGKILL);
+    let refuse: (error: unknown) => void = () => {};
+    const refused = new Promise<never>((_, reject) => refuse = reject);
+    const kill = () => {
+      try {
+        this.#kill(SIGKILL);
+      } catch (error) {
+        refuse(error);
+      }
+    };
     cancel?.addEventListener("abort", kill);
     if (cancel?.aborted === true) kill();
     try {
-      if (openPipes !== undefined && await this.#reader.until(({ pipes }) => pipes)) {
-        openPipes();
-        this.#launched.channel.write(GO);
-      }
-      // A daemon that is known only now may be what is to be killed.
-      if (isDaemon(plan) && await this.#reader.until((status) => this.#daemonPid(status) > 0)) {
-        if (cancel?.aborted === true) kill();
-      }
-      if (await this.#reader.until(({ ready }) => ready)) return this.#waiting();
-      const cancelled = cancel?.aborted === true;
-      const failure = this.#failure(cancelled);
-      if (failure !== undefined && !cancelled) throw failure;
-      return this.#running();
+      return await Promise.race([this.#progress(cancel, kill), refused]);
     } catch (error) {
-      this.#launched.closePipes();
+      const { closePipes, exited, hold } = this.#launched;
+      closePipes();
+      if (error instanceof KillError) {
+        hold(false);
+        this.#closeChannel();
+        exited.catch(() => {});
+        throw error;
+      }
       kill();
       this.#closeChannel();
-      await this.#launched.exited;
+      await exited;
       throw error;
     } finally {
+      refused.catch(() => {});
       cancel?.removeEventListener("abort", kill);
     }
+  }
+
+  async #progress(cancel: AbortSignal | undefined, kill: () => void): Promise<Process> {
+    const { plan, openPipes, channel } = this.#launched;
+    if (openPipes !== undefined && await this.#reader.until(({ pipes }) => pipes)) {
+      openPipes();
+      channel.write(GO);
+    }
+    // A daemon that is known only now may be what is to be killed.
+    if (isDaemon(plan) && await this.#reader.until((status) => this.#daemonPid(status) > 0)) {
+      if (cancel?.aborted === true) kill();
+    }
+    if (await this.#reader.until(({ ready }) => ready)) return this.#waiting();
+    const cancelled = cancel?.aborted === true;
+    const failure = this.#failure(cancelled);
+    if (failure !== undefined && !cancelled) throw failure;
+    return this.#running();
   }
 
   /** The process of a child whose program runs, or that was ended before. */

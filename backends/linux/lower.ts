@@ -6,6 +6,7 @@
  */
 
 import { type FdMove, LAST_FD } from "../../core/descriptors.ts";
+import { isPolluted, own } from "../../core/own.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
 import type { Frame } from "../../core/frame.ts";
@@ -55,9 +56,10 @@ export interface Circumstances {
 }
 
 /** The child program of some steps. */
-export function lower(steps: readonly Step[], circumstances: Circumstances): Program {
+export function lower(steps: readonly Step[], given: Circumstances): Program {
   const cells: Cell[] = [];
-  return { calls: lowerSteps(steps, circumstances, cells), cells };
+  const circumstances = isPolluted() ? own(given) : given;
+  return { calls: lowerSteps(steps, circumstances, cells), cells, head: undefined };
 }
 
 /**
@@ -66,7 +68,7 @@ export function lower(steps: readonly Step[], circumstances: Circumstances): Pro
  */
 export function lowerPlan(plan: Plan, circumstances: Circumstances): Program {
   const { frame, exec } = plan;
-  const head = frame.isKept ? headOf(frame, circumstances) : undefined;
+  const head = frame.isKept && !isPolluted() ? headOf(frame, circumstances) : undefined;
   if (head === undefined) return lower(plan.steps, circumstances);
   const last = lowerStep(exec, circumstances, []);
   return { calls: [...head.calls, ...last], cells: NO_CELLS, head };

@@ -7,6 +7,7 @@
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
+import { own } from "../../core/own.ts";
 import type { Plan } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import type { Arch } from "./arch.ts";
@@ -43,9 +44,16 @@ export function nativeBackend(
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
     const wiring = starter.wire(plan);
     try {
-      const { late = false, ...child } = startSync(plan, wiring, run.timeout);
+      const since = performance.now();
+      const { late = false, ...child } = own(startSync(plan, wiring, run.timeout));
       wiring.closeChildEnds();
-      const outcome = waitSync(kernel, child, wiring.takeParentEnds(), run);
+      // The time limit counts from the start.
+      const timeout = run.timeout === undefined
+        ? undefined
+        : Math.max(0, run.timeout - (performance.now() - since));
+      const left = { ...run, timeout };
+      const ends = wiring.takeParentEnds();
+      const outcome = waitSync(kernel, child, ends, left, (pid) => starter.adopt(pid));
       return late ? { ...outcome, timedOut: true } : outcome;
     } finally {
       wiring.close();
@@ -72,8 +80,7 @@ export function nativeBackend(
     start: (plan, cancel) => starter.start(plan, cancel),
     runSync,
     exec: (plan): never => execInPlace(starter, plan),
-    explain: (plan) =>
-      explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
+    explain: (plan) => explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },

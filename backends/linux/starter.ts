@@ -10,7 +10,7 @@
 
 import type { Exit, Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
-import { SpawnError, SystemCallError } from "../../core/errors.ts";
+import { KillError, SpawnError, SystemCallError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Cloned, CloneOptions, Cloner } from "./clone.ts";
 import type { Call, Program } from "./call.ts";
@@ -19,7 +19,7 @@ import { RESET_ALL, resetIgnored } from "./dispositions.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
-import type { Kernel } from "./kernel.ts";
+import { ERR, type Kernel } from "./kernel.ts";
 import { type Blame, failureOf, Launch, noted, type Programs } from "./launch.ts";
 import { lowerPlan } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
@@ -105,6 +105,11 @@ export class Starter {
   close(): void {
     this.#reaper.close();
     this.kernel.closeNull();
+  }
+
+  /** Takes over a child that cannot be ended, and is not waited for: it is reaped when it ends. */
+  adopt(pid: number): void {
+    this.#reaper.adopt(pid);
   }
 
   /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
@@ -202,10 +207,12 @@ export class Starter {
         blame: this.#blame,
       });
     } catch (error) {
-      this.#killStaged(staged);
-      channel.close();
-      if (watch === undefined) this.#forget(cloned);
-      else leaveToReaper(watch);
+      if (watch === undefined) {
+        this.#abandon(staged);
+      } else {
+        channel.close();
+        leaveToReaper(watch);
+      }
       throw error;
     }
     return await launch.proceed(cancel);
@@ -225,7 +232,8 @@ export class Starter {
     try {
       late = !channel.waitForEnd(timeout ?? Infinity);
       if (late) {
-        this.#killStaged(staged);
+        this.#killStagedDaemon(staged);
+        this.kernel.raw("kill", pid, SIGKILL);
         // Its pid file is removed when it is gone, and its locks with it.
         channel.waitForEnd(TO_END);
       }
@@ -271,18 +279,33 @@ export class Starter {
     return { cloned, programs, channel, daemonPid };
   }
 
-  /** Ends a child of which nothing will come, and lets go of everything that belongs to it. */
+  /** Ends a child of which nothing will come, and closes everything that belongs to it. */
   #abandon(staged: Staged): void {
-    this.#killStaged(staged);
+    this.#killStagedDaemon(staged);
     staged.channel.close();
-    this.#forget(staged.cloned);
+    this.giveUp(staged.cloned);
   }
 
-  /** The process that makes the daemon has ended, or is killed: it is not reaped yet. */
-  #killStaged(staged: Staged): void {
+  /**
+   * Kills a child and reaps it, and closes its pidfd. One that may not be signalled is reaped when it
+   * ends.
+   */
+  giveUp(child: Pick<Running, "pid" | "pidfd">): void {
+    if (this.kernel.raw("kill", child.pid, SIGKILL) === 0) return this.#forget(child);
+    this.adopt(child.pid);
+    if (child.pidfd >= 0) this.kernel.close(child.pidfd);
+  }
+
+  /** The process that has made the daemon has ended; it is not reaped yet. */
+  #killStagedDaemon(staged: Staged): void {
     const { daemonPid } = statusOf(staged);
-    if (daemonPid !== undefined) this.#killDaemon(staged.channel, daemonPid, SIGKILL);
-    this.kernel.raw("kill", staged.cloned.pid, SIGKILL);
+    if (daemonPid === undefined) return;
+    try {
+      this.#killDaemon(staged.channel, daemonPid, SIGKILL);
+    } catch (error) {
+      // It ends when it finds its channel closed.
+      if (!(error instanceof KillError)) throw error;
+    }
   }
 
   /**
@@ -294,7 +317,10 @@ export class Starter {
     const pidfd = kernel.raw("pidfd_open", pid, 0);
     if (pidfd < 0) return false;
     try {
-      return !channel.isHungUp && kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0) === 0;
+      if (channel.isHungUp) return false;
+      const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
+      if (result < 0 && result !== ERR.ESRCH) throw new KillError({ pid, signal, errno: -result });
+      return result === 0;
     } finally {
       kernel.close(pidfd);
     }
@@ -331,8 +357,7 @@ export class Starter {
     try {
       return this.#reaper.watch(child.pid);
     } catch (error) {
-      this.kernel.raw("kill", child.pid, SIGKILL);
-      this.#forget(child);
+      this.giveUp(child);
       throw error;
     }
   }
@@ -361,13 +386,12 @@ export class Starter {
 
   /** What failed in the memory that a child shared with us, if something did. */
   #failureIn(cloned: Cloned): { call: Call; errno: number } | undefined {
-    const { encoded, notes, pid } = cloned;
+    const { encoded, notes } = cloned;
     if (notes === undefined) return undefined;
     try {
       return encoded.failure(notes);
     } catch (error) {
-      this.kernel.raw("kill", pid, SIGKILL);
-      this.#forget(cloned);
+      this.giveUp(cloned);
       throw error;
     }
   }

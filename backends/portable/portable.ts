@@ -9,6 +9,7 @@ import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
+import { own, shielded } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
@@ -28,7 +29,7 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "../spawner/spawner.ts";
-import { blamed, requireFolder, requireProgram } from "./checks.ts";
+import { blamed, requireEndable, requireFolder, requireProgram } from "./checks.ts";
 import { type Merged, merged } from "./merged.ts";
 import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
 import { portableWires } from "./wires.ts";
@@ -90,6 +91,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
           remedy: "use run(), or another driver",
         });
       }
+      requireEndable(plan, run);
       return runSync(spawner, plan, run);
     },
     exec(plan): never {
@@ -107,7 +109,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
 }
 
 async function start(spawner: Spawner, plan: Plan): Promise<Process> {
-  const wires = portableWires(plan);
+  const wires = shielded(() => portableWires(plan));
   let both: Merged | undefined;
   try {
     if (wires.merges) both = await merged();
@@ -180,7 +182,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       maxBuffer: run.maxBuffer,
     };
     const spawned = spawnSyncWith(spawner, request, plan);
-    const { lost = false, ...outcome } = spawned;
+    const { lost = false, ...outcome } = own(spawned);
     const [file] = files;
     return { ...outcome, ...(file && bothOf(file, run.maxBuffer)), drained: !lost };
   } finally {
