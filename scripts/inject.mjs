@@ -162,7 +162,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     const counts = `${tried} faults, ${hit} met, ${findings.length} findings (${seconds} s)`;
     console.log(`${pair.runtime} ${pair.driver}: ${counts}`);
-    for (const { scenario, skipped: why } of skipped) console.log(`  not here: ${scenario}: ${why}`);
+    for (const { scenario, skipped: why } of skipped) {
+      console.log(`  not here: ${scenario}: ${why}`);
+    }
     for (const each of grouped(findings)) console.log(`  ${each}`);
     failed += findings.length;
     passed += tried - findings.length;

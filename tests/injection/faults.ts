@@ -42,7 +42,7 @@ let child: string[] = [];
 /** Runs an action with a fault, or with none to see which there can be. */
 export async function during<T>(
   fault: Fault | undefined,
-  action: () => Promise<T>,
+  action: () => T | Promise<T>,
 ): Promise<T> {
   [armed, parent, child, active, hit] = [fault, [], [], true, false];
   rewritePrograms(breakCall);
@@ -72,6 +72,10 @@ export function faultsOf({ parent, child }: Trace): Fault[] {
   return [...ofParent, ...ofChild];
 }
 
+/** A waitid(2) that does not wait, which no signal interrupts. */
+const UNWAITING = "waitid WNOHANG";
+const WNOHANG = 1;
+
 /**
  * How calls of the parent can fail; the others with ENOMEM. EINTR only where a signal can
  * interrupt. A close(2) is made and fails nevertheless, as on Linux; what gives something back or
@@ -87,10 +91,19 @@ const PARENT: Readonly<Record<string, readonly string[]>> = {
   epoll_create1: ["EMFILE", "ENOMEM"],
   pidfd_open: ["EMFILE", "ENOMEM"],
   epoll_pwait: ["EINTR"],
+  // Such calls fail only where a filter refuses them.
+  prctl: ["EPERM"],
+  capget: ["EPERM"],
   ppoll: ["EINTR", "ENOMEM"],
   waitid: ["EINTR"],
   nanosleep: ["EINTR"],
   close: ["EINTR"],
+  [UNWAITING]: [],
+  getuid: [],
+  geteuid: [],
+  getgid: [],
+  getegid: [],
+  getpid: [],
   munmap: [],
   exit_group: [],
   kill: [],
@@ -111,8 +124,27 @@ const PARENT: Readonly<Record<string, readonly string[]>> = {
   accessSync: ["ENOMEM"],
 };
 
-/** Calls of the child that no kernel and no filter lets fail and return. */
-const INFALLIBLE = new Set(["exit_group", "getpid", "getppid", "sched_get_priority_max"]);
+/**
+ * Calls of the child that no kernel lets fail and return, and those that the supervisor of a
+ * synchronous run makes again and again: broken for good, they are no fault that there is.
+ */
+const INFALLIBLE = new Set([
+  "exit_group",
+  "getpid",
+  "getppid",
+  "sched_get_priority_max",
+  "ppoll",
+  "splice",
+  "pidfd_send_signal",
+  "read timer",
+]);
+
+/** A call of the child by its name. */
+function nameOf({ name, args }: Call): string {
+  const [, into] = args;
+  const timer = typeof into === "object" && "cell" in into && into.cell === "ticks";
+  return timer ? `${name} timer` : String(name);
+}
 
 /** Counts a call of the parent; the errno that it fails with, if it is the one. */
 function met(name: string): string | undefined {
@@ -133,10 +165,10 @@ function numberOf(code: string): number {
 function breakCall(program: Program): Program {
   if (!active) return program;
   const first = child.length;
-  for (const { name } of program.calls) child.push(String(name));
+  for (const call of program.calls) child.push(nameOf(call));
   if (armed?.side !== "child") return program;
   const call = program.calls[armed.index - first];
-  if (call === undefined || String(call.name) !== armed.name) return program;
+  if (call === undefined || nameOf(call) !== armed.name) return program;
   hit = true;
   const calls = program.calls.with(armed.index - first, broken(call, armed.how));
   // What many programs begin with is kept: a broken one must not be.
@@ -166,7 +198,9 @@ export function faultyLibc(libc: Libc, arch: Arch): Libc {
   return {
     ...libc,
     syscall(number, ...args) {
-      const how = met(names.get(number) ?? String(number));
+      const name = names.get(number) ?? String(number);
+      const unwaiting = name === "waitid" && ((args[3] ?? 0) & WNOHANG) !== 0;
+      const how = met(unwaiting ? UNWAITING : name);
       if (how === undefined) return libc.syscall(number, ...args);
       if (number === close) libc.syscall(number, ...args);
       return -numberOf(how);

@@ -8,13 +8,15 @@
  * @module
  */
 
+import { AssertionError } from "@std/assert";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { backend, type Backend, type DriverName, useBackend } from "../../core/backend.ts";
+import { stripVTControlCharacters } from "node:util";
+import { type Backend, backend, type DriverName, useBackend } from "../../core/backend.ts";
 import { Command, CommandError, ExitError, SpawnError, UnsupportedError } from "../../mod.ts";
-import { census, type Census, killHard, pause } from "../support/harness.ts";
+import { type Census, census, killHard, pause } from "../support/harness.ts";
 import { random } from "../support/random.ts";
 import { faultyBackend } from "./backends.ts";
 import { during, type Fault, faultsOf, replaceFiles, trace } from "./faults.ts";
@@ -147,6 +149,10 @@ class Hang extends Error {}
 
 /** What an error of a scenario with a fault should not be. */
 function complaints(error: unknown): string[] {
+  if (error instanceof AssertionError) {
+    const text = stripVTControlCharacters(error.message).replaceAll(/\s+/g, " ");
+    return [`another result: ${text.slice(0, 200)}`];
+  }
   if (!(error instanceof CommandError)) return [`no CommandError: ${summary(error)}`];
   if (error instanceof ExitError) return [`an ExitError, and no failure: ${summary(error)}`];
   if (error instanceof SpawnError && (error.errno <= 0 || error.errno > 133)) {
