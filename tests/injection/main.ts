@@ -142,6 +142,8 @@ async function attempt(scenario: Scenario, fault: Fault | undefined): Promise<st
   } catch (error) {
     found.push(`the next run failed: ${summary(error)}`);
   }
+  // A runtime may take a moment to close what the healthy run had, too.
+  if (found.length === 0) found.push(...await remains(before));
   return found;
 }
 
