@@ -31,7 +31,8 @@ import {
   UnsupportedError,
   UsageError,
 } from "../../mod.ts";
-import { CLOSED, FILES, type Form, type Recipe } from "./recipe.ts";
+import { isRunning, until } from "../support/harness.ts";
+import { CLOSED, FILES, type Form, type Recipe, STANDARD } from "./recipe.ts";
 import { REPORTER } from "./reporter.ts";
 
 /** What came of a recipe: lines, in an order of their own. */
@@ -79,7 +80,7 @@ export class Kitchen {
   /** Runs a recipe. */
   async cook(recipe: Recipe): Promise<Outcome> {
     const { folder } = this;
-    for (const name of ["out", "other"]) rmSync(join(folder, name), { force: true });
+    for (const name of ["out", "other", "pid"]) rmSync(join(folder, name), { force: true });
     writeFileSync(join(folder, "in"), "input of a file\n");
     const report = join(folder, "report");
     writeFileSync(report, "", { mode: 0o666 });
@@ -119,21 +120,35 @@ export class Kitchen {
     };
     switch (recipe.verb) {
       case "run":
-        return void lines.push(...resultLines(await cmd.run(options)));
-      case "runSync":
-        return void lines.push(...resultLines(cmd.runSync(options)));
+      case "runSync": {
+        const result = recipe.verb === "run" ? await cmd.run(options) : cmd.runSync(options);
+        lines.push(...resultLines(result));
+        const { daemonPid } = result;
+        if (daemonPid === undefined) return;
+        await until("the daemon has ended", () => !isRunning(daemonPid));
+        if (recipe.daemon !== "pid file") return;
+        const written = Number(readFileSync(join(this.folder, "pid"), "utf8"));
+        return void lines.push(`the pid file is right: ${written === daemonPid}`);
+      }
       case "spawn": {
-        await using child = await cmd.spawn(options);
-        const piped = "to" in (recipe.stdout ?? {}) &&
-          (recipe.stdout as { to: string }).to === "pipe";
-        if (recipe.handshake === true) {
-          await child.handshakeWait();
-          await child.handshakeNotify();
+        const child = await cmd.spawn(options);
+        try {
+          const read = isPipe(recipe.stdout) ? new Response(child.stdout).text() : undefined;
+          read?.catch(() => {});
+          if (recipe.handshake === true) {
+            await child.handshakeWait();
+            await child.handshakeNotify();
+          }
+          if (isPipe(recipe.stdin)) {
+            const writer = child.stdin.getWriter();
+            // A program may end without a look at its input.
+            await writer.write("typed").then(() => writer.close()).catch(() => {});
+          }
+          lines.push(...resultLines(await child.wait()));
+          if (read !== undefined) lines.push(`read ${shortened(await read)}`);
+        } finally {
+          await child.abort();
         }
-        const read = piped ? new Response(child.stdout).text() : undefined;
-        read?.catch(() => {});
-        lines.push(...resultLines(await child.wait()));
-        if (read !== undefined) lines.push(`read ${shortened(await read)}`);
       }
     }
   }
@@ -183,6 +198,9 @@ export class Kitchen {
       if (call !== undefined) cmd.step(call(...args));
     }
     if (recipe.handshake === true) cmd.handshake();
+    if (recipe.nonblocking === true) cmd.nonblocking();
+    if (recipe.daemon !== undefined) cmd.daemonize();
+    if (recipe.daemon === "pid file") cmd.pidFile(join(this.folder, "pid"));
     return cmd;
   }
 
@@ -219,6 +237,7 @@ export class Kitchen {
   }
 
   #fdOf(index: number): number {
+    if (index >= STANDARD && index < CLOSED) return index - STANDARD;
     return this.#fds[index] ?? CLOSED;
   }
 
@@ -231,12 +250,16 @@ export class Kitchen {
         // Without FFI, they are files in a synchronous run.
         if (this.#buffers.includes(Number(number))) return `fd ${number} of a buffer`;
         const own = this.#fds.indexOf(Number(number));
+        const ofFile = target.startsWith("/") ? 0o4000 : 0;
+        // Which number the lock of a pid file has is nobody's business.
+        const lock = target === join(this.folder, "pid");
         return [
           "fd",
-          own < 0 ? number : `of file ${own}`,
+          lock ? "of the pid file" : own < 0 ? number : `of file ${own}`,
           // Less O_CLOEXEC, which perl sets itself, and O_LARGEFILE. What leads nowhere leads
           // there in both directions, or in one.
-          target === "/dev/null" ? "" : (parseInt(flags, 8) & ~0o2100000).toString(8),
+          // Bun makes its own standard error non-blocking, which a file does not mind.
+          target === "/dev/null" ? "" : (parseInt(flags, 8) & ~(0o2100000 | ofFile)).toString(8),
           target.replace(/^(pipe|socket):\[\d+\]$/, (whole, kind) => {
             const name = names.get(whole) ?? `${kind} ${names.size}`;
             names.set(whole, name);
@@ -248,7 +271,7 @@ export class Kitchen {
         const text = new TextDecoder().decode(bytesOf(line.slice(8)));
         const variables = text.split("\0").slice(0, -1);
         // Inherited variables are in the order of whoever has handed them over.
-        if (env === undefined) variables.sort();
+        if ((env ?? []).length === 0) variables.sort();
         return `environ ${JSON.stringify(variables)}`;
       }
       if (line.startsWith("cmdline ")) {
@@ -262,6 +285,10 @@ export class Kitchen {
 
 /** The lowest number of a descriptor that is passed: above those that recipes ask for. */
 const FIRST = 60;
+
+function isPipe(form: Form | undefined): boolean {
+  return form !== undefined && "to" in form && form.to === "pipe";
+}
 
 function sizeOf(fd: number): number {
   try {

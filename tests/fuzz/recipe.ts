@@ -57,6 +57,8 @@ export interface Recipe {
   readonly caps?: readonly string[];
   readonly steps?: readonly (readonly [name: string, ...args: (string | number)[]])[];
   readonly handshake?: boolean;
+  readonly nonblocking?: boolean;
+  readonly daemon?: "daemon" | "pid file";
   readonly options?: Readonly<Record<string, unknown>>;
 }
 
@@ -65,6 +67,9 @@ export const FILES = 4;
 
 /** Stands for a descriptor that is not open. */
 export const CLOSED = 900;
+
+/** Stand for the standard streams of the fuzzer itself, from here on. */
+export const STANDARD = 800;
 
 /** A recipe by its seed. */
 export function recipeOf(seed: string, root: boolean): Recipe {
@@ -159,7 +164,7 @@ export function recipeOf(seed: string, root: boolean): Recipe {
   if (recipe.verb === "spawn" && chance(0.5)) recipe.stdout = { to: "pipe" };
   if (chance(0.35)) {
     recipe.passed = some(4, () => {
-      const from = pick([0, 1, 2, 3, 0, 1, 2, 3, CLOSED]);
+      const from = pick([0, 1, 2, 3, 0, 1, 2, 3, STANDARD, STANDARD + 1, STANDARD + 2, CLOSED]);
       return chance(0.8)
         ? { fd: from, as: pick([3, 4, 5, 6, 7, 9, 12, 40, 41, 300]) }
         : { fd: from };
@@ -202,11 +207,21 @@ export function recipeOf(seed: string, root: boolean): Recipe {
       ]));
   }
   if (recipe.verb === "spawn" && chance(0.2)) recipe.handshake = true;
+  if (recipe.verb === "spawn" && chance(0.2)) recipe.stdin = { to: "pipe" };
+  if (chance(0.05)) recipe.nonblocking = true;
+  if (recipe.verb !== "spawn" && recipe.what !== "sleep" && chance(0.1)) {
+    recipe.daemon = pick(["daemon", "pid file"]);
+    // Most others cannot be had with it.
+    if (chance(0.8)) {
+      for (const key of ["cwd", "stdin", "stdout", "stderr", "group"] as const) delete recipe[key];
+      if (chance(0.5)) recipe.stdout = { file: "out" };
+    }
+  }
   if (chance(0.3)) {
     // How far a program comes that is ended for its output is a matter of time.
     recipe.options = recipe.what === "flood"
       ? { maxBuffer: 50_000 }
-      : pick<Record<string, unknown>>([{ check: false }, { okCodes: [3] }]);
+      : pick<Record<string, unknown>>([{ check: false }, { okCodes: [0, 3] }]);
   }
   return recipe;
 }
