@@ -58,6 +58,8 @@ export class Kitchen {
     writeFileSync(join(folder, "no program"), "\u0000\u0001no program\n", { mode: 0o755 });
     writeFileSync(join(folder, "no interpreter"), "#!/no/such/interpreter\n", { mode: 0o755 });
     writeFileSync(join(folder, "not executable"), "#!/bin/sh\n", { mode: 0o644 });
+    // Whatever the umask is.
+    for (const name of ["no program", "no interpreter"]) chmodSync(join(folder, name), 0o755);
     process.chdir(folder);
     const fillers: number[] = [];
     const fds: number[] = [];
