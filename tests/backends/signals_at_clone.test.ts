@@ -9,13 +9,14 @@ import { noNativeParts, openKernel } from "../support/native.ts";
 
 const skip = noNativeParts();
 
-const SIGUSR2 = 12;
+/** Runtimes have uses of their own for SIGUSR1 and SIGUSR2. */
+const SIGHUP = 1;
 
 /** A child that sends itself a signal before its dispositions were reset, and ends with 7. */
 const SENDS_ITSELF: Program = {
   calls: [
     { ...call("signals", "getpid", [], []), into: { call: "send", argument: 0 } },
-    { ...call("signals", "kill", [0, SIGUSR2], []), label: "send" },
+    { ...call("signals", "kill", [0, SIGHUP], []), label: "send" },
     call("signals", "exit_group", [7], []),
   ],
   cells: [],
@@ -30,8 +31,8 @@ for (const clone of ["clone3", "clone"]) {
     async ({ defer }) => {
       let handled = 0;
       const handler = () => void handled++;
-      process.on("SIGUSR2", handler);
-      defer(() => process.off("SIGUSR2", handler));
+      process.on("SIGHUP", handler);
+      defer(() => process.off("SIGHUP", handler));
       const kernel = await openKernel();
       const cloner = new Cloner(kernel);
       if (clone === "clone") cloner.doWithoutClone3();
@@ -48,7 +49,7 @@ for (const clone of ["clone3", "clone"]) {
       // The runtime delivers a signal that was caught in a later turn.
       await pause(20);
       assertEquals(handled, 0);
-      process.kill(process.pid, "SIGUSR2");
+      process.kill(process.pid, "SIGHUP");
       while (handled === 0) await pause(1);
       assert(handled === 1);
     },

@@ -6,7 +6,7 @@
  */
 
 /** The script. Arguments: the file to write to, the descriptors to read, comma-separated; more. */
-export const REPORTER = String.raw`
+export const REPORTER: string = String.raw`
 use strict;
 my ($to, $pipes, @rest) = @ARGV;
 my @lines;
