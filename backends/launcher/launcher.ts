@@ -93,7 +93,6 @@ export function launcherBackend(
       return runSync({ arch, spawner, host }, plan, run);
     },
     exec(plan): never {
-      requireLsm(textOfFile, plan, "launcher");
       if (runtime.execve !== undefined) return execByFile(arch, runtime.execve, plan);
       throw new UnsupportedError({
         feature: "exec",
