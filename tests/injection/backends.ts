@@ -4,6 +4,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import process from "node:process";
 import type { Backend, DriverName } from "../../core/backend.ts";
 import { launcherBackend } from "../../backends/launcher/launcher.ts";
@@ -28,16 +29,29 @@ export async function faultyBackend(
     ...await hostHere(),
     onThreadEnd: (action) => closers.push(action),
   });
+  const guarded = await border();
   if (driver === "native") {
-    use(nativeBackend(host, faultyLibc(await openLibc(), arch), arch, REASON));
+    const libc = faultyLibc(await openLibc(), arch);
+    use(guarded(() => nativeBackend(host, libc, arch, REASON)));
   } else if (driver === "launcher") {
     const spawner = faultySpawner(await spawnerHere());
     const hooks = { any: true, withPidFile: false };
-    use(launcherBackend(host, arch, spawner, REASON, { hooks, execve: undefined }));
+    use(
+      guarded(() => launcherBackend(host, arch, spawner, REASON, { hooks, execve: undefined })),
+    );
   } else {
     throw new Error(`no faults are known for the ${driver} driver`);
   }
   return closers;
+}
+
+type Guard = (make: () => Backend) => Backend;
+
+/** The border between backends and the core, as mod.ts puts it up, if there is one. */
+async function border(): Promise<Guard> {
+  const file = new URL("../../backends/border.ts", import.meta.url);
+  if (!existsSync(file)) return (make) => make();
+  return (await import(file.href) as { guarded: Guard }).guarded;
 }
 
 async function hostHere(): Promise<Host> {
