@@ -8,10 +8,7 @@
 
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import process from "node:process";
-import type { HookFailure } from "./linux/talk.ts";
-
-/** A byte before the report of a hook. The same as in linux/talk.ts, which is not loaded here. */
-const HOOK_REPORT = 3;
+import { HOOK_FAILED, type HookFailure } from "./linux/control.ts";
 
 /** Where the runtime finds what the hook is to know. */
 export interface HookNumbers {
@@ -57,7 +54,7 @@ export async function runHook(numbers: HookNumbers, go: Continue): Promise<void>
   const note = readNote(numbers);
   const failure = await callHook(note) ?? continueWith(note, numbers, go);
   const report = new TextEncoder().encode(JSON.stringify(failure));
-  writeAll(numbers.tell, Uint8Array.from([HOOK_REPORT, ...report]));
+  writeAll(numbers.tell, Uint8Array.from([HOOK_FAILED, ...report]));
   process.exit(1);
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { StateError } from "./errors.ts";
 import type { CapSets } from "./identity.ts";
 import type { Access } from "./lookup.ts";
 import type { Plan } from "./plan.ts";
@@ -25,6 +26,12 @@ export interface BackendInfo {
   readonly arch: string;
   /** Why this driver was chosen, and not the one before it. */
   readonly reason: string;
+  /**
+   * Native driver: where children go that must not share this process's memory. `memfd`: into a
+   * program file in memory; `copy`: into a copy of this process's memory, which costs the more the
+   * larger it is. `VIRCOMMAND_STAGE=copy` forces the latter.
+   */
+  readonly stage?: "memfd" | "copy";
   /** Features by their builder method, and whether this driver has them. */
   readonly features: Readonly<Record<string, boolean>>;
 }
@@ -167,12 +174,22 @@ export interface AsyncScope<T> {
   enter(value: T | undefined): void;
 }
 
+/** The ways of running a plan. */
+export type Verb = "start" | "runSync" | "exec";
+
 /** A driver on a runtime. */
 export interface Backend {
   info(): BackendInfo;
   /** Makes a scope of its own. */
   asyncScope<T>(): AsyncScope<T>;
   readonly surroundings: Surroundings;
+  /**
+   * Refuses a plan that this driver cannot carry out in this way, before anything is opened or
+   * started. Called once before `start`, `runSync` and `exec`, which rely on it.
+   *
+   * @throws {UnsupportedError} It cannot.
+   */
+  check(plan: Plan, verb: Verb): void;
   /**
    * Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. If
    * `cancel` fires meanwhile, the child is killed; a process is returned that has ended so.
@@ -206,7 +223,7 @@ export function useBackend(create: (driver: DriverName | undefined) => Backend):
 
 /** The backend with that driver, or the one that was chosen for this process. */
 export function backend(driver?: DriverName): Backend {
-  if (make === undefined) throw new Error("no backend: import mod.ts, not core");
+  if (make === undefined) throw new StateError("no backend: import mod.ts, not core");
   const known = made.get(driver);
   if (known !== undefined) return known;
   const fresh = make(driver);

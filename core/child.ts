@@ -5,13 +5,14 @@
  * @module
  */
 
-import { backend, type Exit, type Process } from "./backend.ts";
+import type { Exit, Process } from "./backend.ts";
 import { endOf } from "./drain.ts";
+import { shownValue } from "./draft.ts";
 import { HandshakeError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
 import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
-import { describe, shownArgv, type Spoken } from "./plan.ts";
+import { shownArgv, type Spoken } from "./plan.ts";
 import { Result } from "./result.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
 import type { Spec } from "./spec.ts";
@@ -163,7 +164,7 @@ export class Child implements AsyncDisposable {
    */
   kill(signal: SignalName | number = "SIGTERM"): boolean {
     const number = signalNumber(signal);
-    if (number === undefined) throw new UsageError(`kill(${JSON.stringify(signal)}): no signal`);
+    if (number === undefined) throw new UsageError(`kill(${shownValue(signal)}): no signal`);
     return this.#process.kill(number);
   }
 
@@ -383,9 +384,9 @@ export class Child implements AsyncDisposable {
   }
 
   async #finish(drain: number): Promise<Result> {
-    const { spec, since } = this.#started;
+    const { spec, plan, since } = this.#started;
     // Said while the program runs: nobody waits for it then.
-    const [command, argv] = [describe(spec, backend().surroundings), shownArgv(spec)];
+    const [command, argv] = [plan.command, shownArgv(spec)];
     const exit = await this.#exited;
     if (this.#released !== undefined) await this.#released.catch(() => {});
     const { stdout, stderr } = this.#gathering;

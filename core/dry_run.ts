@@ -7,6 +7,7 @@
  */
 
 import { type AsyncScope, backend, type Exit, type Process, type SyncOutcome } from "./backend.ts";
+import { shownValue, typeName } from "./draft.ts";
 import { UsageError } from "./errors.ts";
 import { chosenEnv, describe } from "./plan.ts";
 import { reveal } from "./secret.ts";
@@ -106,7 +107,11 @@ function answered(given: DryAnswer | undefined | void): Answered {
   const { stdout = "", stderr = "", code = 0, signal } = given ?? {};
   const number = signal === undefined ? undefined : signalNumber(signal);
   if (signal !== undefined && number === undefined) {
-    throw new UsageError(`dryRun: the handler answered with the unknown signal ${signal}`);
+    const given = shownValue(signal);
+    throw new UsageError(`dryRun: the handler answered with the unknown signal ${given}`);
+  }
+  if (typeof code !== "number" || !Number.isInteger(code)) {
+    throw new UsageError(`dryRun: the handler answered with the exit code ${shownValue(code)}`);
   }
   return { stdout: toBytes(stdout), stderr: toBytes(stderr), raw: rawStatus(code, number) };
 }
@@ -147,6 +152,10 @@ export interface DryRunFunction {
  */
 export const dryRun: DryRunFunction = Object.defineProperty(
   (<R>(handler?: DryHandler | null, fn?: (dry: DryRun) => R): R | DryRun => {
+    for (const each of [handler ?? undefined, fn]) {
+      if (each === undefined || typeof each === "function") continue;
+      throw new UsageError(`dryRun: expected a function, not ${typeName(each)}`);
+    }
     scope ??= backend().asyncScope<DryRun>();
     const dry = make(handler ?? undefined);
     latest = dry;
@@ -283,5 +292,7 @@ class DrySource implements NonNullable<Process["stdout"]> {
 }
 
 function toBytes(value: string | Uint8Array): Uint8Array {
-  return typeof value === "string" ? new TextEncoder().encode(value) : value;
+  if (typeof value === "string") return new TextEncoder().encode(value);
+  if (value instanceof Uint8Array) return value;
+  throw new UsageError(`dryRun: an output is text or a Uint8Array, not ${typeName(value)}`);
 }

@@ -53,13 +53,13 @@ export function judge(
   if (asked) return result;
   const what = code === null ? `killed by ${signal}` : `exit status ${code}`;
   // Masked as a whole: what is left of a secret that the cut goes through would not be found.
-  const said = tail(maskSecrets(result.stderr, spec.secrets));
-  throw new ExitError(`${what}: ${command}${said}`, result, { command });
+  const output = tail(maskSecrets(result.stderr, spec.secrets));
+  throw new ExitError(`${what}: ${command}`, result, { command, output });
 }
 
-/** The end of what was written to standard error, on a line of its own. */
-function tail(text: string): string {
+/** The end of what was written to standard error; undefined if nothing was. */
+function tail(text: string): string | undefined {
   const trimmed = text.trimEnd();
-  if (trimmed === "") return "";
-  return `\n${trimmed.length > QUOTED ? `…${trimmed.slice(-QUOTED)}` : trimmed}`;
+  if (trimmed === "") return undefined;
+  return trimmed.length > QUOTED ? `…${trimmed.slice(-QUOTED)}` : trimmed;
 }

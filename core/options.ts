@@ -5,6 +5,7 @@
  */
 
 import { type DriverName, DRIVERS } from "./backend.ts";
+import { areOptions, shownValue, typeName } from "./draft.ts";
 import { UsageError } from "./errors.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
 
@@ -71,18 +72,21 @@ const LONGEST_TIMER = 0x7fff_ffff;
 /** Checks options; `base` holds what was said at an earlier call. Throws a UsageError. */
 export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
   if (options === NO_OPTIONS) return base;
+  if (!areOptions(options)) throw new UsageError(`expected options, not ${typeName(options)}`);
   const { killSignal = base.killSignal, okCodes = base.okCodes, signal = base.signal } = options;
   const number = signalNumber(killSignal);
-  if (number === undefined || number === 0) throw new UsageError(`killSignal: ${killSignal}`);
+  if (number === undefined || number === 0) {
+    throw new UsageError(`killSignal: ${shownValue(killSignal)} is no signal that ends a program`);
+  }
   if (!Array.isArray(okCodes) || !okCodes.every(isExitCode)) {
-    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${String(okCodes)}`);
+    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${shownList(okCodes)}`);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new UsageError("signal: expected an AbortSignal");
   }
   const { driver = base.driver } = options;
   if (driver !== undefined && !DRIVERS.includes(driver)) {
-    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${String(driver)}`);
+    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${shownValue(driver)}`);
   }
   return {
     driver,
@@ -112,11 +116,16 @@ export function after(
   return () => clearTimeout(timer as number);
 }
 
+/** What is in a list, or what there is instead of one. */
+function shownList(value: unknown): string {
+  return Array.isArray(value) ? value.map(shownValue).join() : shownValue(value);
+}
+
 function isExitCode(code: unknown): boolean {
   return typeof code === "number" && Number.isInteger(code) && code >= 0 && code <= 255;
 }
 
 function amount(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw new UsageError(`${name}: expected a number from 0, not ${String(value)}`);
+  throw new UsageError(`${name}: expected a number from 0, not ${shownValue(value)}`);
 }

@@ -23,6 +23,21 @@ export interface PaletteCall {
   readonly path?: string;
 }
 
+/** Whether a value is a call such as the palette makes. */
+export function isPaletteCall(value: unknown): value is PaletteCall {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, args, shown, path } = value as Partial<PaletteCall>;
+  return (typeof name === "string" || typeof name === "number") &&
+    Array.isArray(args) && args.length <= 6 && args.every(isPaletteArgument) &&
+    Array.isArray(shown) && shown.every((each) => typeof each === "string") &&
+    (path === undefined || typeof path === "string");
+}
+
+function isPaletteArgument(value: unknown): value is PaletteArgument {
+  return value === null || typeof value === "string" || typeof value === "bigint" ||
+    Number.isSafeInteger(value) || value instanceof Uint8Array;
+}
+
 /** A constant by its name, several that are or'ed together, or plain numbers. */
 export type Flags<N extends string> = N | number | readonly (N | number)[];
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { UsageError } from "./errors.ts";
+
 /** What a command consists of, as text. */
 export interface Parts {
   readonly env: readonly (readonly [name: string, value: string])[];
@@ -36,6 +38,7 @@ const CONTINUED = " \\\n";
  * ```
  */
 export function quote(text: string): string {
+  if (typeof text !== "string") throw new UsageError(`quote: expected text, not ${typeof text}`);
   if (text === "") return "''";
   return SPECIAL.test(text) ? `'${text.replaceAll("'", `'\\''`)}'` : text;
 }

@@ -49,7 +49,10 @@ export type ResultFields = Pick<
  * ```
  */
 export class Result {
-  /** The command as `toString()` shows it, secrets masked. */
+  /**
+   * The command for people, as {@linkcode CommandError.command}: secrets and environment values
+   * masked, control characters shown by their code, cut if it is very long.
+   */
   readonly command: string;
   /** The argument list, secrets masked. */
   readonly argv: readonly string[];

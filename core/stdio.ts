@@ -4,7 +4,7 @@
  * @module
  */
 
-import { StateError } from "./errors.ts";
+import { StateError, UsageError } from "./errors.ts";
 
 /** A piece of input: text is encoded as UTF-8. */
 export type Chunk = string | Uint8Array;
@@ -125,6 +125,17 @@ export function outputForm(output: StderrOutput, stream: "stdout" | "stderr"): O
  */
 export function copied(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
+}
+
+/** The bytes of a piece of input. Throws a UsageError for what is no piece. */
+export function bytesIn(piece: unknown, encoder: TextEncoder): Uint8Array {
+  if (typeof piece === "string") return encoder.encode(piece);
+  if (piece instanceof Uint8Array) return piece;
+  throw new UsageError(`stdin: a piece of input is text or a Uint8Array, not ${kindOf(piece)}`);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
 }
 
 /** What is wrong with a path, if anything. */

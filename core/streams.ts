@@ -8,7 +8,7 @@
 
 import type { Receiver, Sink, Source } from "./backend.ts";
 import { StateError } from "./errors.ts";
-import type { Chunk } from "./stdio.ts";
+import { bytesIn, type Chunk } from "./stdio.ts";
 
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
@@ -57,7 +57,7 @@ export function writableTo(sink: Sink): WritableStream<Chunk> {
   return new WritableStream<Chunk>({
     async write(chunk) {
       try {
-        await sink.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
+        await sink.write(bytesIn(chunk, encoder));
       } catch (error) {
         // The stream is errored from here on, and calls neither close nor abort.
         sink.close();
@@ -366,10 +366,7 @@ class Supply {
       this.#over = true;
       return undefined;
     }
-    const piece: unknown = next.value;
-    if (typeof piece === "string") return this.#encoder.encode(piece);
-    if (piece instanceof Uint8Array) return piece;
-    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
+    return bytesIn(next.value, this.#encoder);
   }
 
   /** Ends the supply. The source is told, but not waited for: it may be stuck in an await. */

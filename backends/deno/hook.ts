@@ -7,7 +7,7 @@
 import { hookCode, type HookNumbers, runHook } from "../hook.ts";
 import { continuation } from "../linux/continue.ts";
 import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/talk.ts";
+import type { HookCommand } from "../linux/hook_split.ts";
 import { denoLibc } from "./libc.ts";
 
 /** Executes Deno anew; `deno eval` has all permissions, as the parent has that may use FFI. */

@@ -18,7 +18,8 @@ import { textOfFile } from "../posix/files.ts";
 import { listenForChildren } from "../posix/signals.ts";
 import { surroundingsOf } from "../posix/surroundings.ts";
 import type { Spawner } from "../spawner/spawner.ts";
-import { execByFile, type Execve } from "./exec.ts";
+import { requireCredentials } from "./credentials.ts";
+import { execByFile, type Execve, requireExecDescriptors } from "./exec.ts";
 import { LauncherStarter } from "./starter.ts";
 import { runSync } from "./sync.ts";
 
@@ -70,6 +71,19 @@ export function launcherBackend(
       command: plan.command,
     });
   };
+  const requireExec = (plan: Plan): Execve => {
+    if (runtime.execve === undefined) {
+      throw new UnsupportedError({
+        feature: "exec",
+        driver: "launcher",
+        reason: "a process of this runtime cannot replace itself without FFI",
+        remedy: "use FFI, or Node 22.15 or newer",
+        command: plan.command,
+      });
+    }
+    requireExecDescriptors(plan);
+    return runtime.execve;
+  };
   return {
     info: () => ({
       runtime: host.runtime,
@@ -82,25 +96,16 @@ export function launcherBackend(
     }),
     asyncScope,
     surroundings: surroundingsOf(host, { nofile: true }),
-    async start(plan, cancel) {
+    check(plan, verb) {
+      if (verb === "exec") requireExec(plan);
       requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");
-      return await starter.start(plan, cancel);
+      requireCredentials(plan);
     },
-    runSync(plan, run) {
-      requireHook(plan);
-      requireLsm(textOfFile, plan, "launcher");
-      return runSync({ arch, spawner, host }, plan, run);
-    },
+    start: (plan, cancel) => starter.start(plan, cancel),
+    runSync: (plan, run) => runSync({ arch, spawner, host }, plan, run),
     exec(plan): never {
-      if (runtime.execve !== undefined) return execByFile(arch, runtime.execve, plan);
-      throw new UnsupportedError({
-        feature: "exec",
-        driver: "launcher",
-        reason: "a process of this runtime cannot replace itself without FFI",
-        remedy: "use FFI, or Node 22.15 or newer",
-        command: plan.command,
-      });
+      return execByFile(arch, requireExec(plan), plan);
     },
     explain: explainPlan,
     closeFd: (fd) => closeSync(fd),

@@ -13,7 +13,7 @@
 
 import type { Exit, SyncRun } from "../../core/backend.ts";
 import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
-import { O } from "../linux/kernel.ts";
+import { F, O } from "../linux/kernel.ts";
 import { exitFrom } from "../linux/reaper.ts";
 import type { SyscallName } from "../linux/arch.ts";
 import type { Wires } from "./wires.ts";
@@ -76,8 +76,20 @@ interface Numbers {
   readonly pidfd: number;
 }
 
-/** How many descriptors a supervisor needs besides the pipes: four timers, the pidfd, two of a pipe. */
-const OWN = 7;
+/**
+ * How many descriptors a supervisor needs besides the pipes: four timers, the pidfd, two of a pipe,
+ * two for a daemon with a hook.
+ */
+const OWN = 9;
+
+/**
+ * The child's end of a pipe for a daemon with a hook, which is not the supervisor's child: its end of
+ * file tells that the daemon has executed its program or is gone. The daemon writes to it when the
+ * hook is done, which fails if the supervisor is gone.
+ */
+export function aliveFd({ stdio, pipes }: Pick<Wires, "stdio" | "pipes">): number {
+  return stdio.length + 2 * pipes.length + 5;
+}
 
 /** Above everything that the supervisor opens. */
 export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
@@ -86,37 +98,54 @@ export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
 
 /**
  * The program around `program`, the calls of the child itself. `control` is a free number for the
- * report; the spawner's own streams are 0 to 2, the report comes in on 3.
+ * report; the spawner's own streams are 0 to 2, the report comes in on 3. If the program `outlives`
+ * the process that is started for it, as a daemon in its hook does, that is waited for as well.
  */
 export function supervise(
   program: Program,
   wires: Pick<Wires, "stdio" | "pipes">,
   control: number,
   run: Pick<SyncRun, "timeout" | "killSignal" | "grace" | "drain">,
+  { outlives = false }: { readonly outlives?: boolean } = {},
 ): Program {
   const { stdio, pipes } = wires;
   const first = stdio.length + 2 * pipes.length;
   const [timeout, grace, drain, bound] = [first, first + 1, first + 2, first + 3];
-  const numbers: Numbers = { timeout, grace, drain, bound, pidfd: first + 4 };
+  const [aliveRead, aliveWrite] = [first + 4, first + 5];
+  const pidfd = outlives ? first + 6 : first + 4;
+  const numbers: Numbers = { timeout, grace, drain, bound, pidfd };
   const end = (carries: string, side: "read" | "write") =>
     pipes.find((each) => each.carries === carries)?.[side];
   const [out, err, input] = [end("stdout", "read"), end("stderr", "read"), end("stdin", "write")];
-  const slots = [numbers.pidfd, timeout, grace, out ?? EMPTY, err ?? EMPTY, drain, bound];
+  const slots = [
+    pidfd,
+    timeout,
+    grace,
+    out ?? EMPTY,
+    err ?? EMPTY,
+    drain,
+    bound,
+    aliveRead,
+    timeout,
+  ];
   const limited = run.timeout !== undefined;
 
   const calls: Call[] = [
+    // A daemon must not come to its program when nobody waits for it any more.
+    ...(outlives ? [op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0])] : []),
     op("dup3", [3, control, O.CLOEXEC]),
     op("write", [control, { bytes: new Uint8Array(REPORT_HEAD) }, REPORT_HEAD]),
     // Whatever this process was started with besides: the numbers must be known.
     op("close_range", [stdio.length, control - 1, 0]),
     ...pipes.map((_, i) => op("pipe2", [{ cell: pipeCell(i) }, O.CLOEXEC])),
     ...[timeout, grace, drain, bound].map(() => op("timerfd_create", [CLOCK_MONOTONIC, TFD_FLAGS])),
+    ...(outlives ? [op("pipe2", [{ cell: "alive" }, O.CLOEXEC])] : []),
     // A pipe turns the data of a program into memory that can be changed.
     op("pipe2", [{ cell: "scratch" }, O.CLOEXEC]),
-    op("write", [first + 5, { bytes: pollSlots(slots) }, slots.length * 8]),
-    op("read", [first + 4, { cell: SLOTS[0] }, slots.length * 8]),
-    op("close", [first + 4]),
-    op("close", [first + 5]),
+    op("write", [pidfd + 1, { bytes: pollSlots(slots) }, slots.length * 8]),
+    op("read", [pidfd, { cell: SLOTS[0] }, slots.length * 8]),
+    op("close", [pidfd]),
+    op("close", [pidfd + 1]),
     // The lowest number is free again for the pidfd.
     {
       ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
@@ -127,6 +156,7 @@ export function supervise(
       op("close", [carries === "stdout" || carries === "stderr" ? write : read])
     ),
     ...(stdio.length > 4 ? [op("close_range", [4, stdio.length - 1, 0])] : []),
+    ...(outlives ? [op("close", [aliveWrite])] : []),
     ...(input === undefined ? [] : [
       { ...op("clone", [SIGCHLD, 0, 0, 0, 0]), jumps: { zero: "pump" } },
       op("close", [input]),
@@ -160,6 +190,27 @@ export function supervise(
       label: "reap",
     },
     op("pwrite64", [control, { cell: "siginfo" }, SIGINFO_SIZE + RUSAGE_SIZE, EXIT_AT]),
+    ...(outlives
+      ? [
+        go({ ...op("ppoll", [{ cell: SLOTS[7] }, 2, 0, 0, 8]), label: "alive" }, "late?"),
+        {
+          ...op("read", [timeout, { cell: "ticks" }, 8]),
+          label: "late?",
+          jumps: { error: "alive?" },
+        },
+        go({ ...op("getpid", []), into: { cell: "timed out" } }, "end"),
+        // A byte says that the hook is done, end of file that the program runs or the daemon is gone.
+        {
+          ...op("fcntl", [aliveRead, F.SETFL, O.NONBLOCK]),
+          label: "alive?",
+        },
+        {
+          ...op("read", [aliveRead, { cell: "ticks" }, 8]),
+          jumps: { zero: "ended", error: "alive", positive: "alive" },
+        },
+        { ...op("getpid", []), label: "ended" },
+      ]
+      : []),
     arm(drain, run.drain),
     arm(bound, Math.max(DRAIN_ROUNDS * run.drain, LEAST_DRAIN)),
     { ...isEmpty(SLOTS[3]), label: "drain", jumps: { error: "wait" } },
@@ -211,7 +262,7 @@ export function supervise(
   const cells: Cell[] = [
     ...SLOTS.map((name) => ({ name, size: 8 })),
     ...pipes.map((_, i) => ({ name: pipeCell(i), size: 8 })),
-    ...["scratch", "pidfd", "ticks", "own pid", "timed out", "drained"].map((name) => ({
+    ...["scratch", "alive", "pidfd", "ticks", "own pid", "timed out", "drained"].map((name) => ({
       name,
       size: 8,
     })),
@@ -222,7 +273,10 @@ export function supervise(
   return { calls, cells };
 }
 
-/** The poll slots, one behind the other: the first five while it runs, the last four afterwards. */
+/**
+ * The poll slots, one behind the other: the first five while it runs, four of them and two more
+ * afterwards, the last two for a daemon in its hook.
+ */
 const SLOTS = [
   "slot pidfd",
   "slot timeout",
@@ -231,6 +285,8 @@ const SLOTS = [
   "slot err",
   "slot drain",
   "slot bound",
+  "slot alive",
+  "slot alive timeout",
 ] as const;
 
 /** Takes a report apart, however much of it was written. */

@@ -12,14 +12,18 @@ import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
 import type { Host } from "../linux/host.ts";
-import { hookRuntime, parseTold, silentHook } from "../linux/talk.ts";
+import { parseStatus } from "../linux/control.ts";
+import { hookRuntime } from "../linux/hook_split.ts";
+import { laidOut } from "../linux/laid_out.ts";
+import { failureOf } from "../linux/launch.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
 import { lowerAll } from "./assembly.ts";
-import { laidOut } from "./boot.ts";
-import { patientlySync } from "../spawner/busy.ts";
+import { patientlySync, sleepSync } from "../spawner/busy.ts";
 import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
-import { aboveSupervisor, parseReport, supervise } from "./supervisor.ts";
-import { failureTold, silentLauncher, startFailure, wasBusy } from "./starter.ts";
+import { isDaemon } from "../linux/stages.ts";
+import { aboveSupervisor, aliveFd, parseReport, supervise } from "./supervisor.ts";
+import { restoreFor } from "./credentials.ts";
+import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
 import { placedFor, requireDescriptors, stdioWith, wiresOf } from "./wires.ts";
 
 const SIGKILL = 9;
@@ -67,23 +71,27 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     });
     try {
       const control = aboveSupervisor(wires);
-      const support = { arch, runtime: hookRuntime(host) };
-      const { halves, ...child } = lowerAll(plan, wires, control, support);
+      const support = { arch, runtime: hookRuntime(host), restore: restoreFor(plan) };
+      const outlives = isDaemon(plan) && wires.image !== undefined;
+      const alive = outlives ? aliveFd(wires) : undefined;
+      const { halves, ...child } = lowerAll(plan, wires, control, support, alive);
       const image = halves === undefined ? undefined : place(() => placeProgram(halves.file));
-      const calls = [...wires.corrections, ...child.calls];
-      const whole = supervise({ ...child, calls }, wires, control, run);
+      const restore = halves === undefined ? support.restore : [];
+      const calls = [...wires.corrections, ...restore, ...child.calls];
+      const whole = supervise({ ...child, calls }, wires, control, run, { outlives });
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = place(() => placeProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
       const { told, ...supervised } = parseReport(contentOf(report.fd));
-      const words = parseTold(told);
-      const failure = failureTold(plan, { encoded, second: halves?.second }, words);
-      if (failure !== undefined) throw failure;
-      const { runs, daemonPid } = words;
+      const status = parseStatus(told);
       const { timedOut, drained } = supervised;
+      if (timedOut && outlives) endDaemon(supervised.pid, status.daemonPid);
+      const programs = { encoded, afterHook: halves?.second };
+      const failure = failureOf(plan, programs, status, { ...BLAME, cancelled: timedOut });
+      if (failure !== undefined) throw failure;
+      const daemonPid = timedOut ? undefined : status.daemonPid;
       // Without a record of its end, it was ended with its supervisor: see PR_SET_PDEATHSIG there.
       const exit = supervised.exit ?? { ...spawned.exit, raw: SIGKILL };
-      if (!runs && !timedOut) throw halves === undefined ? silentLauncher(plan) : silentHook(plan);
       return {
         ...spawned,
         pid: daemonPid ?? supervised.pid ?? spawned.pid,
@@ -98,6 +106,15 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
   } finally {
     for (const file of files) file.close();
   }
+}
+
+/** How long a killed daemon may take to be gone, in milliseconds. */
+const TO_END = 1000;
+
+/** Kills a daemon in its hook, and waits until its locks are gone with it. */
+function endDaemon(leader: number | undefined, pid: number | undefined): void {
+  if (leader === undefined || pid === undefined || !killDaemon(leader, pid, SIGKILL)) return;
+  for (let ms = 0; ms < TO_END && killDaemon(leader, pid, 0); ms++) sleepSync(1);
 }
 
 function spawn(

@@ -26,6 +26,10 @@ export type Arg =
   | { readonly cell: string; readonly offset?: number }
   /** The word in which the program notes that it gave up: {@linkcode GAVE_UP_VALUE}, or 0. */
   | { readonly gaveUp: true }
+  /** The environment of the process itself, in a program file; in one argument of a program. */
+  | { readonly environ: true }
+  /** The word in which the result of the last failure stands. */
+  | { readonly failedResult: true }
   /** The memory of another call's argument: what is read there becomes that argument. */
   | { readonly call: string; readonly argument: number };
 
@@ -39,10 +43,13 @@ export interface Jumps {
   readonly positive?: string;
 }
 
+/** The step that a call belongs to: one of the plan, or the making of the child itself. */
+export type CallStep = StepName | "clone";
+
 /** One system call. */
 export interface Call {
   /** The step that it belongs to, for errors. */
-  readonly step: StepName;
+  readonly step: CallStep;
   /** The call by its name, or by its number on this architecture. */
   readonly name: SyscallName | number;
   readonly args: readonly Arg[];
@@ -63,10 +70,9 @@ export interface Call {
   /** A name for jumps. */
   readonly label?: string | undefined;
   readonly jumps?: Jumps;
-  /**
-   * Where the result goes: into an argument of another call, or into a cell. Else it is kept as
-   * the last result, which is what a failure is read from.
-   */
+  /** Whether its failure says nothing about the program, and must not hide one that does. */
+  readonly unrecorded?: boolean;
+  /** Where the result goes: into an argument of another call, or into a cell. Else nowhere. */
   readonly into?: { readonly call: string; readonly argument: number } | { readonly cell: string };
 }
 
@@ -139,7 +145,7 @@ function boundOf(text: string): number {
 
 /** A call with nothing special about it. */
 export function call(
-  step: StepName,
+  step: CallStep,
   name: SyscallName | number,
   args: readonly Arg[],
   shown: readonly string[],

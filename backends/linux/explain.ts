@@ -32,17 +32,17 @@ export function explainPlan(plan: Plan, resets?: readonly Call[]): string[] {
     return { from: numbers.get(to) ?? to, to };
   });
   const used = new Set(mappings.flatMap(({ from, to }) => [from, to]));
-  let tell = 3;
-  while (used.has(tell) || used.has(tell + 1)) tell++;
-  const word = tell + 1;
-  names.set(tell, "<tell>").set(word, "<word>");
-  const talks = findStep(plan, "handshake") !== undefined;
-  const { moves, free, reserved } = layout(mappings, talks ? [tell, word] : []);
-  const [tellFd = tell, wordFd = word] = reserved;
+  let status = 3;
+  while (used.has(status) || used.has(status + 1)) status++;
+  const go = status + 1;
+  names.set(status, "<status>").set(go, "<go>");
+  const shakes = findStep(plan, "handshake") !== undefined;
+  const { moves, free, reserved } = layout(mappings, shakes ? [status, go] : []);
+  const [statusFd = status, goFd = go] = reserved;
   const circumstances: Circumstances = {
     moves,
     free,
-    control: { tell: tellFd, word: wordFd },
+    handshake: { status: statusFd, go: goFd },
     fdName: (fd) => names.get(fd) ?? String(fd),
     ...(resets === undefined ? {} : { resets }),
   };
@@ -57,7 +57,7 @@ export function explainPlan(plan: Plan, resets?: readonly Call[]): string[] {
     ...linesOf(plan.steps.slice(0, at)),
     `${"preExec".padEnd(WIDTH)} ${
       JSON.stringify(hook.module)
-    } /* in this runtime, executed anew */`,
+    } /* in this runtime, executed again */`,
     ...linesOf(plan.steps.slice(at + 1)),
   ];
 }

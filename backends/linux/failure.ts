@@ -59,6 +59,14 @@ function blame(
   return { path, detail: undefined };
 }
 
+/**
+ * Whether execve(2) may know what to do with a file that begins so: ELF, a script, or what has bytes
+ * that no text has, which binfmt_misc may know.
+ */
+export function isFormatKnown(head: Uint8Array | undefined): boolean {
+  return head === undefined || interpreterOf(head) !== undefined || head.includes(0);
+}
+
 /** The interpreter that a script (`#!`) or an ELF file (PT_INTERP) names, if it names one. */
 export function interpreterOf(head: Uint8Array | undefined): string | undefined {
   if (head === undefined) return undefined;

@@ -13,6 +13,7 @@ const AT_EACCESS = 0x200;
 const ENOTDIR = -20;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
 
 /** Where in the scratch memory struct stat goes, behind the path. */
 const STAT_AT = 32 * 1024;
@@ -26,6 +27,14 @@ export function accessOf(kernel: Kernel, path: string): Access {
   if (result < 0) return modeOf(kernel, path) === 0 ? "ENOENT" : "EACCES";
   // Folders have x bits too.
   return (modeOf(kernel, path) & S_IFMT) === S_IFREG ? "ok" : "EACCES";
+}
+
+/** Why a path is no folder, as an errno; undefined if it is one. */
+export function folderProblem(kernel: Kernel, path: string): number | undefined {
+  const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), kernel.scratch + STAT_AT, 0);
+  if (result < 0) return -result;
+  const mode = kernel.view.getUint32(STAT_AT + kernel.arch.stat.mode, true);
+  return (mode & S_IFMT) === S_IFDIR ? undefined : -ENOTDIR;
 }
 
 /** st_mode of a path, or 0 if there is none. */

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { errnoName, errnoText } from "../../core/errno.ts";
+import { SystemCallError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
-import { type Libc, SystemCallError, type Word } from "./libc.ts";
+import type { Libc, Word } from "./libc.ts";
 
 /** Constants of the kernel's interface, the same on x86-64 and aarch64. */
 export const O = {
@@ -24,6 +24,7 @@ export const O = {
 
 /** fcntl(2) commands. */
 export const F = {
+  DUPFD_CLOEXEC: 1030,
   GETFD: 1,
   SETFD: 2,
   GETFL: 3,
@@ -91,15 +92,14 @@ export class Kernel {
 
   /** The error for a negative result. */
   error(name: SyscallName, result: number): SystemCallError {
-    return new SystemCallError(name, -result, errnoName(-result), errnoText(-result));
+    return new SystemCallError(name, -result);
   }
 
-  /** Anonymous memory, readable and writable; `shared` with children that copy the rest. */
-  map(length: number, shared: boolean = false): Word {
+  /** Anonymous memory, readable and writable. */
+  map(length: number): Word {
     const PROT_READ_WRITE = 3;
-    const [MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS] = [1, 2, 0x20];
-    const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS;
-    return this.call("mmap", 0, length, PROT_READ_WRITE, flags, -1, 0);
+    const MAP_PRIVATE_ANONYMOUS = 0x22;
+    return this.call("mmap", 0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   }
 
   unmap(address: Word, length: number): void {
@@ -125,12 +125,6 @@ export class Kernel {
   closeNull(): void {
     if (this.#nullFd >= 0) this.close(this.#nullFd);
     this.#nullFd = -1;
-  }
-
-  /** A file in memory, closed on exec. */
-  memfd(name: string): number {
-    const MFD_CLOEXEC = 1;
-    return this.call("memfd_create", this.path(name), MFD_CLOEXEC);
   }
 
   /** Makes reads and writes return EAGAIN instead of waiting. */

@@ -6,6 +6,7 @@
  */
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { UsageError } from "../../core/errors.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
 import type { Plan } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
@@ -18,10 +19,11 @@ import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "./lsm.ts";
 import { testedCloner } from "./self_test.ts";
-import { BUSY_RETRIES } from "../spawner/busy.ts";
-import { type Running, Starter } from "./starter.ts";
+import { BUSY_RETRIES, patientlySync } from "../spawner/busy.ts";
+import { type Running, Starter, wasBusy } from "./starter.ts";
+import type { Stage } from "./stage_two.ts";
+import { needsStageTwo } from "./stages.ts";
 import { surroundingsOf } from "./surroundings.ts";
-import { needsTalk } from "./talk.ts";
 import { waitSync } from "./sync.ts";
 import { heedChildren } from "./reaper.ts";
 import type { Wiring } from "./wires.ts";
@@ -30,7 +32,7 @@ import type { Wiring } from "./wires.ts";
 export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
   const kernel = new Kernel(libc, arch);
   heedChildren(kernel);
-  const starter = new Starter(kernel, host, testedCloner(kernel));
+  const starter = new Starter(kernel, host, testedCloner(kernel), forcedStage(host));
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
 
@@ -47,7 +49,9 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   }
 
   function startSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
-    if (needsTalk(plan)) return starter.startTalkingSync(plan, wiring, timeout);
+    if (needsStageTwo(plan)) {
+      return patientlySync(() => starter.launchSync(plan, wiring, timeout), wasBusy);
+    }
     for (const delay of BUSY_RETRIES) {
       const running = starter.attempt(plan, wiring, { pidfd: true });
       if (running !== undefined) return running;
@@ -57,27 +61,27 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   }
 
   return {
-    info: () => infoOf(host, kernel, reason),
+    info: () => ({ ...infoOf(host, kernel, reason), stage: starter.stages.stage }),
     asyncScope,
     surroundings: surroundingsOf(kernel, host),
-    start(plan, cancel) {
-      requireLsm(read, plan, "native");
-      return starter.start(plan, cancel);
-    },
-    runSync(plan, run) {
-      requireLsm(read, plan, "native");
-      return runSync(plan, run);
-    },
-    exec(plan): never {
-      requireLsm(read, plan, "native");
-      return execInPlace(starter, plan);
-    },
+    check: (plan) => requireLsm(read, plan, "native"),
+    start: (plan, cancel) => starter.start(plan, cancel),
+    runSync,
+    exec: (plan): never => execInPlace(starter, plan),
     explain: (plan) => explainPlan(plan, starter.resets),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },
     writeFd: (fd, bytes) => kernel.writeAll(fd, bytes),
   };
+}
+
+/** What `VIRCOMMAND_STAGE` says of second stages, see stage_two.ts. */
+function forcedStage(host: Host): Stage | undefined {
+  const value = host.variable("VIRCOMMAND_STAGE");
+  if (value === undefined || value === "") return undefined;
+  if (value === "memfd" || value === "copy") return value;
+  throw new UsageError(`VIRCOMMAND_STAGE: expected memfd or copy, not ${JSON.stringify(value)}`);
 }
 
 /** Everything, but for the labels of security modules that this kernel does not run. */

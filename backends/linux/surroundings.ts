@@ -55,7 +55,7 @@ function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } |
 }
 
 /** capget(2) of the calling thread, which is the one that children inherit from. */
-function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
+export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
   const { scratch, view } = kernel;
   const DATA_AT = 8;
   const _LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;

@@ -237,7 +237,16 @@ function feeder(kernel: Kernel, fd: number, bytes: Uint8Array): Polled {
 
 /** Waits for something to read, or for the end of it, at most `timeout` milliseconds. */
 export function isReadable(kernel: Kernel, fd: number, timeout: number): boolean {
-  const polled: Polled = { fd, events: POLLIN, ready: () => true };
+  return waitFor(kernel, fd, POLLIN, timeout);
+}
+
+/** Waits until nobody has the other end of a pipe that we read from, at most `timeout` ms. */
+export function waitForHangUp(kernel: Kernel, fd: number, timeout: number): boolean {
+  return waitFor(kernel, fd, 0, timeout);
+}
+
+function waitFor(kernel: Kernel, fd: number, events: number, timeout: number): boolean {
+  const polled: Polled = { fd, events, ready: () => true };
   const deadline = performance.now() + timeout;
   for (;;) {
     const left = Math.max(0, deadline - performance.now());

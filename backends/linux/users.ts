@@ -6,6 +6,7 @@
  */
 
 import type { User } from "../../core/backend.ts";
+import { SystemCallError, UnsupportedError } from "../../core/errors.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** Where in the scratch memory what goes: the name, struct passwd, the result, the strings. */
@@ -26,24 +27,35 @@ export function userByName(kernel: Kernel, name: string): User | undefined {
   const { libc, scratch } = kernel;
   const { written } = new TextEncoder().encodeInto(name, kernel.bytes.subarray(NAME_AT, PASSWD_AT));
   kernel.bytes[NAME_AT + written] = 0;
-  libc.getpwnam_r(
+  const errno = libc.getpwnam_r(
     scratch + NAME_AT,
     scratch + PASSWD_AT,
     scratch + STRINGS_AT,
     STRINGS,
     scratch + RESULT_AT,
   );
-  return entry(kernel);
+  return entry(kernel, "getpwnam_r", errno);
 }
 
 /** getpwuid_r(3). */
 export function userById(kernel: Kernel, uid: number): User | undefined {
   const { libc, scratch } = kernel;
-  libc.getpwuid_r(uid, scratch + PASSWD_AT, scratch + STRINGS_AT, STRINGS, scratch + RESULT_AT);
-  return entry(kernel);
+  const errno = libc.getpwuid_r(
+    uid,
+    scratch + PASSWD_AT,
+    scratch + STRINGS_AT,
+    STRINGS,
+    scratch + RESULT_AT,
+  );
+  return entry(kernel, "getpwuid_r", errno);
 }
 
-function entry({ view, scratch, bytes }: Kernel): User | undefined {
+/** What a database that has no such entry returns besides 0, see getpwnam_r(3): ENOENT, ESRCH. */
+const NO_ENTRY: ReadonlySet<number> = new Set([2, 3]);
+
+function entry({ view, scratch, bytes }: Kernel, call: string, errno: number): User | undefined {
+  // A database that cannot be read (EMFILE, EIO) does not say that there is no such user.
+  if (errno !== 0 && !NO_ENTRY.has(errno)) throw new SystemCallError(call, errno);
   if (view.getBigUint64(RESULT_AT, true) === 0n) return undefined;
   const name = Number(view.getBigUint64(PASSWD_AT + PW_NAME, true)) - scratch;
   return {
@@ -66,7 +78,14 @@ export function groupsOf(kernel: Kernel, name: string, gid: number): number[] {
     scratch + COUNT_AT,
   );
   const count = view.getInt32(COUNT_AT, true);
-  if (result < 0) throw new Error(`getgrouplist: ${name} is in ${count} groups`);
+  if (result < 0) {
+    throw new UnsupportedError({
+      feature: "user",
+      driver: "native",
+      reason: `${name} is in ${count} groups, which is more than ${STRINGS / 4}`,
+      remedy: "set the ids by uid(), gid() and groups()",
+    });
+  }
   const groups = Array.from({ length: count }, (_, i) => view.getUint32(STRINGS_AT + i * 4, true));
   return [...new Set(groups)].sort((a, b) => a - b);
 }

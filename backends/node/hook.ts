@@ -8,7 +8,7 @@ import process from "node:process";
 import { type Continue, hookCode, type HookNumbers, runHook } from "../hook.ts";
 import { continuation } from "../linux/continue.ts";
 import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/talk.ts";
+import type { HookCommand } from "../linux/hook_split.ts";
 import type { Execve } from "../launcher/exec.ts";
 import { nodeFfi, nodeLibc, withoutWarnings } from "./libc.ts";
 

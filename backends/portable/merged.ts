@@ -6,7 +6,7 @@
  * @module
  */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,12 +64,30 @@ export async function merged(): Promise<Merged> {
 
 async function connection(server: Server, path: string): Promise<[Socket, Socket]> {
   const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  requireTwoDescriptors();
   const theirs = connect(path);
   await new Promise<void>((resolve, reject) => {
     theirs.once("error", reject);
     theirs.once("connect", () => resolve());
   });
   return [await accepted, theirs];
+}
+
+/**
+ * Throws if there are no two descriptors left, for the ends of the connection. A connection that
+ * cannot be accepted for that reason is never told of: Node drops it, Bun asks for it for ever.
+ */
+function requireTwoDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < 2) opened.push(openSync("/dev/null", "r"));
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    // Where the runtime does not let us look, there is nothing to find out.
+    if (code === "EMFILE" || code === "ENFILE") throw error;
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
 }
 
 /** Nobody documents it, all three runtimes have it; what is missing is found out. */

@@ -30,7 +30,7 @@ import {
 } from "../spawner/spawner.ts";
 import { blamed, requireFolder, requireProgram } from "./checks.ts";
 import { type Merged, merged } from "./merged.ts";
-import { portableFeatures, requireFeatures } from "./needs.ts";
+import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
 import { portableWires } from "./wires.ts";
 
 /** What the driver is built on. */
@@ -59,11 +59,8 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
   listenForChildren(runtime.onChildSignal);
   const features = portableFeatures(runtime.features);
   const { spawner, remedy } = runtime;
-  const check = (plan: Plan) => {
-    requireFeatures(plan, features, remedy);
-    requireFolder(plan);
-    requireProgram(plan, runtime.os);
-  };
+  const noExec = (plan: Plan) =>
+    new UnsupportedError({ feature: "exec", driver: "portable", remedy, command: plan.command });
   return {
     info: () => ({
       runtime: runtime.runtime,
@@ -76,12 +73,15 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
     }),
     asyncScope,
     surroundings: surroundingsOf(runtime, { nofile: false }),
-    async start(plan) {
-      check(plan);
-      return await start(spawner, plan);
+    check(plan, verb) {
+      if (verb === "exec") throw noExec(plan);
+      requireFeatures(plan, features, remedy);
+      requireCapsGone(plan);
+      requireFolder(plan);
+      requireProgram(plan, runtime.os);
     },
+    start: (plan) => start(spawner, plan),
     runSync(plan, run) {
-      check(plan);
       if (run.maxBuffer !== Infinity && !runtime.boundsSync) {
         throw new UnsupportedError({
           feature: "maxBuffer",
@@ -92,13 +92,8 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
       }
       return runSync(spawner, plan, run);
     },
-    exec(plan) {
-      throw new UnsupportedError({
-        feature: "exec",
-        driver: "portable",
-        remedy,
-        command: plan.command,
-      });
+    exec(plan): never {
+      throw noExec(plan);
     },
     explain(plan) {
       requireFeatures(plan, features, remedy);

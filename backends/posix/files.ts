@@ -85,8 +85,8 @@ function codeOf(error: unknown): string {
   return typeof code === "string" ? code : "EIO";
 }
 
-/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own word, not the system's. */
-function isRefusedByRuntime(error: unknown): boolean {
+/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own refusal, not the system's. */
+export function isRefusedByRuntime(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return error.name === "NotCapable" || codeOf(error) === "ERR_ACCESS_DENIED";
 }

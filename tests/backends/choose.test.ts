@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { choose } from "../../backends/choose.ts";
 import type { Libc } from "../../backends/linux/libc.ts";
@@ -82,4 +82,17 @@ test("nor where a child program does not do what it says", () => {
   // Every call succeeds, and nothing happens: the child has noted no pid.
   const error = assertThrows(() => nativeBackend({} as Host, sandboxed("none"), x86_64, "test"));
   assert(error instanceof Error);
+});
+
+test("a process that is out of descriptors for the moment settles on no lesser driver", () => {
+  for (const code of ["EMFILE", "ENFILE"]) {
+    const error = Object.assign(new Error(code), { code });
+    const makers = {
+      native: () => {
+        throw error;
+      },
+      portable: () => assert(false, "the next driver was made") as never,
+    };
+    assertStrictEquals(assertThrows(() => choose(makers, undefined, undefined)), error);
+  }
 });
