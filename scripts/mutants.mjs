@@ -21,19 +21,26 @@ import { root, runtimes } from "./runtimes.mjs";
 /** Name, file, what is replaced by what, and who must notice: a test file and a driver. */
 const mutants = [
   {
-    name: "exec of the native driver does not look for the security module",
+    name: "the native driver does not look for the security module",
     file: "backends/linux/native.ts",
-    from: /(exec\(plan\): never \{\n\s*)requireLsm\([^)]*\);/,
-    to: "$1",
+    from: /requireLsm\(read, plan, "native"\)/,
+    to: "void 0",
     test: "conformance/exec_labels",
   },
   {
-    name: "exec of the launcher does not look for the security module",
+    name: "the launcher does not look for the security module",
     file: "backends/launcher/launcher.ts",
-    from: /(exec\(plan\): never \{\n\s*)requireLsm\([^)]*\);/,
-    to: "$1",
+    from: /requireLsm\(textOfFile, plan, "launcher"\)/,
+    to: "void 0",
     test: "conformance/exec_labels",
     driver: "launcher",
+  },
+  {
+    name: "exec is not checked at all",
+    file: "core/launch.ts",
+    from: /service\.check\(plan, verb\);/,
+    to: 'if (verb !== "exec") service.check(plan, verb);',
+    test: "conformance/exec_labels",
   },
   {
     name: "the ambient set is not cleared",

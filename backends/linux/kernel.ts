@@ -39,6 +39,7 @@ export const ERR = {
   EINTR: -4,
   EAGAIN: -11,
   EACCES: -13,
+  EINVAL: -22,
   EPIPE: -32,
 };
 

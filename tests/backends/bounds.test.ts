@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { type Call, call, type Program } from "../../backends/linux/call.ts";
 import { encode, sizeOf } from "../../backends/linux/encode.ts";
+import { ARGUMENTS } from "../../backends/linux/encoded.ts";
 import type { Arena } from "../../backends/linux/memory.ts";
 import { ARCHES } from "../support/native.ts";
 import { random } from "../support/random.ts";
@@ -31,7 +32,7 @@ function layOutExactly(program: Program): { readonly texts: string[]; readonly g
     return new TextDecoder().decode(bytes.subarray(from, end));
   };
   const texts = program.calls.flatMap((each) => {
-    const [address = 0] = encoded.argumentsOf(each);
+    const address = Number(view.getBigUint64(encoded.placeOf(each) + ARGUMENTS, true));
     const [arg] = each.args;
     if (typeof arg !== "object" || !("texts" in arg)) return [read(address)];
     return arg.texts.map((_, i) => read(Number(view.getBigUint64(address - BASE + i * 8, true))));

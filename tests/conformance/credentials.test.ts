@@ -100,20 +100,24 @@ conform("KEEPCAPS that is refused is a failure only if something was to survive"
   assertStringIncludes(await printed(t, told, { prefix }), "step capabilities: capset(");
 }, needs);
 
-conform("file capabilities of the runtime serve a change of user, or are known not to", async (t) => {
-  const binary = join(t.folder(), "runtime");
-  copyFileSync(process.execPath, binary);
-  chmodSync(join(binary, ".."), 0o755);
-  chmodSync(binary, 0o755);
-  await new Command("setcap", "cap_setuid,cap_setgid+ep", binary).run();
-  const told = { uid: 1001, gid: 1001 };
-  const text = await printed(t, told, { prefix: asUser(1000), binary });
-  if (driver === "native") {
-    assertEquals(seen(text), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
-  } else {
-    assertStringIncludes(text, "UnsupportedError: uid is not supported by the launcher driver");
-  }
-}, { ...needs, needs: ["setpriv", "setcap"], skip: driver === "portable" ? "no uid" : undefined });
+conform(
+  "file capabilities of the runtime serve a change of user, or are known not to",
+  async (t) => {
+    const binary = join(t.folder(), "runtime");
+    copyFileSync(process.execPath, binary);
+    chmodSync(join(binary, ".."), 0o755);
+    chmodSync(binary, 0o755);
+    await new Command("setcap", "cap_setuid,cap_setgid+ep", binary).run();
+    const told = { uid: 1001, gid: 1001 };
+    const text = await printed(t, told, { prefix: asUser(1000), binary });
+    if (driver === "native") {
+      assertEquals(seen(text), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
+    } else {
+      assertStringIncludes(text, "UnsupportedError: uid is not supported by the launcher driver");
+    }
+  },
+  { ...needs, needs: ["setpriv", "setcap"], skip: driver === "portable" ? "no uid" : undefined },
+);
 
 const ffi = { ...needs, skip: driver === "native" ? undefined : "needs FFI to prepare itself" };
 
@@ -156,4 +160,3 @@ conform("the bounding set is changed by clearCaps only", async () => {
   const changed = await new Command("cat", "/proc/self/status").uid(1001).gid(1001).text();
   assertEquals(parseStatus(changed)["CapBnd"], own);
 }, needs);
-

@@ -211,6 +211,8 @@ export function recipeOf(seed: string, root: boolean): Recipe {
   if (chance(0.05)) recipe.nonblocking = true;
   if (recipe.verb !== "spawn" && recipe.what !== "sleep" && chance(0.1)) {
     recipe.daemon = pick(["daemon", "pid file"]);
+    // It may be ended by the end of its parent, which is what makes it a daemon.
+    if (recipe.steps?.some(([, option]) => option === "PR_SET_PDEATHSIG")) delete recipe.steps;
     // Most others cannot be had with it.
     if (chance(0.8)) {
       for (const key of ["cwd", "stdin", "stdout", "stderr", "group"] as const) delete recipe[key];

@@ -20,7 +20,10 @@ function memory() {
 function compile(): number {
   let sum = 0;
   for (let i = 0; i < 100; i++) {
-    const loop = new Function("n", `let s = 0; for (let i = 0; i < 1000; i++) s += n * ${i}; return s;`);
+    const loop = new Function(
+      "n",
+      `let s = 0; for (let i = 0; i < 1000; i++) s += n * ${i}; return s;`,
+    );
     for (let round = 0; round < 300; round++) sum += loop(round);
   }
   const wasm = new Uint8Array([
