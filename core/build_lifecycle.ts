@@ -33,8 +33,9 @@ export abstract class LifecycleDraft extends IdentityDraft {
    * with `data` and with `{ pid, argv, env, fds }` of the program to come. If it throws, or returns
    * a number other than 0, the program does not run: a SpawnError of step `preExec`.
    *
-   * The runtime is executed anew for it, in the same process, which costs as much as starting the
-   * runtime does. For single system calls, {@linkcode LifecycleDraft.step} is cheaper.
+   * The runtime is executed again for it, in the same process, which costs as much as starting the
+   * runtime does. It loads nothing else: no configuration file, no variables from a file, no module
+   * to begin with; and it has the permissions of this one. For single system calls, {@linkcode LifecycleDraft.step} is cheaper.
    *
    * @param module A URL, as `new URL("./hook.ts", import.meta.url)`, or a path from the current
    * folder.
@@ -122,7 +123,8 @@ export abstract class LifecycleDraft extends IdentityDraft {
   /**
    * The daemon writes its pid there, in decimal, and holds a POSIX record lock on the file as long
    * as it lives: F_GETLK names its pid. A file that a living process has locked is a SpawnError
-   * that names that process; one that was left behind is taken over.
+   * that names that process; one that was left behind is taken over. Symbolic links, files with
+   * another name and files that belong neither to this user nor to root are refused.
    */
   pidFile(path: string): this {
     const problem = pathProblem(path);

@@ -87,7 +87,8 @@ export function layout(
 /** As many as a child opens files of its own. */
 const FREE = 3;
 
-function lowestFree(taken: readonly number[]): number[] {
+/** The lowest numbers that are not taken. */
+export function lowestFree(taken: readonly number[]): number[] {
   const free: number[] = [];
   for (let fd = 0; free.length < FREE; fd++) if (!taken.includes(fd)) free.push(fd);
   return free;

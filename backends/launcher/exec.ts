@@ -11,7 +11,7 @@ import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { execFile } from "../linux/exec_program.ts";
 import { requireFolder, requireProgram } from "../portable/checks.ts";
-import { placeProgram } from "../spawner/place.ts";
+import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { restoreFor } from "./credentials.ts";
 
 const EIO = 5;
@@ -41,7 +41,7 @@ export function requireExecDescriptors(plan: Plan): void {
 export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
   requireFolder(plan);
   requireProgram(plan, "linux");
-  const file = placeProgram(
+  const file = writeUnlinkedProgram(
     execFile(arch, plan, { moves: [], restore: restoreFor(plan), close: [] }),
   );
   try {

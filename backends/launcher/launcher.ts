@@ -38,7 +38,7 @@ export interface RuntimeFeatures {
   readonly execve: Execve | undefined;
 }
 
-/** Makes the launcher driver. Throws an UnsupportedError if no program file can be placed. */
+/** Makes the launcher driver. Throws an UnsupportedError if no program file can be written. */
 export function launcherBackend(
   host: Host,
   arch: Arch,
@@ -107,7 +107,7 @@ export function launcherBackend(
     exec(plan): never {
       return execByFile(arch, requireExec(plan), plan);
     },
-    explain: explainPlan,
+    explain: (plan) => explainPlan(plan),
     closeFd: (fd) => closeSync(fd),
     writeFd(fd, bytes) {
       for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);

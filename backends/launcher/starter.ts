@@ -18,7 +18,7 @@ import type { Host } from "../linux/host.ts";
 import { type Blame, Launch, type Programs } from "../linux/launch.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
 import { accessTo, headOfFile, textOfFile } from "../posix/files.ts";
-import { elevated } from "../posix/surroundings.ts";
+import { elevated } from "../posix/elevated.ts";
 import {
   sendByNumber,
   type Spawned,
@@ -27,12 +27,12 @@ import {
   type Stdio,
 } from "../spawner/spawner.ts";
 import { patiently } from "../spawner/busy.ts";
-import { type Placed, placeProgram } from "../spawner/place.ts";
+import { type UnlinkedFile, writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { restoreFor } from "./credentials.ts";
-import { discardPidFile } from "./pid_file.ts";
-import { descriptorError, intoChild, type Pipe, placedFor, stdioWith, wiresOf } from "./wires.ts";
+import { discardPidFile, discardUnfinished } from "./pid_file.ts";
+import { descriptorError, intoChild, type Pipe, stdioWith, wiresOf, writtenFor } from "./wires.ts";
 
 const ETXTBSY = 26;
 const E2BIG = 7;
@@ -45,7 +45,7 @@ export class LauncherStarter {
   readonly #host: Host;
   readonly #arch: Arch;
   readonly #spawner: Spawner;
-  #launcher: Placed | undefined;
+  #launcher: UnlinkedFile | undefined;
 
   constructor(host: Host, arch: Arch, spawner: Spawner) {
     this.#host = host;
@@ -56,9 +56,9 @@ export class LauncherStarter {
   /** The launcher's file, written when it is first needed. */
   get launcher(): string {
     if (this.#launcher === undefined) {
-      const placed = this.#launcher = placeProgram(launcherFile(this.#arch));
+      const file = this.#launcher = writeUnlinkedProgram(launcherFile(this.#arch));
       // A worker's descriptors are the process's, and would stay when it has ended.
-      if (!isMainThread) process.once("exit", () => placed.close());
+      if (!isMainThread) process.once("exit", () => file.close());
     }
     return this.#launcher.path;
   }
@@ -73,15 +73,15 @@ export class LauncherStarter {
     const wires = wiresOf(plan, { stdio: STDIO, own: elevated() });
     let spawned: Spawned;
     let programs: Programs;
-    let file: Placed | undefined;
+    let file: UnlinkedFile | undefined;
     try {
       const support = {
         arch: this.#arch,
-        runtime: hookRuntime(this.#host),
+        runtime: hookRuntime(this.#host, elevated()),
         restore: restoreFor(plan),
       };
       const { program, control, halves } = assemble(plan, wires, support);
-      if (halves !== undefined) file = placedFor(plan, () => placeProgram(halves.file));
+      if (halves !== undefined) file = writtenFor(plan, () => writeUnlinkedProgram(halves.file));
       const image = imageOf(this.#arch, program, control);
       if (image.message.length > ROOM) throw tooLong(plan);
       programs = { encoded: image.encoded, afterHook: halves?.second };
@@ -202,6 +202,7 @@ class Pipes {
 export const BLAME: Blame = {
   files: { access: accessTo, head: headOfFile },
   discardPidFile,
+  discardUnfinished,
 };
 
 /**

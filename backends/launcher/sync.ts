@@ -17,14 +17,19 @@ import { hookRuntime } from "../linux/hook_split.ts";
 import { laidOut } from "../linux/laid_out.ts";
 import { failureOf } from "../linux/launch.ts";
 import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
+import { elevated } from "../posix/elevated.ts";
 import { lowerAll } from "./assembly.ts";
 import { patientlySync, sleepSync } from "../spawner/busy.ts";
-import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
+import {
+  type UnlinkedFile,
+  writeUnlinkedData,
+  writeUnlinkedProgram,
+} from "../spawner/unlinked_file.ts";
 import { isDaemon } from "../linux/stages.ts";
 import { aboveSupervisor, aliveFd, parseReport, supervise } from "./supervisor.ts";
 import { restoreFor } from "./credentials.ts";
 import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
-import { placedFor, requireDescriptors, stdioWith, wiresOf } from "./wires.ts";
+import { requireDescriptors, stdioWith, wiresOf, writtenFor } from "./wires.ts";
 
 const SIGKILL = 9;
 
@@ -45,15 +50,15 @@ export function runSync(
 }
 
 function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
-  const files: Placed[] = [];
-  const place = (make: () => Placed) => {
-    const file = placedFor(plan, make);
+  const files: UnlinkedFile[] = [];
+  const write = (make: () => UnlinkedFile) => {
+    const file = writtenFor(plan, make);
     files.push(file);
     return file;
   };
   requireDescriptors(plan);
   try {
-    const report = place(() => placeFile(new Uint8Array(0)));
+    const report = write(() => writeUnlinkedData(new Uint8Array(0)));
     let buffer = 0;
     const piped = new Set(
       stepOf(plan, "fds").wires.map(({ source }) => source.from === "pipe" && source.carries),
@@ -66,21 +71,24 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       pipe: (carries) => {
         if (carries !== "buffer") return undefined;
         const bytes = run.buffers[buffer++] ?? new Uint8Array(0);
-        return { handed: place(() => placeFile(bytes)).fd };
+        return { handed: write(() => writeUnlinkedData(bytes)).fd };
       },
     });
     try {
       const control = aboveSupervisor(wires);
-      const support = { arch, runtime: hookRuntime(host), restore: restoreFor(plan) };
+      const runtime = hookRuntime(host, elevated());
+      const support = { arch, runtime, restore: restoreFor(plan) };
       const outlives = isDaemon(plan) && wires.image !== undefined;
       const alive = outlives ? aliveFd(wires) : undefined;
       const { halves, ...child } = lowerAll(plan, wires, control, support, alive);
-      const image = halves === undefined ? undefined : place(() => placeProgram(halves.file));
+      const image = halves === undefined
+        ? undefined
+        : write(() => writeUnlinkedProgram(halves.file));
       const restore = halves === undefined ? support.restore : [];
       const calls = [...wires.corrections, ...restore, ...child.calls];
       const whole = supervise({ ...child, calls }, wires, control, run, { outlives });
       const { bytes, encoded } = laidOut(arch, whole, control);
-      const program = place(() => placeProgram(elfOf(arch, bytes)));
+      const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
       const { told, ...supervised } = parseReport(contentOf(report.fd));
       const status = parseStatus(told);

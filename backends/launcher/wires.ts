@@ -14,7 +14,7 @@ import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
 import { textOfFile } from "../posix/files.ts";
-import type { Placed } from "../spawner/place.ts";
+import type { UnlinkedFile } from "../spawner/unlinked_file.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
 /** A pipe that the child makes. */
@@ -195,10 +195,10 @@ export function openFile(
   }
 }
 
-/** What is placed for a child, with a failure of the file system as one of step `fds`. */
-export function placedFor(plan: Plan, place: () => Placed): Placed {
+/** A file that is written for a child; a failure of the file system is one of step `fds`. */
+export function writtenFor(plan: Plan, write: () => UnlinkedFile): UnlinkedFile {
   try {
-    return place();
+    return write();
   } catch (error) {
     throw descriptorError(plan, error, "openat", ["AT_FDCWD", "…"]);
   }

@@ -119,5 +119,8 @@ export interface Arch {
     readonly ino: number;
     readonly nlink: number;
     readonly mode: number;
+    readonly uid: number;
   };
+  /** O_NOFOLLOW, which is one of the few flags of open(2) that differ. */
+  readonly noFollow: number;
 }

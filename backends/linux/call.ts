@@ -6,7 +6,7 @@
  */
 
 import type { StepName } from "../../core/order.ts";
-import type { SyscallName } from "./arch.ts";
+import type { Arch, SyscallName } from "./arch.ts";
 
 /** An argument: a number, or something in memory whose address is passed. */
 export type Arg =
@@ -23,7 +23,9 @@ export type Arg =
   /** A NULL-terminated array of texts. */
   | { readonly texts: readonly string[] }
   /** A cell: memory by name, zero at first, shared by all calls that name it. */
-  | { readonly cell: string; readonly offset?: number }
+  | { readonly cell: string; readonly offset?: number | StatField }
+  /** A number that differs between architectures. */
+  | { readonly byArch: (arch: Arch) => number }
   /** The word in which the program notes that it gave up: {@linkcode GAVE_UP_VALUE}, or 0. */
   | { readonly gaveUp: true }
   /** The environment of the process itself, in a program file; in one argument of a program. */
@@ -32,6 +34,9 @@ export type Arg =
   | { readonly failedResult: true }
   /** The memory of another call's argument: what is read there becomes that argument. */
   | { readonly call: string; readonly argument: number };
+
+/** A field of struct stat, whose place differs between architectures. */
+export type StatField = "nlink" | "mode" | "uid";
 
 /** Where to go after a call, by the label of another one. */
 export interface Jumps {
@@ -63,6 +68,11 @@ export interface Call {
   readonly path?: string;
   /** What a failure means, where errno alone would mislead. */
   readonly meaning?: string;
+  /**
+   * The errno of a failure that the program has found by comparing: the call itself is only there
+   * to end the program, and fails with another one.
+   */
+  readonly errno?: number;
   /** More for the reader of `explain()`. */
   readonly note?: string;
   /** Whether the same was shown above, so that `explain()` need not show it again. */

@@ -97,7 +97,7 @@ export function encode(
   const cells = placed(program.cells);
   const writer = new Writer(program, arch, arena, cells, base);
   writer.write(report);
-  return new Encoded(program, cells, { header: base, length: writer.end });
+  return new Encoded(program, cells, { header: base, length: writer.end, arch });
 }
 
 /** How much of what stands in an arena is what is to stand there again. */
@@ -246,7 +246,7 @@ class Writer {
         this.#word(place, 0);
         this.#word(ENVIRON_TO, base + place);
       } else {
-        this.#word(place, base + this.#placeOf(arg));
+        this.#word(place, this.#valueOf(arg));
       }
     }
     this.#word(offset + RESULT_ADDRESS, base + this.#resultAt(into));
@@ -307,12 +307,21 @@ class Writer {
     words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
   }
 
+  /** An argument that is no plain number: mostly the address of something in the arena. */
+  #valueOf(arg: Exclude<Arg, number | bigint | { environ: true }>): number {
+    return "byArch" in arg ? arg.byArch(this.#arch) : this.#base + this.#placeOf(arg);
+  }
+
   /** Where in the arena an argument stands; it is put there if need be. */
-  #placeOf(arg: Exclude<Arg, number | bigint | { environ: true }>): number {
+  #placeOf(arg: Exclude<Arg, number | bigint | { environ: true } | { byArch: unknown }>): number {
     if ("text" in arg) return this.#text(arg.text);
     if ("zeros" in arg) return ZEROS_AT;
     if ("texts" in arg) return this.#texts(arg.texts);
-    if ("cell" in arg) return find(this.#cells, arg.cell).at + (arg.offset ?? 0);
+    if ("cell" in arg) {
+      const { cell, offset = 0 } = arg;
+      const at = typeof offset === "number" ? offset : this.#arch.stat[offset];
+      return find(this.#cells, cell).at + at;
+    }
     if ("gaveUp" in arg) return GAVE_UP;
     if ("failedResult" in arg) return FAILED_RESULT;
     if ("call" in arg) return find(this.#labels, arg.call) + ARGUMENTS + arg.argument * 8;

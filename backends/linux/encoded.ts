@@ -31,6 +31,7 @@
  * @module
  */
 
+import type { Arch } from "./arch.ts";
 import { type Call, operationsOf, type Program, ZEROS } from "./call.ts";
 import type { Word } from "./libc.ts";
 import type { Arena } from "./memory.ts";
@@ -86,18 +87,21 @@ export class Encoded {
   readonly header: Word;
   /** How many bytes from the header on the program takes. */
   readonly length: number;
+  /** The architecture that it runs on. */
+  readonly arch: Arch;
   readonly #calls: readonly Call[];
   readonly #cells: Cells | undefined;
 
   constructor(
     { calls }: Program,
     cells: Cells | undefined,
-    place: { readonly header: Word; readonly length: number },
+    place: { readonly header: Word; readonly length: number; readonly arch: Arch },
   ) {
     this.#calls = calls;
     this.#cells = cells;
     this.header = place.header;
     this.length = place.length;
+    this.arch = place.arch;
   }
 
   /** Whether a program has cells, which are of interest when it has not failed as well. */

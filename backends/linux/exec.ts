@@ -9,7 +9,7 @@
 import { layout, type Mapping } from "../../core/descriptors.ts";
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
-import { placeProgram } from "../spawner/place.ts";
+import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { errnoNumber } from "../../core/errno.ts";
 import { type Call, call } from "./call.ts";
 import { carryOver } from "./credentials.ts";
@@ -120,7 +120,7 @@ function openImage(
   { kernel, stages }: Starter,
   file: Uint8Array,
 ): { readonly fd: number; close(): void } {
-  if (stages.stage === "copy") return placeProgram(file);
+  if (stages.stage === "copy") return writeUnlinkedProgram(file);
   const fd = programMemfd(kernel);
   try {
     kernel.writeAll(fd, file);

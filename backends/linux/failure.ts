@@ -19,11 +19,12 @@ export interface Files {
 /** The error for a call that failed; `meaning` says more than its errno. */
 export function spawnError(
   call: Call,
-  errno: number,
+  result: number,
   command: string,
   files: Files,
   meaning: string | undefined = call.meaning,
 ): SpawnError {
+  const errno = call.errno ?? result;
   const { step, shown, told = shown, path } = call;
   const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
   const code = errnoName(errno);

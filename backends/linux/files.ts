@@ -6,13 +6,11 @@
  */
 
 import type { Access } from "../../core/lookup.ts";
-import { AT_FDCWD, ERR, type Kernel, O } from "./kernel.ts";
+import { AT_FDCWD, ERR, type Kernel, O, S_IFMT, S_IFREG } from "./kernel.ts";
 
 const X_OK = 1;
 const AT_EACCESS = 0x200;
 const ENOTDIR = -20;
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 
 /** Where in the scratch memory struct stat goes, behind the path. */

@@ -12,16 +12,18 @@ import { inOrder } from "../../core/order.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
 import type { Arch } from "./arch.ts";
+import type { HookStart } from "../hook.ts";
+import { type HookEnvironment, hookEnvironment } from "../hook_environment.ts";
 import { type Call, call, type Program } from "./call.ts";
 import { HOOK_DONE, type HookFailure } from "./control.ts";
 import { RESET_ALL } from "./dispositions.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
 import type { Host } from "./host.ts";
-import { F } from "./kernel.ts";
+import { AT_FDCWD, F, O } from "./kernel.ts";
 import { laidOut } from "./laid_out.ts";
 import { type Circumstances, lower } from "./lower.ts";
-import { pidFileFd } from "./lower_pid_file.ts";
+import { freeNumber, pidFileFd } from "./lower_pid_file.ts";
 
 const FD_CLOEXEC = 1;
 
@@ -46,12 +48,9 @@ function numbersOf({ status, go, image, alive }: ChildChannels): number[] {
 }
 
 /** How the runtime is executed again to run a hook. */
-export type HookCommand = (numbers: {
-  readonly image: number;
-  readonly tell: number;
-  readonly at: number;
-  readonly length: number;
-}) => { readonly path: string; readonly argv: readonly string[] };
+export type HookCommand = (
+  start: HookStart,
+) => { readonly path: string; readonly argv: readonly string[] };
 
 /** A descriptor, and the number that it is kept under as well. */
 interface Parked {
@@ -71,7 +70,7 @@ export interface Halves {
 /** What runs a hook. */
 export interface HookRuntime {
   readonly command: HookCommand;
-  readonly env: readonly string[];
+  readonly environment: HookEnvironment;
 }
 
 /** What a hook's halves are made of. */
@@ -98,7 +97,10 @@ export function splitAtHook(split: HookSplit): Halves {
   const { arch, plan, circumstances, channels, runtime, parked } = split;
   const targets = stepOf(plan, "fds").wires.map((wire) => wire.to);
   const kept = [...new Set([...targets, ...numbersOf(channels)])];
-  const places = parked === undefined ? [] : kept.map((fd, i) => ({ fd, at: parked + i }));
+  // Where the hook finds the folder that it was started from.
+  const folder = freeNumber(circumstances.free(), 0);
+  const base = parked === undefined ? undefined : Math.max(parked, folder + 2);
+  const places = base === undefined ? [] : kept.map((fd, i) => ({ fd, at: base + i }));
   const placeOf = (fd: number) => places.find((each) => each.fd === fd)?.at ?? fd;
   const second = laidOut(arch, secondHalf(split, places), channels.status);
   const half = elfOf(arch, second.bytes);
@@ -109,18 +111,28 @@ export function splitAtHook(split: HookSplit): Halves {
   if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free()));
   const keep = [...fds, ...numbersOf(channels), ...places.map(({ at }) => at)];
   const note = new TextEncoder().encode(
-    JSON.stringify({ module: hook.module, data: hook.data, argv, env, fds, keep }),
+    JSON.stringify({
+      module: hook.module,
+      data: hook.data,
+      variables: runtime.environment.added,
+      argv,
+      env,
+      fds,
+      keep,
+    }),
   );
   const command = runtime.command({
     image: placeOf(channels.image),
     tell: placeOf(channels.status),
     at: half.length,
     length: note.length,
+    folder,
+    module: hook.module,
   });
   const file = new Uint8Array(half.length + note.length);
   file.set(half);
   file.set(note, half.length);
-  const first = firstHalf(split, { ...command, env: runtime.env }, places);
+  const first = firstHalf(split, { ...command, env: runtime.environment.started }, places);
   return { first, file, second: second.encoded };
 }
 
@@ -146,10 +158,31 @@ function firstHalf(
       "…",
     ]),
     path,
+    label: RUNTIME,
     note: "this runtime again, for the hook; then the second half",
   };
-  return { calls: [...calls, ...keep, ...park, exec], cells };
+  return { calls: [...calls, ...keep, ...park, ...LEAVE_FOLDER, exec], cells };
 }
+
+/** The label of the exec of a hook's runtime. */
+const RUNTIME = "hook: runtime";
+
+/**
+ * A runtime loads what it finds in the current folder (configuration, variables, modules to begin
+ * with), and here it has all rights of the parent. So it starts in the root of the file system; the
+ * hook goes back by the descriptor. A folder that may not be searched has nothing to load.
+ */
+const LEAVE_FOLDER: readonly Call[] = [
+  {
+    ...call("preExec", "openat", [AT_FDCWD, { text: "." }, O.PATH, 0], [
+      "AT_FDCWD",
+      '"."',
+      "O_PATH",
+    ]),
+    jumps: { error: RUNTIME },
+  },
+  call("preExec", "chdir", [{ text: "/" }], ['"/"']),
+];
 
 /**
  * Everything after the hook. A runtime raises its limit on descriptors, ignores SIGPIPE and makes
@@ -220,8 +253,10 @@ export function silentHook(plan: Plan): SpawnError {
   return hookError(plan, JSON.stringify({ message: "the runtime ended before the hook did" }));
 }
 
-/** The runtime that runs a hook sees what this one sees. */
-export function hookRuntime(host: Pick<Host, "environment" | "hook">): HookRuntime {
-  const env = Object.entries(host.environment());
-  return { command: host.hook, env: env.map(([name, value]) => `${name}=${value}`) };
+/** The hook sees the variables that this process sees. */
+export function hookRuntime(
+  host: Pick<Host, "environment" | "hook">,
+  isElevated: boolean,
+): HookRuntime {
+  return { command: host.hook, environment: hookEnvironment(host.environment(), isElevated) };
 }

@@ -15,11 +15,13 @@ export const O = {
   WRONLY: 1,
   RDWR: 2,
   CREAT: 0o100,
+  EXCL: 0o200,
   NOCTTY: 0o400,
   TRUNC: 0o1000,
   APPEND: 0o2000,
   NONBLOCK: 0o4000,
   CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
 } as const;
 
 /** fcntl(2) commands. */
@@ -45,6 +47,13 @@ export const ERR = {
 
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;
+
+/** newfstatat(2): of a symbolic link itself. */
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+
+/** st_mode, see inode(7). */
+export const S_IFMT = 0o170000;
+export const S_IFREG = 0o100000;
 
 /** How much scratch memory there is for arguments and results of one call, in bytes. */
 const SCRATCH = 64 * 1024;

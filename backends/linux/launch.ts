@@ -17,7 +17,7 @@ import { type ControlChannel, GO, type Status, StatusReader } from "./control.ts
 import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { hookError, silentHook } from "./hook_split.ts";
-import { holderOf } from "./pid_file.ts";
+import { hasCreated, pidFileProblem } from "./pid_file.ts";
 import { isDaemon } from "./stages.ts";
 
 /** How long what a child has reported may take to arrive after its end, in milliseconds. */
@@ -65,6 +65,8 @@ export interface Blame {
   readonly files: Files;
   /** Removes the pid file of a daemon that did not come to its program. */
   discardPidFile(path: string, pid: number): void;
+  /** Removes one that the daemon has made, and did not come to lock or to write. */
+  discardUnfinished(path: string, pid: number): void;
 }
 
 /** One child on its way to its program. */
@@ -73,8 +75,8 @@ export class Launch {
   readonly #reader: StatusReader;
   readonly #exited: Promise<Exit>;
   #channelOpen = true;
-  /** The last signal that the daemon was sent. */
-  #signalled: number | undefined;
+  /** The last signal that was sent to a daemon, or to what was to make it. */
+  #sent: { readonly signal: number; readonly pid: number } | undefined;
 
   constructor(launched: Launched) {
     this.#launched = launched;
@@ -121,7 +123,7 @@ export class Launch {
     const status = this.#reader.status();
     const daemonPid = isDaemon(this.#launched.plan) ? this.#daemonPid(status) : undefined;
     // A daemon that was ended by us is left to nobody.
-    const runs = daemonPid !== undefined && this.#signalled === undefined;
+    const runs = daemonPid !== undefined && this.#endedBy() === undefined;
     return { ...this.#process(), ...(runs ? { daemonPid } : {}) };
   }
 
@@ -132,7 +134,7 @@ export class Launch {
       const open = this.#channelOpen;
       if (open) channel.write(GO);
       await this.#reader.ended;
-      const failure = this.#failure(this.#signalled !== undefined);
+      const failure = this.#failure(this.#endedBy() !== undefined);
       if (failure !== undefined) throw failure;
       if (!this.#reader.status().executing || !open) {
         throw new HandshakeError(`the child has ended: ${plan.command}`, plan);
@@ -168,10 +170,17 @@ export class Launch {
     const { plan, kill, killDaemon } = this.#launched;
     if (!isDaemon(plan)) return kill(signal);
     const pid = this.#daemonPid(this.#reader.status());
-    if (pid === 0) return kill(signal);
-    if (!this.#channelOpen || this.#reader.isOver || !killDaemon(pid, signal)) return false;
-    if (signal !== 0) this.#signalled = signal;
-    return true;
+    const over = !this.#channelOpen || this.#reader.isOver;
+    const sent = pid === 0 ? kill(signal) : !over && killDaemon(pid, signal);
+    if (sent && signal !== 0) this.#sent = { signal, pid };
+    return sent;
+  }
+
+  /** The signal of ours that has ended a daemon before its program, if one has. */
+  #endedBy(): number | undefined {
+    // What was to make it may have been ended too late for that.
+    const pid = this.#daemonPid(this.#reader.status());
+    return this.#sent?.pid === pid ? this.#sent.signal : undefined;
   }
 
   async #childExited(): Promise<Exit> {
@@ -189,9 +198,10 @@ export class Launch {
     await this.#reader.ended;
     const exit = await exited;
     const status = this.#reader.status();
-    if (this.#signalled !== undefined) {
+    const signal = this.#endedBy();
+    if (signal !== undefined) {
       this.#discardPidFile(status);
-      return { ...exit, raw: this.#signalled };
+      return { ...exit, raw: signal };
     }
     if (status.executing && status.notes === undefined) return exit;
     this.#discardPidFile(status);
@@ -261,13 +271,21 @@ export function noted(
   if (failure === undefined) return silentChild(plan);
   const { call, errno } = failure;
   if (call.step !== "pidFile") discardPidFileOf(plan, daemonPid, blame);
-  return spawnError(call, errno, plan.command, blame.files, holderOf(encoded, notes, call));
+  else if (hasCreated(encoded, notes)) discardPidFileOf(plan, daemonPid, blame, "unfinished");
+  const problem = pidFileProblem(encoded, notes, failure);
+  return spawnError(call, errno, plan.command, blame.files, problem);
 }
 
-function discardPidFileOf(plan: Plan, daemonPid: number | undefined, blame: Blame): void {
+function discardPidFileOf(
+  plan: Plan,
+  daemonPid: number | undefined,
+  blame: Blame,
+  state: "written" | "unfinished" = "written",
+): void {
   const pidFile = findStep(plan, "pidFile");
   if (pidFile === undefined || daemonPid === undefined || daemonPid === 0) return;
-  blame.discardPidFile(pidFile.path, daemonPid);
+  if (state === "written") blame.discardPidFile(pidFile.path, daemonPid);
+  else blame.discardUnfinished(pidFile.path, daemonPid);
 }
 
 /** The child has ended without a report: it was killed, or the kernel would not run its file. */

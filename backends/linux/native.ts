@@ -6,7 +6,6 @@
  */
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
-import { UsageError } from "../../core/errors.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
 import type { Plan } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
@@ -29,10 +28,15 @@ import { heedChildren } from "./reaper.ts";
 import type { Wiring } from "./wires.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
-export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
+export function nativeBackend(
+  host: Host,
+  libc: Libc,
+  arch: Arch,
+  { reason, stage }: { readonly reason: string; readonly stage: Stage | undefined },
+): Backend {
   const kernel = new Kernel(libc, arch);
   heedChildren(kernel);
-  const starter = new Starter(kernel, host, testedCloner(kernel), forcedStage(host));
+  const starter = new Starter(kernel, host, testedCloner(kernel), stage);
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
 
@@ -68,20 +72,13 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
     start: (plan, cancel) => starter.start(plan, cancel),
     runSync,
     exec: (plan): never => execInPlace(starter, plan),
-    explain: (plan) => explainPlan(plan, starter.resets),
+    explain: (plan) =>
+      explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },
     writeFd: (fd, bytes) => kernel.writeAll(fd, bytes),
   };
-}
-
-/** What `VIRCOMMAND_STAGE` says of second stages, see stage_two.ts. */
-function forcedStage(host: Host): Stage | undefined {
-  const value = host.variable("VIRCOMMAND_STAGE");
-  if (value === undefined || value === "") return undefined;
-  if (value === "memfd" || value === "copy") return value;
-  throw new UsageError(`VIRCOMMAND_STAGE: expected memfd or copy, not ${JSON.stringify(value)}`);
 }
 
 /** Everything, but for the labels of security modules that this kernel does not run. */

@@ -6,17 +6,18 @@
  * @module
  */
 
-import { layout, type Mapping } from "../../core/descriptors.ts";
-import { SpawnError, UnsupportedError } from "../../core/errors.ts";
+import { layout, lowestFree, type Mapping } from "../../core/descriptors.ts";
+import { SpawnError, UnsupportedError, UsageError } from "../../core/errors.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
-import { placeProgram } from "../spawner/place.ts";
-import { type Arg, type Call, call, type Program } from "./call.ts";
+import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
+import { type Call, call, type Program } from "./call.ts";
 import { type Carry, carryOver } from "./credentials.ts";
 import { credentialsOf } from "./credentials_of.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
+import { executeFile, NO_ENVIRONMENT } from "./execute_file.ts";
 import { type Halves, hookRuntime, splitAtHook } from "./hook_split.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel, O } from "./kernel.ts";
@@ -24,11 +25,18 @@ import { laidOut } from "./laid_out.ts";
 import { type Circumstances, lower } from "./lower.ts";
 import { canExecuteMemfd, programMemfd } from "./memfd.ts";
 import { cutInStages } from "./stages.ts";
+import { isElevated } from "./surroundings.ts";
 
 /** What a second stage runs in: a program file in memory, or a copy of our memory. */
 export type Stage = "memfd" | "copy";
 
-const AT_EMPTY_PATH = 0x1000;
+/** The stage that `VIRCOMMAND_STAGE` forces, if it does. Throws a UsageError if there is none such. */
+export function stageNamed(value: string | undefined): Stage | undefined {
+  if (value === undefined || value === "") return undefined;
+  if (value === "memfd" || value === "copy") return value;
+  throw new UsageError(`VIRCOMMAND_STAGE: expected memfd or copy, not ${JSON.stringify(value)}`);
+}
+
 const EFBIG = 27;
 const FD_CLOEXEC = 1;
 const RLIMIT_FSIZE = 1;
@@ -130,19 +138,22 @@ export class StageFiles {
       };
       const report = inChild(status.write);
       const childGo = go === undefined ? undefined : inChild(go.read);
+      const childImage = image === undefined ? undefined : inChild(image);
+      const kept = [report, childGo, childImage].filter((fd) => fd !== undefined);
       const parts: Parts = {
         plan,
         circumstances: {
           resets: this.#resets,
           moves: laid.moves,
-          free: laid.free,
+          // The program file is closed by its own exec: its number is free then.
+          free: () => lowestFree([...mappings.map(({ to }) => to), ...kept]),
           report,
           ...(childGo === undefined ? {} : { handshake: { status: report, go: childGo } }),
           ...(hook ? { blocking: flagsOf(kernel, mappings) } : {}),
         },
         report,
         go: childGo,
-        image: image === undefined ? undefined : inChild(image),
+        image: childImage,
         carry,
       };
       let program: Program;
@@ -179,7 +190,7 @@ export class StageFiles {
           ...first.calls,
           ...channels.map((fd) => setCloseOnExec(fd, false)),
           ...before,
-          executeFile(inChild(stageFile), inherits ? kernel.libc.environ() : { texts: [] }),
+          executeFile(inChild(stageFile), inherits ? kernel.libc.environ() : NO_ENVIRONMENT),
         ];
         program = { ...first, calls };
       }
@@ -218,7 +229,7 @@ export class StageFiles {
       restore: prelude,
       circumstances,
       channels: { status: report, go, image },
-      runtime: hookRuntime(this.#host),
+      runtime: hookRuntime(this.#host, isElevated(this.#kernel)),
     });
     return { program: halves.first, halves };
   }
@@ -243,7 +254,7 @@ export class StageFiles {
       });
     }
     if (this.#stage === "memfd") return kernel.writeAll(fd, file);
-    const placed = placeProgram(file);
+    const placed = writeUnlinkedProgram(file);
     try {
       kernel.call("dup3", placed.fd, fd, O.CLOEXEC);
     } finally {
@@ -255,15 +266,6 @@ export class StageFiles {
 function setCloseOnExec(fd: number, on: boolean): Call {
   const [value, shown] = on ? [FD_CLOEXEC, "FD_CLOEXEC"] : [0, "0"];
   return call("clone", "fcntl", [fd, F.SETFD, value], [String(fd), "F_SETFD", shown]);
-}
-
-/** execveat(2) of a program file by its descriptor. */
-export function executeFile(fd: number, environment: Arg): Call {
-  const args = [fd, { text: "" }, { texts: ["vircommand"] }, environment, AT_EMPTY_PATH];
-  return {
-    ...call("clone", "execveat", args, [String(fd), '""', '["vircommand"]', "…", "AT_EMPTY_PATH"]),
-    note: "stage two, with an address space of its own",
-  };
 }
 
 /**

@@ -23,7 +23,7 @@ import type { Kernel } from "./kernel.ts";
 import { type Blame, failureOf, Launch, noted, type Programs } from "./launch.ts";
 import { lowerPlan } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
-import { discardPidFile } from "./pid_file.ts";
+import { discardPidFile, discardUnfinished } from "./pid_file.ts";
 import { PipeChannel } from "./pipe_channel.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
 import { sinkOf } from "./sink.ts";
@@ -97,6 +97,7 @@ export class Starter {
     this.#blame = {
       files: this.files,
       discardPidFile: (path, pid) => discardPidFile(kernel, path, pid),
+      discardUnfinished: (path, pid) => discardUnfinished(kernel, path, pid),
     };
   }
 

@@ -21,16 +21,20 @@ export function surroundingsOf(kernel: Kernel, host: Host): Surroundings {
     variable: (name) => host.variable(name),
     currentFolder: () => host.currentFolder(),
     access: (path) => accessOf(kernel, path),
-    elevated: () =>
-      kernel.libc.getauxval(AT_SECURE) !== 0 ||
-      kernel.call("getuid") !== kernel.call("geteuid") ||
-      kernel.call("getgid") !== kernel.call("getegid"),
+    elevated: () => isElevated(kernel),
     userByName: (name) => userByName(kernel, name),
     userById: (uid) => userById(kernel, uid),
     groupsOf: (name, gid) => groupsOf(kernel, name, gid),
     capabilities: () => capabilitiesOf(kernel),
     startingNofile: () => nofile === null ? nofile = startingNofile(kernel) : nofile,
   };
+}
+
+/** Whether whoever started this process has fewer rights than it: see posix/elevated.ts. */
+export function isElevated(kernel: Kernel): boolean {
+  return kernel.libc.getauxval(AT_SECURE) !== 0 ||
+    kernel.call("getuid") !== kernel.call("geteuid") ||
+    kernel.call("getgid") !== kernel.call("getegid");
 }
 
 /**

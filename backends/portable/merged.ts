@@ -6,13 +6,12 @@
  * @module
  */
 
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Source } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { readableSource } from "../spawner/node_streams.ts";
+import { makePrivateFolder } from "../spawner/private_folder.ts";
 
 /** A connection. */
 export interface Merged {
@@ -27,10 +26,10 @@ export interface Merged {
 
 /** Makes a connection. */
 export async function merged(): Promise<Merged> {
-  const folder = mkdtempSync(join(tmpdir(), "vircommand-"));
+  const folder = makePrivateFolder();
   const server = createServer();
   try {
-    const path = join(folder, "s");
+    const path = folder.at("vircommand-socket");
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(path, resolve);
@@ -58,7 +57,7 @@ export async function merged(): Promise<Merged> {
     };
   } finally {
     server.close();
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

@@ -11,9 +11,9 @@ import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
-import { type Placed, placeFile } from "../spawner/place.ts";
+import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
 import { contentOf } from "../launcher/sync.ts";
-import { placedFor } from "../launcher/wires.ts";
+import { writtenFor } from "../launcher/wires.ts";
 import type { Host } from "../linux/host.ts";
 import { listenForChildren } from "../posix/signals.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
@@ -158,11 +158,11 @@ function processOf(spawned: Spawned, both: Merged | undefined): Process {
 
 function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
   const wires = portableWires(plan);
-  const files: Placed[] = [];
+  const files: UnlinkedFile[] = [];
   try {
     let { stdio } = wires;
     if (wires.merges) {
-      const file = placedFor(plan, () => placeFile(new Uint8Array(0)));
+      const file = writtenFor(plan, () => writeUnlinkedData(new Uint8Array(0)));
       files.push(file);
       stdio = withBoth(stdio, file.fd);
     }
@@ -190,7 +190,10 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
 }
 
 /** What came of both outputs. Nobody counted while it was written. */
-function bothOf({ fd }: Placed, maxBuffer: number): Pick<SyncOutcome, "stdout" | "overflowed"> {
+function bothOf(
+  { fd }: UnlinkedFile,
+  maxBuffer: number,
+): Pick<SyncOutcome, "stdout" | "overflowed"> {
   const stdout = contentOf(fd);
   const overflowed = stdout.length > maxBuffer ? "stdout" : undefined;
   return { stdout: stdout.subarray(0, maxBuffer), overflowed };

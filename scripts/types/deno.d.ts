@@ -4,14 +4,20 @@
 declare namespace Deno {
   const build: { os: string; arch: string };
   const version: { deno: string };
-  const env: { get(name: string): string | undefined; toObject(): Record<string, string> };
+  const env: {
+    get(name: string): string | undefined;
+    set(name: string, value: string): void;
+    toObject(): Record<string, string>;
+  };
   const permissions: {
     querySync(
-      descriptor: { name: "run"; command: string } | { name: "env"; variable: string } | {
-        name: "ffi";
-      },
+      descriptor:
+        | { name: "run"; command: string }
+        | { name: "env"; variable: string }
+        | { name: "read" | "write" | "net" | "env" | "run" | "sys" | "ffi" | "import" },
     ): {
       state: string;
+      partial: boolean;
     };
   };
   const errors: Record<"NotCapable" | "NotFound", new (message: string) => Error>;

@@ -9,6 +9,8 @@ import { type Backend, backend, type DriverName } from "../../core/backend.ts";
 import { UnsupportedError, UsageError } from "../../core/errors.ts";
 import "../../mod.ts";
 
+const HOW = { reason: "test", stage: undefined };
+
 /** A driver of that name, which is otherwise the one of this process. */
 function fake(driver: DriverName): (reason: string) => Backend {
   return (reason) => {
@@ -74,13 +76,13 @@ function sandboxed(refused: string): Libc {
 
 for (const refused of ["mprotect", "clone", "waitid"]) {
   test(`the native driver is not made where ${refused} is refused`, () => {
-    assertThrows(() => nativeBackend({} as Host, sandboxed(refused), x86_64, "test"));
+    assertThrows(() => nativeBackend({} as Host, sandboxed(refused), x86_64, HOW));
   });
 }
 
 test("nor where a child program does not do what it says", () => {
   // Every call succeeds, and nothing happens: the child has noted no pid.
-  const error = assertThrows(() => nativeBackend({} as Host, sandboxed("none"), x86_64, "test"));
+  const error = assertThrows(() => nativeBackend({} as Host, sandboxed("none"), x86_64, HOW));
   assert(error instanceof Error);
 });
 

@@ -175,5 +175,6 @@ export const aarch64: Arch = {
   entry: ["4000005803000014", prologue],
   prologue,
   epollEvent: { size: 16, data: 8 },
-  stat: { size: 128, dev: 0, ino: 8, nlink: 20, mode: 16 },
+  stat: { size: 128, dev: 0, ino: 8, nlink: 20, mode: 16, uid: 24 },
+  noFollow: 0o100000,
 };

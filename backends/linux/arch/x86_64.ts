@@ -182,5 +182,6 @@ export const x86_64: Arch = {
   prologue,
   // struct epoll_event is packed on this architecture only.
   epollEvent: { size: 12, data: 4 },
-  stat: { size: 144, dev: 0, ino: 8, nlink: 16, mode: 24 },
+  stat: { size: 144, dev: 0, ino: 8, nlink: 16, mode: 24, uid: 28 },
+  noFollow: 0o400000,
 };
