@@ -30,9 +30,9 @@ export function credentialsOf(kernel: Kernel): Credentials {
     securebits,
     uids: idsOf(kernel, "getresuid"),
     gids: idsOf(kernel, "getresgid"),
-    bounding: setOf((cap) => kernel.raw("prctl", PR_CAPBSET_READ, cap, 0, 0, 0) === 1),
+    bounding: setOf((cap) => kernel.call("prctl", PR_CAPBSET_READ, cap, 0, 0, 0) === 1),
     ambient: setOf((cap) =>
-      kernel.raw("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) === 1
+      kernel.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) === 1
     ),
   };
 }

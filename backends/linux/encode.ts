@@ -82,6 +82,17 @@ const NO_OPTIONS: EncodeOptions = own({});
 const NO_JUMPS: Pick<Call, "into" | "jumps" | "unrecorded"> = own({});
 const UNRECORDED: Pick<Call, "into" | "jumps" | "unrecorded"> = own({ unrecorded: true });
 
+let rewrite: ((program: Program) => Program) | undefined;
+
+/**
+ * Passes every program through a function before it is laid out, or through none again. Fault
+ * injection makes single calls fail this way (see tests/injection/); nothing else may use it. The
+ * result must take no more room than what it replaces.
+ */
+export function rewritePrograms(by: ((program: Program) => Program) | undefined): void {
+  rewrite = by;
+}
+
 /** Lays a program out in an arena. */
 export function encode(
   given: Program,
@@ -89,7 +100,7 @@ export function encode(
   arena: Room,
   options: EncodeOptions = NO_OPTIONS,
 ): Encoded {
-  const program = ownProgram(given);
+  const program = ownProgram(rewrite === undefined ? given : rewrite(given));
   const { base = arena.address, report } = options === NO_OPTIONS ? options : own(options);
   const cells = placed(program.cells);
   const writer = new Writer(program, arch, arena, cells, base);

@@ -42,6 +42,7 @@ export const ERR = {
   EINTR: -4,
   EAGAIN: -11,
   EACCES: -13,
+  EINVAL: -22,
   EPIPE: -32,
 };
 

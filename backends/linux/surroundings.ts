@@ -7,7 +7,7 @@
 import type { Surroundings } from "../../core/backend.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
-import type { Kernel } from "./kernel.ts";
+import { ERR, type Kernel } from "./kernel.ts";
 import { groupsOf, userById, userByName } from "./users.ts";
 
 const AT_SECURE = 23;
@@ -72,6 +72,13 @@ export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabil
   const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
   const PR_CAPBSET_READ = 23;
   let last = 0;
-  while (last < 63 && kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
+  while (last < 63) {
+    const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);
+    // There is none of that number. Any other failure must not look like it: a set that is to be
+    // emptied would keep all from there on.
+    if (result === ERR.EINVAL) break;
+    if (result < 0) throw kernel.error("prctl", result);
+    last++;
+  }
   return { effective, permitted, inheritable, last };
 }
