@@ -32,7 +32,7 @@ export async function faultyBackend(
   const guarded = await border();
   if (driver === "native") {
     const libc = faultyLibc(await openLibc(), arch);
-    use(guarded(() => nativeBackend(host, libc, arch, REASON)));
+    use(guarded(() => nativeBackend(host, libc, arch, { reason: REASON, stage: undefined })));
   } else if (driver === "launcher") {
     const spawner = faultySpawner(await spawnerHere());
     const hooks = { any: true, withPidFile: false };
