@@ -1,6 +1,11 @@
 // Starts a child that needs a second stage, and one with a hook; prints what came of each.
+import process from "node:process";
 import { backendInfo, Command } from "../../../mod.ts";
 
+// From here on: a runtime may write to files of its own while it starts.
+if (process.argv[2] === "limited") {
+  await new Command("prlimit", "--fsize=0", "--pid", process.pid).run();
+}
 const came: Record<string, unknown> = { stage: backendInfo().stage ?? null };
 const hook = new URL("../hooks/fail.ts", import.meta.url).href;
 const commands = {
