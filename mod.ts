@@ -17,6 +17,7 @@
  * @module
  */
 
+import { guarded } from "./backends/border.ts";
 import { backend, type BackendInfo, type DriverName, useBackend } from "./core/backend.ts";
 
 export { Command, run, runSync } from "./core/command.ts";
@@ -29,10 +30,13 @@ export {
   CommandError,
   ExitError,
   HandshakeError,
+  KillError,
   MaxBufferError,
+  PermissionError,
   ResultError,
   SpawnError,
   StateError,
+  SystemCallError,
   TimeoutError,
   UnsupportedError,
   UsageError,
@@ -63,7 +67,7 @@ export type {
   StdinInput,
   StdoutOutput,
 } from "./core/stdio.ts";
-export type { SpawnFailure } from "./core/errors.ts";
+export type { ErrorDetails, KillFailure, SpawnFailure, SystemCallFailure } from "./core/errors.ts";
 export type { ResultFields } from "./core/result.ts";
 export type { Ids } from "./core/identity.ts";
 // The parts of the builder, so that its documentation is whole.
@@ -99,4 +103,4 @@ const { createBackend } = "Deno" in globalThis
   ? await import("./backends/bun/backend.ts")
   : await import("./backends/node/backend.ts");
 
-useBackend(createBackend);
+useBackend((driver) => guarded(() => createBackend(driver)));

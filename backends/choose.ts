@@ -31,6 +31,8 @@ export function choose(
     try {
       return make(refusals.length === 0 ? "it has all features" : refusals.join("; "));
     } catch (error) {
+      // That will pass, and must not decide on the driver for the rest of the process's life.
+      if (isOutOfDescriptors(error)) throw error;
       // Whatever a system or a runtime refuses, and however: the next driver may do without it.
       first ??= error;
       refusals.push(`no ${name} driver: ${error instanceof Error ? error.message : String(error)}`);
@@ -39,8 +41,14 @@ export function choose(
   throw first ?? new Error("a runtime without drivers");
 }
 
+/** Whether there are too many open files, in this process or at all, for the moment. */
+function isOutOfDescriptors(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === "EMFILE" || code === "ENFILE";
+}
+
 function forced(makers: Makers, name: DriverName, reason: string): Backend {
-  const make = makers[name];
+  const make = Object.hasOwn(makers, name) ? makers[name] : undefined;
   if (make !== undefined) return make(reason);
   throw new UnsupportedError({
     feature: "starting programs",

@@ -6,12 +6,9 @@
  * @module
  */
 
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, readSync, writeSync } from "node:fs";
 import { process } from "./process.ts";
-import type { HookFailure } from "./linux/talk.ts";
-
-/** A byte before the report of a hook. The same as in linux/talk.ts, which is not loaded here. */
-const HOOK_REPORT = 3;
+import { HOOK_FAILED, type HookFailure } from "./linux/control.ts";
 
 /** Where the runtime finds what the hook is to know. */
 export interface HookNumbers {
@@ -19,11 +16,18 @@ export interface HookNumbers {
   readonly tell: number;
   readonly at: number;
   readonly length: number;
+  /** The folder that the process was in, if it is in the root of the file system now. */
+  readonly folder: number;
 }
+
+/** Loads the module of the hook. */
+type LoadHook = () => Promise<Record<string, unknown>>;
 
 /** What the parent has left for the hook. */
 interface HookNote {
   readonly module: string;
+  /** Variables that were kept from this runtime when it started. */
+  readonly variables: Readonly<Record<string, string>>;
   readonly data: string;
   readonly argv: readonly string[];
   readonly env: readonly string[];
@@ -47,43 +51,98 @@ export interface HookChild {
 /** What goes on with the process: executes `image`, keeping these descriptors. */
 export type Continue = (image: number, keep: readonly number[]) => { errno: number };
 
-/** Code that runs a hook, by way of `hookMain` of the module at `url`. */
-export function hookCode(url: string, numbers: HookNumbers): string {
-  return `import(${JSON.stringify(url)}).then((m) => m.hookMain(${JSON.stringify(numbers)}))`;
+/** What a runtime does in its own way with what it has inherited. */
+export interface HookSystem {
+  /** Reads from a position on, as much as is there of `bytes`; the count. */
+  read(fd: number, bytes: Uint8Array, at: number): number;
+  /** Writes what it can; the count. */
+  write(fd: number, bytes: Uint8Array): number;
+  close(fd: number): void;
+  /** The current folder; undefined if it cannot be known. */
+  currentFolder(): string | undefined;
+  enter(folder: number): void;
+  setVariable(name: string, value: string): void;
+}
+
+/** By `node:fs`, for runtimes where it takes any descriptor. */
+export const nodeSystem: HookSystem = {
+  read: (fd, bytes, at) => readSync(fd, bytes, 0, bytes.length, at),
+  write: (fd, bytes) => writeSync(fd, bytes),
+  close: closeSync,
+  currentFolder() {
+    try {
+      return process.cwd();
+    } catch {
+      // It has no name any more.
+      return undefined;
+    }
+  },
+  enter: (folder) => process.chdir(`/proc/self/fd/${folder}`),
+  setVariable: (name, value) => void (process.env[name] = value),
+};
+
+/**
+ * Code that runs a hook, by way of `hookMain` of the module at `url`. Both are named by literals:
+ * that is how Deno knows them for parts of the program, which need no permission to be read.
+ */
+export function hookCode(url: string, { module, ...numbers }: HookStart): string {
+  const main = `import(${JSON.stringify(url)})`;
+  const load = `() => import(${JSON.stringify(module)})`;
+  return `${main}.then((m) => m.hookMain(${JSON.stringify(numbers)}, ${load}))`;
+}
+
+/** What a runtime is told that is to run a hook. */
+export interface HookStart extends HookNumbers {
+  /** The URL of the hook's module. */
+  readonly module: string;
 }
 
 /** Runs the hook and continues; ends the process if either fails. */
-export async function runHook(numbers: HookNumbers, go: Continue): Promise<void> {
-  const note = readNote(numbers);
-  const failure = await callHook(note) ?? continueWith(note, numbers, go);
+export async function runHook(
+  numbers: HookNumbers,
+  load: LoadHook,
+  system: HookSystem,
+  go: Continue,
+): Promise<void> {
+  const note = readNote(numbers, system);
+  const failure = await callHook(note, numbers, load, system) ?? continueWith(note, numbers, go);
   const report = new TextEncoder().encode(JSON.stringify(failure));
-  writeAll(numbers.tell, Uint8Array.from([HOOK_REPORT, ...report]));
+  const bytes = Uint8Array.from([HOOK_FAILED, ...report]);
+  for (let at = 0; at < bytes.length;) at += system.write(numbers.tell, bytes.subarray(at));
   process.exit(1);
 }
 
-function readNote({ image, at, length }: HookNumbers): HookNote {
+function readNote({ image, at, length }: HookNumbers, system: HookSystem): HookNote {
   const bytes = new Uint8Array(length);
-  const file = openSync(inherited(image), "r");
-  let got = 0;
-  while (got < length) got += readSync(file, bytes, got, length - got, at + got);
-  closeSync(file);
+  for (let got = 0; got < length;) {
+    const count = system.read(image, bytes.subarray(got), at + got);
+    if (count === 0) throw new Error("the note of a hook is cut off");
+    got += count;
+  }
   return JSON.parse(new TextDecoder().decode(bytes)) as HookNote;
 }
 
-/** A socket cannot be opened by name; and Deno writes only to what it has opened. */
-function writeAll(fd: number, bytes: Uint8Array): void {
-  const own = "Deno" in globalThis ? openSync(inherited(fd), "w") : fd;
-  for (let at = 0; at < bytes.length;) at += writeSync(own, bytes, at);
+/**
+ * Goes back to where the process was. Until here it was in the root of the file system, so that a
+ * runtime loaded no configuration of a folder that nobody has named. If that folder could not be
+ * opened, it was not left.
+ */
+function goBack({ folder }: HookNumbers, system: HookSystem): void {
+  if (system.currentFolder() !== "/") return;
+  system.enter(folder);
+  system.close(folder);
 }
 
-/** Deno's node:fs knows only descriptors that it has opened itself; all know this path. */
-function inherited(fd: number): string {
-  return `/proc/self/fd/${fd}`;
-}
-
-async function callHook(note: HookNote): Promise<HookFailure | undefined> {
+async function callHook(
+  note: HookNote,
+  numbers: HookNumbers,
+  load: LoadHook,
+  system: HookSystem,
+): Promise<HookFailure | undefined> {
   try {
-    const module = await import(note.module) as Record<string, unknown>;
+    goBack(numbers, system);
+    for (const [name, value] of Object.entries(note.variables)) system.setVariable(name, value);
+    const module = await load();
     const hook = module["default"] ?? module["preExec"];
     if (typeof hook !== "function") {
       throw new TypeError(`${note.module} exports no function: neither default nor preExec`);

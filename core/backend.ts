@@ -6,6 +6,7 @@
  * @module
  */
 
+import { type KillError, StateError } from "./errors.ts";
 import type { CapSets } from "./identity.ts";
 import type { Access } from "./lookup.ts";
 import type { Plan } from "./plan.ts";
@@ -25,6 +26,12 @@ export interface BackendInfo {
   readonly arch: string;
   /** Why this driver was chosen, and not the one before it. */
   readonly reason: string;
+  /**
+   * Native driver: where children go that must not share this process's memory. `memfd`: into a
+   * program file in memory; `copy`: into a copy of this process's memory, which costs the more the
+   * larger it is. `VIRCOMMAND_STAGE=copy` forces the latter.
+   */
+  readonly stage?: "memfd" | "copy";
   /** Features by their builder method, and whether this driver has them. */
   readonly features: Readonly<Record<string, boolean>>;
 }
@@ -94,7 +101,7 @@ export interface Process {
    * resolves when its program runs, or rejects with a SpawnError.
    */
   readonly release?: () => Promise<void>;
-  /** Sends a signal; false if the child is gone. */
+  /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
   /** Whether the child keeps the runtime's event loop alive. It does at first. */
   hold(held: boolean): void;
@@ -116,7 +123,9 @@ export interface SyncRun {
 /** What came of a synchronous run. */
 export interface SyncOutcome {
   readonly pid: number;
-  readonly exit: Exit;
+  /** Undefined if it could not be ended: then `refusal` says why. */
+  readonly exit: Exit | undefined;
+  readonly refusal?: KillError | undefined;
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
   readonly timedOut: boolean;
@@ -167,12 +176,22 @@ export interface AsyncScope<T> {
   enter(value: T | undefined): void;
 }
 
+/** The ways of running a plan. */
+export type Verb = "start" | "runSync" | "exec";
+
 /** A driver on a runtime. */
 export interface Backend {
   info(): BackendInfo;
   /** Makes a scope of its own. */
   asyncScope<T>(): AsyncScope<T>;
   readonly surroundings: Surroundings;
+  /**
+   * Refuses a plan that this driver cannot carry out in this way, before anything is opened or
+   * started. Called once before `start`, `runSync` and `exec`, which rely on it.
+   *
+   * @throws {UnsupportedError} It cannot.
+   */
+  check(plan: Plan, verb: Verb): void;
   /**
    * Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. If
    * `cancel` fires meanwhile, the child is killed; a process is returned that has ended so.
@@ -206,7 +225,7 @@ export function useBackend(create: (driver: DriverName | undefined) => Backend):
 
 /** The backend with that driver, or the one that was chosen for this process. */
 export function backend(driver?: DriverName): Backend {
-  if (make === undefined) throw new Error("no backend: import mod.ts, not core");
+  if (make === undefined) throw new StateError("no backend: import mod.ts, not core");
   const known = made.get(driver);
   if (known !== undefined) return known;
   const fresh = make(driver);

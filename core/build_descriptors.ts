@@ -7,8 +7,10 @@
 
 import { EnvironmentDraft } from "./build_environment.ts";
 import { add, areOptions, misuse, notes, shownValue, typeName } from "./draft.ts";
+import { own } from "./own.ts";
 import {
   copied,
+  isBytes,
   isFd,
   outputForm,
   type StderrOutput,
@@ -104,8 +106,8 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
       return this;
     }
     // Taken over first: it is closed also if this call, or an earlier one, is a misuse.
-    if (options.closeParent === true) add(this, "closeInParent", fd);
-    const as = options.as ?? fd;
+    const { closeParent, as = fd } = own(options) as PassFdOptions;
+    if (closeParent === true) add(this, "closeInParent", fd);
     if (!isFd(as)) {
       misuse(this, `passFd(${fd}): as: ${shownValue(as)} is no file descriptor`);
     } else if (as < 3) {
@@ -136,7 +138,7 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
     while (this.#taken(as)) as++;
     if (typeof bytes === "string") {
       add(this, "buffers", { as, bytes: new TextEncoder().encode(bytes) });
-    } else if (bytes instanceof Uint8Array) {
+    } else if (isBytes(bytes)) {
       add(this, "buffers", { as, bytes: copied(bytes) });
     } else {
       misuse(this, `sendBuffer: expected bytes or text, not ${typeName(bytes)}`);

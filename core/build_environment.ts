@@ -8,7 +8,22 @@
 import { ArgumentsDraft } from "./build_arguments.ts";
 import { add, areOptions, misuse, notes, shownValue, typeName, word } from "./draft.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./environment.ts";
+import { own } from "./own.ts";
 import { reveal, Secret } from "./secret.ts";
+
+/** A name in a message, without what follows an `=`: that is a value, put in the wrong place. */
+function shownName(name: unknown): string {
+  const at = typeof name === "string" ? name.indexOf("=") : -1;
+  return typeof name !== "string" || at < 0
+    ? shownValue(name)
+    : shownValue(`${name.slice(0, at)}=…`);
+}
+
+/** What came in place of an assignment: only what reads as a name, for else it may be a value. */
+function shownAssignment(given: unknown): string {
+  if (typeof given !== "string") return typeName(given);
+  return given === "" || /^[A-Z_][A-Z0-9_]{0,31}$/.test(given) ? shownValue(given) : '"…"';
+}
 
 /** A value of a variable. */
 export type EnvValue = string | number | bigint | Secret;
@@ -53,8 +68,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
   envString(assignment: string): this {
     const at = typeof assignment === "string" ? assignment.indexOf("=") : -1;
     if (at < 0) {
-      const given = typeof assignment === "string" ? JSON.stringify(assignment) : "";
-      misuse(this, `envString(${given}): expected NAME=VALUE`);
+      misuse(this, `envString(${shownAssignment(assignment)}): expected NAME=VALUE`);
       return this;
     }
     return this.#set("envString", assignment.slice(0, at), assignment.slice(at + 1));
@@ -78,7 +92,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
       misuse(this, `${call}: expected options, not ${typeName(options)}`);
       return this;
     }
-    const { setuid = "pass", default: otherwise } = options;
+    const { setuid = "pass", default: otherwise } = own(options);
     if (setuid !== "pass" && setuid !== "block") {
       misuse(this, `${call}: setuid is "pass" or "block"`);
       return this;
@@ -131,7 +145,8 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
 
   #named(call: string, name: unknown): name is string {
     const problem = typeof name === "string" ? envNameProblem(name) : "the name must be text";
-    if (problem !== undefined) misuse(this, `${call}(${shownValue(name)}): ${problem}`);
+    const shown = call === "envPass" ? shownValue : shownName;
+    if (problem !== undefined) misuse(this, `${call}(${shown(name)}): ${problem}`);
     return problem === undefined;
   }
 

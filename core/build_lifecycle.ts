@@ -7,9 +7,9 @@
 
 import { backend } from "./backend.ts";
 import { IdentityDraft } from "./build_identity.ts";
-import { add, misuse, notes } from "./draft.ts";
+import { add, misuse, notes, shownValue } from "./draft.ts";
 import { absolute } from "./lookup.ts";
-import type { PaletteCall } from "./palette.ts";
+import { isPaletteCall, type PaletteCall } from "./palette.ts";
 import { pathProblem } from "./stdio.ts";
 
 /** A draft that takes hooks, handshakes and daemons. Base of {@linkcode Command}. */
@@ -20,9 +20,9 @@ export abstract class LifecycleDraft extends IdentityDraft {
    */
   step(...calls: PaletteCall[]): this {
     for (const call of calls) {
-      const valid = typeof call === "object" && call !== null && Array.isArray(call.args);
-      if (!valid) misuse(this, "step: expected calls of the palette, such as syscalls.prctl(…)");
-      else if (this.error === undefined) add(this, "steps", call);
+      if (!isPaletteCall(call)) {
+        misuse(this, "step: expected calls of the palette, such as syscalls.prctl(…)");
+      } else if (this.error === undefined) add(this, "steps", call);
     }
     return this;
   }
@@ -33,8 +33,9 @@ export abstract class LifecycleDraft extends IdentityDraft {
    * with `data` and with `{ pid, argv, env, fds }` of the program to come. If it throws, or returns
    * a number other than 0, the program does not run: a SpawnError of step `preExec`.
    *
-   * The runtime is executed anew for it, in the same process, which costs as much as starting the
-   * runtime does. For single system calls, {@linkcode LifecycleDraft.step} is cheaper.
+   * The runtime is executed again for it, in the same process, which costs as much as starting the
+   * runtime does. It loads nothing else: no configuration file, no variables from a file, no module
+   * to begin with; and it has the permissions of this one. For single system calls, {@linkcode LifecycleDraft.step} is cheaper.
    *
    * @param module A URL, as `new URL("./hook.ts", import.meta.url)`, or a path from the current
    * folder.
@@ -54,12 +55,17 @@ export abstract class LifecycleDraft extends IdentityDraft {
    * ```
    */
   preExec(module: string | URL, data?: unknown): this {
-    const url = moduleUrl(module);
+    let url: string | undefined;
+    try {
+      url = moduleUrl(module);
+    } catch (error) {
+      misuse(this, `preExec: ${(error as Error).message}`);
+    }
     let text: string | undefined;
     try {
       text = JSON.stringify(data ?? null);
     } catch (error) {
-      misuse(this, `preExec: the data is nothing that JSON can carry: ${String(error)}`);
+      misuse(this, `preExec: the data is nothing that JSON can carry: ${reasonOf(error)}`);
     }
     if (notes(this).preExec !== undefined) misuse(this, "preExec: a hook was set before");
     else if (url === undefined) misuse(this, "preExec: expected a URL or a path");
@@ -117,7 +123,8 @@ export abstract class LifecycleDraft extends IdentityDraft {
   /**
    * The daemon writes its pid there, in decimal, and holds a POSIX record lock on the file as long
    * as it lives: F_GETLK names its pid. A file that a living process has locked is a SpawnError
-   * that names that process; one that was left behind is taken over.
+   * that names that process; one that was left behind is taken over. Symbolic links, files with
+   * another name and files that belong neither to this user nor to root are refused.
    */
   pidFile(path: string): this {
     const problem = pathProblem(path);
@@ -134,6 +141,11 @@ export abstract class LifecycleDraft extends IdentityDraft {
     notes(this).nonblocking = true;
     return this;
   }
+}
+
+/** Why a value cannot be made JSON; its own `toJSON` may throw anything. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : shownValue(error);
 }
 
 /** A module's URL. Paths are taken from the current folder of now, not of the run. */

@@ -10,13 +10,17 @@ import { addAll, begin } from "./build_arguments.ts";
 import { LifecycleDraft } from "./build_lifecycle.ts";
 import { backend } from "./backend.ts";
 import type { Child } from "./child.ts";
-import { type Argument, freeze, misuse, typeName } from "./draft.ts";
+import { areOptions, type Argument, freeze, misuse, noted, shownValue, typeName } from "./draft.ts";
+import { ResultError, StateError, UsageError } from "./errors.ts";
+import { escaped } from "./escape.ts";
 import { execute, launch, outputsOf, runSynchronously } from "./launch.ts";
 import { linesOf, matchLines, readRows, type RegexOptions } from "./lines.ts";
 import { NO_OPTIONS, type RunOptions } from "./options.ts";
 import { describe, makePlan, resolveProgram, shownParts } from "./plan.ts";
 import { type FormatOptions, plainCommand } from "./quote.ts";
 import type { Result } from "./result.ts";
+import { maskSecrets } from "./secret.ts";
+import { isFd } from "./stdio.ts";
 
 /**
  * A program to start, with everything the child is to have and nothing else. No shell is involved:
@@ -114,14 +118,30 @@ export class Command extends LifecycleDraft {
     return (await this.run(options)).stdoutBytes;
   }
 
-  /** Runs the program and parses its standard output as JSON. */
+  /**
+   * Runs the program and parses its standard output as JSON.
+   *
+   * @throws {ResultError} The output is not JSON.
+   */
   async json<T = unknown>(options: RunOptions = NO_OPTIONS): Promise<T> {
-    return JSON.parse(await this.text(options)) as T;
+    const result = await this.run(options);
+    try {
+      return JSON.parse(result.stdout) as T;
+    } catch (error) {
+      // The parser quotes what it could not read.
+      const cause = new SyntaxError(
+        escaped(maskSecrets((error as SyntaxError).message, noted(this).secrets)),
+      );
+      const { command } = result;
+      const message = `the output is not JSON: ${cause.message}: ${command}`;
+      throw new ResultError(message, result, { command, cause });
+    }
   }
 
   /**
    * Runs the program and yields the lines of its standard output as they come, without their line
    * ends. Leaving the loop early stops the program; its end is checked when the lines are over.
+   * `maxBuffer` bounds one line; the time limit and `drain` bound the reading.
    *
    * @example
    * ```ts
@@ -153,9 +173,18 @@ export class Command extends LifecycleDraft {
   async runRegex(
     expressions: RegExp | readonly RegExp[],
     matched: (groups: (string | undefined)[]) => unknown,
-    options: RegexOptions = {},
+    options: RegexOptions = NO_OPTIONS,
   ): Promise<Result> {
-    const all = expressions instanceof RegExp ? [expressions] : expressions;
+    const all = Array.isArray(expressions) ? expressions as readonly RegExp[] : [expressions];
+    if (!all.every(isRegExp)) {
+      throw new UsageError("runRegex: expected a regular expression or an array of them");
+    }
+    requireFunction("runRegex", matched);
+    requireOptions("runRegex", options);
+    const { ignorePrefix } = options;
+    if (ignorePrefix !== undefined && typeof ignorePrefix !== "string") {
+      throw new UsageError(`runRegex: ignorePrefix: expected text, not ${typeName(ignorePrefix)}`);
+    }
     return await matchLines(this, all, matched, options);
   }
 
@@ -177,6 +206,7 @@ export class Command extends LifecycleDraft {
     row: (values: string[]) => unknown,
     options: RunOptions = NO_OPTIONS,
   ): Promise<Result> {
+    requireFunction("runNul", row);
     return await readRows(this, columns, row, options);
   }
 
@@ -204,6 +234,7 @@ export class Command extends LifecycleDraft {
 
   /**
    * The steps and system calls between clone and exec, one a line, without running anything.
+   * Control characters are shown by their code.
    *
    * @example
    * ```ts
@@ -216,17 +247,24 @@ export class Command extends LifecycleDraft {
     const spec = freeze(this);
     const outputs = outputsOf(spec, { mode: "run" });
     const plan = makePlan(spec, backend().surroundings, outputs);
-    return backend().explain(plan).join("\n");
+    return backend().explain(plan).map(escaped).join("\n");
   }
 
   /**
    * Writes the command on one line, unquoted, to a descriptor or a stream (which stays open).
-   * Secrets show as `***`.
+   * Secrets show as `***`, control characters by their code, so that no argument can forge a line.
+   *
+   * @throws {SystemCallError} The descriptor cannot be written to.
    */
   async writeArgLog(target: number | WritableStream<Uint8Array>): Promise<void> {
     const parts = shownParts(freeze(this), backend().surroundings);
-    const bytes = new TextEncoder().encode(`${plainCommand(parts)}\n`);
-    if (typeof target === "number") return backend().writeFd(target, bytes);
+    const bytes = new TextEncoder().encode(`${escaped(plainCommand(parts))}\n`);
+    if (isFd(target)) return backend().writeFd(target, bytes);
+    if (typeof (target as Partial<WritableStream> | null)?.getWriter !== "function") {
+      const given = shownValue(target);
+      throw new UsageError(`writeArgLog(${given}): expected a descriptor or a WritableStream`);
+    }
+    if (target.locked) throw new StateError("writeArgLog: the WritableStream has a writer already");
     const writer = target.getWriter();
     try {
       await writer.write(bytes);
@@ -234,6 +272,21 @@ export class Command extends LifecycleDraft {
       writer.releaseLock();
     }
   }
+}
+
+/** Of this realm or another. */
+function isRegExp(value: unknown): value is RegExp {
+  return Object.prototype.toString.call(value) === "[object RegExp]";
+}
+
+function requireFunction(call: string, given: unknown): void {
+  if (typeof given === "function") return;
+  throw new UsageError(`${call}: expected a function, not ${typeName(given)}`);
+}
+
+function requireOptions(call: string, given: unknown): void {
+  if (areOptions(given)) return;
+  throw new UsageError(`${call}: expected options, not ${typeName(given)}`);
 }
 
 /** What came in place of an argument list; a text would have to be split, as a shell does. */

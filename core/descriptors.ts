@@ -43,13 +43,15 @@ const FIRST_FREE = 3;
  *
  * A source that a target would overwrite is first moved away, to a number that is nobody's source
  * or target. That number may be in use for something else in the child's table; everything else is
- * going to be closed anyway. Knowing all numbers beforehand is what lets later steps be plain data.
+ * going to be closed anyway, unless `isTaken` says that it is to stay. Knowing all numbers
+ * beforehand is what lets later steps be plain data.
  *
  * @throws {RangeError} Two mappings have the same target.
  */
 export function layout(
   mappings: readonly Mapping[],
   reserved: readonly number[] = [],
+  isTaken: (fd: number) => boolean = () => false,
 ): Layout {
   const targets = mappings.map(({ to }) => to);
   const kept = new Set(targets);
@@ -64,7 +66,7 @@ export function layout(
     if (already !== undefined) return already;
     used ??= new Set([...targets, ...mappings.map(({ from }) => from), ...reserved]);
     let to = FIRST_FREE;
-    while (used.has(to)) to++;
+    while (used.has(to) || isTaken(to)) to++;
     used.add(to);
     moved.set(fd, to);
     moves.push({ kind: "dup", from: fd, to, cloexec: true });
@@ -85,7 +87,8 @@ export function layout(
 /** As many as a child opens files of its own. */
 const FREE = 3;
 
-function lowestFree(taken: readonly number[]): number[] {
+/** The lowest numbers that are not taken. */
+export function lowestFree(taken: readonly number[]): number[] {
   const free: number[] = [];
   for (let fd = 0; free.length < FREE; fd++) if (!taken.includes(fd)) free.push(fd);
   return free;

@@ -7,6 +7,7 @@
  */
 
 import { UsageError } from "./errors.ts";
+import { shownArgument } from "./escape.ts";
 import { reveal, Secret, type Word } from "./secret.ts";
 import type { Spec } from "./spec.ts";
 
@@ -166,12 +167,17 @@ export function word(draft: Draft, call: string, value: unknown): Word | undefin
     misuse(draft, `${call}: expected text, a finite number or a secret, not ${given}`);
     return undefined;
   }
-  const problem = textProblem(reveal(value));
+  const text: unknown = reveal(value);
+  if (typeof text !== "string") {
+    misuse(draft, `${call}: a secret is text, not ${typeName(text)}`);
+    return undefined;
+  }
+  const problem = textProblem(text);
   if (problem !== undefined) {
     misuse(draft, `${call}: ${problem}`);
     return undefined;
   }
-  if (value instanceof Secret) add(draft, "secrets", reveal(value));
+  if (value instanceof Secret) add(draft, "secrets", text);
   return value;
 }
 
@@ -184,7 +190,7 @@ export function textProblem(text: string): string | undefined {
 
 /** Any value in a message. Nothing of the value itself is called: it might throw. */
 export function shownValue(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return shownArgument(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;
   return typeof value === "object" || typeof value === "function" ? typeName(value) : String(value);
 }

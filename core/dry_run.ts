@@ -7,7 +7,9 @@
  */
 
 import { type AsyncScope, backend, type Exit, type Process, type SyncOutcome } from "./backend.ts";
+import { shownValue, typeName } from "./draft.ts";
 import { UsageError } from "./errors.ts";
+import { own } from "./own.ts";
 import { chosenEnv, describe } from "./plan.ts";
 import { reveal } from "./secret.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
@@ -69,7 +71,7 @@ export class DryRun implements Disposable {
       const call = callOf(spec, input);
       dry.#log.push(call.command);
       const given = dry.#handler?.(call);
-      return given instanceof Promise ? given.then(answered) : answered(given);
+      return isPromise(given) ? given.then(answered) : answered(given);
     };
   }
 
@@ -82,6 +84,11 @@ export class DryRun implements Disposable {
   [Symbol.dispose](): void {
     this.#end();
   }
+}
+
+/** Whether something is a promise, of whatever realm. */
+function isPromise<T>(given: T | Promise<T>): given is Promise<T> {
+  return given instanceof Promise || Object.prototype.toString.call(given) === "[object Promise]";
 }
 
 /** An answer, with nothing left out. */
@@ -103,10 +110,14 @@ function callOf(spec: Spec, input: string | undefined): DryCall {
 }
 
 function answered(given: DryAnswer | undefined | void): Answered {
-  const { stdout = "", stderr = "", code = 0, signal } = given ?? {};
+  const { stdout = "", stderr = "", code = 0, signal } = own<DryAnswer>(given ?? {});
   const number = signal === undefined ? undefined : signalNumber(signal);
   if (signal !== undefined && number === undefined) {
-    throw new UsageError(`dryRun: the handler answered with the unknown signal ${signal}`);
+    const given = shownValue(signal);
+    throw new UsageError(`dryRun: the handler answered with the unknown signal ${given}`);
+  }
+  if (typeof code !== "number" || !Number.isInteger(code)) {
+    throw new UsageError(`dryRun: the handler answered with the exit code ${shownValue(code)}`);
   }
   return { stdout: toBytes(stdout), stderr: toBytes(stderr), raw: rawStatus(code, number) };
 }
@@ -147,6 +158,10 @@ export interface DryRunFunction {
  */
 export const dryRun: DryRunFunction = Object.defineProperty(
   (<R>(handler?: DryHandler | null, fn?: (dry: DryRun) => R): R | DryRun => {
+    for (const each of [handler ?? undefined, fn]) {
+      if (each === undefined || typeof each === "function") continue;
+      throw new UsageError(`dryRun: expected a function, not ${typeName(each)}`);
+    }
     scope ??= backend().asyncScope<DryRun>();
     const dry = make(handler ?? undefined);
     latest = dry;
@@ -164,7 +179,9 @@ let nextPid = 2 ** 22 + 1;
 /** What `runSync` gets instead of a child. */
 export function drySync(dry: DryRun, spec: Spec, input: Uint8Array | undefined): SyncOutcome {
   const given = answer(dry, spec, input && new TextDecoder().decode(input));
-  if (given instanceof Promise) {
+  if (isPromise(given)) {
+    // What it comes to is of no interest any more.
+    given.then(() => {}, () => {});
     throw new UsageError("dryRun: runSync cannot wait for an asynchronous handler");
   }
   const { stdout, stderr, raw } = given;
@@ -283,5 +300,7 @@ class DrySource implements NonNullable<Process["stdout"]> {
 }
 
 function toBytes(value: string | Uint8Array): Uint8Array {
-  return typeof value === "string" ? new TextEncoder().encode(value) : value;
+  if (typeof value === "string") return new TextEncoder().encode(value);
+  if (value instanceof Uint8Array) return value;
+  throw new UsageError(`dryRun: an output is text or a Uint8Array, not ${typeName(value)}`);
 }

@@ -140,6 +140,11 @@ const ERRORS: Readonly<Record<string, readonly [number: number, text: string]>> 
 
 const byNumber = new Map(Object.entries(ERRORS).map(([name, [number]]) => [number, name]));
 
+/** All error numbers that have a name. */
+export function errnoNumbers(): number[] {
+  return [...byNumber.keys()];
+}
+
 /** The name of an error number: `ENOENT`; `errno 999` if it has none. */
 export function errnoName(number: number): string {
   return byNumber.get(number) ?? `errno ${number}`;

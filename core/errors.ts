@@ -7,20 +7,44 @@
  */
 
 import { errnoName, errnoText } from "./errno.ts";
+import { escaped, escapedLines, quoted, shownArgument } from "./escape.ts";
 import type { Result } from "./result.ts";
+import { signalName } from "./signals.ts";
+import { STILL_RUNNING } from "./status.ts";
 
-/** What all errors of this library have in common. */
+/** What an error may be made with besides its message. */
+export interface ErrorDetails {
+  /** The command, with secrets and environment values masked. */
+  readonly command?: string | undefined;
+  /** What the error goes back to. */
+  readonly cause?: unknown;
+  /** What a program wrote, masked: quoted below the message, on lines of its own. */
+  readonly output?: string | undefined;
+}
+
+/**
+ * What all errors of this library have in common. Every error that its functions throw or reject
+ * with is one, except those of the caller's own code: what an iterable for `stdin`, a callback or a
+ * handler throws reaches the caller as it is.
+ *
+ * Messages are safe to print: control characters and marks that change the direction of text are
+ * shown by their code (`\x1b`), and only the quoted output of a program has several lines.
+ */
 export class CommandError extends Error {
   /** The class name, as for every built-in error. */
-  /** The class name. */
   override readonly name: string = "CommandError";
-  /** The command as `toString()` shows it, with secrets and environment values masked. */
+  /**
+   * The command for people: as `toString()` shows it, with secrets and environment values masked,
+   * control characters shown by their code, and cut if it is very long.
+   */
   readonly command: string | undefined;
 
   /** Takes the message and, where it is known, the masked command. */
-  constructor(message: string, options: { command?: string | undefined; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.command = options.command;
+  constructor(message: string, options: ErrorDetails = {}) {
+    const { cause, command, output } = options;
+    const below = output === undefined ? "" : `\n${escapedLines(output)}`;
+    super(escaped(message) + below, cause === undefined ? undefined : { cause });
+    this.command = command === undefined ? undefined : escaped(command);
   }
 }
 
@@ -52,17 +76,117 @@ export class UnsupportedError extends CommandError {
 
   /** Composes the message from the three fields. */
   constructor(
-    fields: { feature: string; driver: string; remedy: string; reason?: string; command?: string },
+    fields: {
+      feature: string;
+      driver: string;
+      remedy: string;
+      reason?: string;
+      command?: string;
+      cause?: unknown;
+    },
   ) {
     const why = fields.reason === undefined ? "" : ` (${fields.reason})`;
     super(
       `${fields.feature} is not supported by the ${fields.driver} driver${why}: ${fields.remedy}`,
-      { command: fields.command },
+      fields,
     );
     this.feature = fields.feature;
     this.driver = fields.driver;
     this.remedy = fields.remedy;
   }
+}
+
+/**
+ * The permission model of the runtime refused something: Deno without `--allow-run`, Node with
+ * `--permission`. `cause` is the runtime's own error. Nothing was started.
+ */
+export class PermissionError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "PermissionError";
+  /** How the runtime calls its error: `NotCapable` (Deno), `ERR_ACCESS_DENIED` (Node). */
+  readonly code: string;
+  /** What is missing, by the runtime's name for it: `run`, `env`, `ChildProcess`. */
+  readonly permission: string | undefined;
+  /** What it is missing for, such as the path of a program; undefined if the runtime names none. */
+  readonly resource: string | undefined;
+
+  /** Composes the message from what the runtime reported. */
+  constructor(
+    reported: string,
+    fields: ErrorDetails & {
+      code: string;
+      permission?: string | undefined;
+      resource?: string | undefined;
+    },
+  ) {
+    const { permission, resource, command } = fields;
+    const what = permission === undefined ? "" : `: ${permission}`;
+    const on = resource === undefined ? "" : ` ${quoted(resource)}`;
+    const whose = command === undefined ? "" : `; command: ${command}`;
+    super(`not permitted by the runtime${what}${on}: ${reported}${whose}`, fields);
+    this.code = fields.code;
+    this.permission = permission;
+    this.resource = resource;
+  }
+}
+
+/** What is known of a system call of this process that failed. */
+export interface SystemCallFailure extends ErrorDetails {
+  /** The file or folder at fault, if one is. */
+  readonly path?: string | undefined;
+  /** More on the cause, where the error number alone would mislead. */
+  readonly detail?: string | undefined;
+}
+
+/**
+ * A system call that this process made for a command failed, for a reason that lies in the system:
+ * no memory, a broken device. While a program is being started that is a {@linkcode SpawnError}.
+ */
+export class SystemCallError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "SystemCallError";
+  /** The system call that failed. */
+  readonly syscall: string;
+  /** The error number, positive: 24 for `EMFILE`. */
+  readonly errno: number;
+  /** The name of the error number: `EMFILE`. */
+  readonly code: string;
+  /** The file or folder at fault, if one is. */
+  readonly path: string | undefined;
+
+  /** Composes the message. */
+  constructor(syscall: string, errno: number, failure: SystemCallFailure = {}) {
+    requireErrno(syscall, errno, failure);
+    const { path, detail, command } = failure;
+    const code = errnoName(errno);
+    const on = path === undefined ? "" : ` ${quoted(path)}`;
+    const whose = command === undefined ? "" : `; command: ${command}`;
+    super(`${syscall}${on}: ${code}: ${detail ?? errnoText(errno)}${whose}`, failure);
+    this.syscall = syscall;
+    this.errno = errno;
+    this.code = code;
+    this.path = path;
+  }
+}
+
+/** The largest error number: the kernel returns no other negative results, see errno.h. */
+const MOST_ERRNO = 4095;
+
+/** Whether a number can be an error number. */
+export function isErrno(number: number): boolean {
+  return Number.isInteger(number) && number >= 1 && number <= MOST_ERRNO;
+}
+
+/**
+ * A result that is no error number was read in the wrong place. An error that names it would blame
+ * the system for a mistake of this library.
+ */
+function requireErrno(call: string, errno: number, { command, cause }: ErrorDetails): void {
+  if (isErrno(errno)) return;
+  throw new CommandError(
+    `internal error: ${call} failed, but ${errno} is no error number: please report this`,
+    { command, cause },
+  );
 }
 
 /** What is known of a child that did not come to run its program. */
@@ -71,7 +195,7 @@ export interface SpawnFailure {
   readonly step: string;
   /** The system call that failed, without its arguments. */
   readonly syscall: string;
-  /** Its arguments as `strace` would print them, secrets masked. */
+  /** Its arguments as `strace` would print them, secrets and environment values masked. */
   readonly args: readonly string[];
   /** The error number, positive. */
   readonly errno: number;
@@ -107,29 +231,31 @@ export class SpawnError extends CommandError {
   readonly step: string;
   /** The system call that failed. */
   readonly syscall: string;
-  /** The arguments of that call, rendered. */
+  /** The arguments of that call for people: as in the message. */
   readonly args: readonly string[];
   /** The error number, positive: 2 for `ENOENT`. */
   readonly errno: number;
   /** The name of the error number: `ENOENT`. */
   readonly code: string;
-  /** The file or folder at fault, if one is. */
+  /** The file or folder at fault, if one is, exactly. */
   readonly path: string | undefined;
   /** The status a shell or libvirt would report: 127, 126 or 125. */
   readonly exitCode: number;
 
   /** Composes the message from the failure. */
   constructor(failure: SpawnFailure) {
+    requireErrno(`${failure.syscall} of step ${failure.step}`, failure.errno, failure);
     const code = errnoName(failure.errno);
-    const call = `${failure.syscall}(${failure.args.join(", ")})`;
+    const args = failure.args.map(shownArgument);
+    const call = `${failure.syscall}(${args.join(", ")})`;
     const reason = failure.detail ?? `${code}: ${errnoText(failure.errno)}`;
-    const what = failure.path === undefined ? call : quotePath(failure.path);
+    const what = failure.path === undefined ? call : quoted(failure.path);
     const blamed = failure.path === undefined ? "" : ` [${call}]`;
     const command = failure.command === undefined ? "" : `; command: ${failure.command}`;
     super(`cannot start: step ${failure.step}: ${what}: ${reason}${blamed}${command}`, failure);
     this.step = failure.step;
     this.syscall = failure.syscall;
-    this.args = failure.args;
+    this.args = args;
     this.errno = failure.errno;
     this.code = code;
     this.path = failure.path;
@@ -142,11 +268,68 @@ export class SpawnError extends CommandError {
   }
 }
 
-function quotePath(path: string): string {
-  return JSON.stringify(path);
+/** What is known of a signal that could not be sent. */
+export interface KillFailure {
+  /** The process that it was meant for. */
+  readonly pid: number;
+  /** The number of the signal. */
+  readonly signal: number;
+  /** The error number, positive. */
+  readonly errno: number;
+  /** The command, masked. */
+  readonly command?: string | undefined;
+  /** What the failure goes back to, such as the runtime's own error. */
+  readonly cause?: unknown;
 }
 
-/** What all errors about a program that did run carry: the whole result. */
+/**
+ * A signal could not be sent to a program that is still running. The usual reason is EPERM: the
+ * program runs as another user, and this process lacks the capability `kill`.
+ *
+ * @example
+ * ```ts
+ * import { Command, KillError } from "@vircommand/vircommand";
+ *
+ * const child = await new Command("sleep", 0.1).spawn();
+ * try {
+ *   child.kill("SIGTERM");
+ * } catch (error) {
+ *   if (!(error instanceof KillError)) throw error;
+ *   console.log(error.code, error.pid, error.signal); // EPERM … SIGTERM
+ * }
+ * await child.wait({ check: false });
+ * ```
+ */
+export class KillError extends CommandError {
+  /** The class name. */
+  override readonly name: string = "KillError";
+  /** The process that the signal was meant for. It has not been reaped. */
+  readonly pid: number;
+  /** The signal by its name: `SIGTERM`. */
+  readonly signal: string;
+  /** The error number, positive: 1 for `EPERM`. */
+  readonly errno: number;
+  /** The name of the error number: `EPERM`. */
+  readonly code: string;
+
+  /** Composes the message from the failure. */
+  constructor(failure: KillFailure) {
+    const { pid, errno, command } = failure;
+    const [signal, code] = [signalName(failure.signal), errnoName(errno)];
+    const whose = command === undefined ? "" : `; command: ${command}`;
+    super(`cannot send ${signal} to process ${pid}: ${code}: ${errnoText(errno)}${whose}`, failure);
+    this.pid = pid;
+    this.signal = signal;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+/**
+ * What all errors about a program that did run carry: the whole result. An
+ * {@linkcode AbortError} is one too if there is a result. `json()` throws this class itself, for an
+ * output that is not JSON.
+ */
 export class ResultError extends CommandError {
   /** The class name. */
   override readonly name: string = "ResultError";
@@ -157,10 +340,19 @@ export class ResultError extends CommandError {
   constructor(
     message: string,
     result: Result,
-    options: { command?: string; cause?: unknown } = {},
+    options: ErrorDetails = {},
   ) {
     super(message, options);
     this.result = result;
+  }
+
+  /**
+   * An AbortError is a ResultError if and only if the program was started. It cannot inherit from
+   * this class, since one that fired before the start has no result.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return Function.prototype[Symbol.hasInstance].call(this, value) ||
+      (this === ResultError && value instanceof AbortError && value.result !== undefined);
   }
 
   /** The exit code, or null if a signal ended the program. */
@@ -168,10 +360,17 @@ export class ResultError extends CommandError {
     return this.result.code;
   }
 
-  /** The exit code as a shell would report it: 128 + n after signal n. */
+  /**
+   * The exit code as a shell would report it: 128 + n after signal n. NaN of a program that could
+   * not be ended and is still running.
+   */
   get exitCode(): number {
-    const { code, raw } = this.result.status;
-    return code ?? 128 + (raw & 0x7f);
+    return exitCodeOf(this.result);
+  }
+
+  /** Why the program could not be ended and is still running, if that is so. */
+  get killError(): CommandError | undefined {
+    return this.result.status === STILL_RUNNING ? this.cause as CommandError : undefined;
   }
 
   /** The signal that ended the program, or null. */
@@ -188,6 +387,10 @@ export class ResultError extends CommandError {
   get stderr(): string {
     return this.result.stderr;
   }
+}
+
+function exitCodeOf({ status: { code, raw } }: Result): number {
+  return code ?? 128 + (raw & 0x7f);
 }
 
 /** The program ran and ended with a status that was not asked for. */
@@ -209,22 +412,54 @@ export class MaxBufferError extends ResultError {
 }
 
 /**
- * The `AbortSignal` fired. `cause` is its reason; `result` is missing if it had fired before
- * anything was started.
+ * The `AbortSignal` fired. `cause` is its reason. If the program had been started, this is a
+ * {@linkcode ResultError} as well; if the signal had fired before, there is no `result` and nothing
+ * of it.
  */
 export class AbortError extends CommandError {
   /** The class name. */
   override readonly name: string = "AbortError";
-  /** What the program did until it was stopped, if it was started at all. */
+  /** What the program did until it was stopped; undefined if nothing was started. */
   readonly result: Result | undefined;
+  /** Why the program could not be ended and is still running, if that is so. */
+  readonly killError: CommandError | undefined;
 
   /** Keeps the result beside the message. */
   constructor(
     message: string,
-    options: { command?: string; cause?: unknown; result?: Result | undefined } = {},
+    options: ErrorDetails & {
+      readonly result?: Result | undefined;
+      readonly killError?: CommandError | undefined;
+    } = {},
   ) {
     super(message, options);
     this.result = options.result;
+    this.killError = options.killError;
+  }
+
+  /** The exit code, or null if a signal ended the program. */
+  get code(): number | null | undefined {
+    return this.result?.code;
+  }
+
+  /** The exit code as a shell would report it: 128 + n after signal n. */
+  get exitCode(): number | undefined {
+    return this.result === undefined ? undefined : exitCodeOf(this.result);
+  }
+
+  /** The signal that ended the program, or null. */
+  get signal(): string | null | undefined {
+    return this.result?.signal;
+  }
+
+  /** The captured standard output; empty if it was not captured. */
+  get stdout(): string | undefined {
+    return this.result?.stdout;
+  }
+
+  /** The captured standard error; empty if it was not captured. */
+  get stderr(): string | undefined {
+    return this.result?.stderr;
   }
 }
 

@@ -7,10 +7,12 @@
 
 import type { Surroundings } from "./backend.ts";
 import { sayings } from "./draft.ts";
+import { SpawnError, SystemCallError } from "./errors.ts";
 import { resolveCaps, resolveIds } from "./identity.ts";
 import { limits } from "./limits.ts";
 import { absolute } from "./lookup.ts";
-import { inOrder } from "./order.ts";
+import { inOrder, type StepName } from "./order.ts";
+import { own } from "./own.ts";
 import type { Spec } from "./spec.ts";
 import type { OutputForm, StdinForm } from "./stdio.ts";
 import type { FrameStep, Wire, WireSource } from "./steps.ts";
@@ -56,9 +58,19 @@ const KEPT: Kept[] = [];
 /** More ways of starting children than this are seldom used in turns. */
 const MOST_KEPT = 8;
 
-/** The frame for a spec. Streams come from the spec unless they are given. */
-export function frameOf(spec: Spec, around: Surroundings, streams: Partial<Streams>): Frame {
-  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = streams;
+/**
+ * The frame for a spec. Streams come from the spec unless they are given; `command` is how to speak
+ * of it.
+ *
+ * @throws {SpawnError} The system refuses what a step has to look up.
+ */
+export function frameOf(
+  spec: Spec,
+  around: Surroundings,
+  streams: Partial<Streams>,
+  command?: () => string,
+): Frame {
+  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = own(streams);
   const sources: Sources = [inputSource(stdin), outputSource(stdout, 1), outputSource(stderr, 2)];
   const attributes = attributesOf(spec);
   for (const kept of KEPT) {
@@ -68,7 +80,7 @@ export function frameOf(spec: Spec, around: Surroundings, streams: Partial<Strea
       return kept.frame;
     }
   }
-  const steps = stepsOf(spec, around, sources);
+  const steps = stepsOf(spec, around, sources, command);
   if (attributes === undefined || !sources.every((each) => SHARED.has(each))) {
     return new Frame(steps, false);
   }
@@ -122,12 +134,18 @@ function attributesOf(spec: Spec): string | undefined {
 const SIGNALS: FrameStep = { step: "signals" };
 const UNBLOCK: FrameStep = { step: "unblock" };
 
-function stepsOf(spec: Spec, around: Surroundings, sources: Sources): FrameStep[] {
+function stepsOf(
+  spec: Spec,
+  around: Surroundings,
+  sources: Sources,
+  command: (() => string) | undefined,
+): FrameStep[] {
   const steps: FrameStep[] = [SIGNALS, { step: "fds", wires: wires(spec, sources) }];
   if (spec.umask !== undefined) steps.push({ step: "umask", mask: spec.umask });
   if (spec.grouping !== undefined) steps.push({ step: "session", grouping: spec.grouping });
   if (spec.pidFile !== undefined) {
-    steps.push({ step: "pidFile", path: absolute(spec.pidFile, around.currentFolder()) });
+    const folder = lookingUp("pidFile", () => around.currentFolder(), command);
+    steps.push({ step: "pidFile", path: absolute(spec.pidFile, folder) });
   }
   addLimits(steps, spec, around);
   if (spec.preExec !== undefined) steps.push({ step: "preExec", hook: spec.preExec });
@@ -138,7 +156,8 @@ function stepsOf(spec: Spec, around: Surroundings, sources: Sources): FrameStep[
   if (spec.coreScheduling !== undefined) {
     steps.push({ step: "core", scheduling: spec.coreScheduling });
   }
-  const [ids, caps] = [resolveIds(spec, around), resolveCaps(spec, around)];
+  const ids = lookingUp("identity", () => resolveIds(spec, around), command);
+  const caps = lookingUp("capabilities", () => resolveCaps(spec, around), command);
   if (ids !== undefined || caps !== undefined) steps.push({ step: "identity", ids, caps });
   if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
   // A daemon must not keep the folder busy that it happened to be started from.
@@ -147,6 +166,32 @@ function stepsOf(spec: Spec, around: Surroundings, sources: Sources): FrameStep[
   steps.push(UNBLOCK);
   if (spec.handshake) steps.push({ step: "handshake" });
   return steps;
+}
+
+/**
+ * Looks something up for a step: what the system refuses there keeps the program from running, as
+ * the step itself would.
+ */
+export function lookingUp<T>(
+  step: StepName,
+  look: () => T,
+  command: (() => string) | undefined,
+): T {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    const { syscall, errno, path } = error;
+    throw new SpawnError({
+      step,
+      syscall,
+      args: [],
+      errno,
+      path,
+      command: command?.(),
+      cause: error,
+    });
+  }
 }
 
 function wires(spec: Spec, sources: Sources): Wire[] {

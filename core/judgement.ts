@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AbortError, ExitError, MaxBufferError, TimeoutError } from "./errors.ts";
+import { AbortError, CommandError, ExitError, MaxBufferError, TimeoutError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import type { Spoken } from "./plan.ts";
 import type { Result } from "./result.ts";
@@ -23,6 +23,8 @@ export interface Circumstances {
   readonly spec: Spec;
   readonly plan: Spoken;
   readonly verdict: Verdict | undefined;
+  /** Why the program could not be ended and is still running, if that is so. */
+  readonly refusal?: CommandError | undefined;
 }
 
 /** The most of standard error that an error message quotes, in characters. */
@@ -32,34 +34,38 @@ const QUOTED = 2000;
 export function judge(
   result: Result,
   options: CheckedOptions,
-  { spec, plan, verdict }: Circumstances,
+  { spec, plan, verdict, refusal }: Circumstances,
 ): Result {
   const { code, signal } = result.status;
   const asked = !options.check || (code !== null && options.okCodes.includes(code));
   if (asked && verdict === undefined) return result;
   const { command } = plan;
+  const still = refusal === undefined ? "" : `, and cannot be ended (${refusal.message})`;
+  const cause = refusal === undefined ? {} : { cause: refusal };
   if (verdict?.why === "abort") {
-    throw new AbortError(`aborted: ${command}`, { command, cause: verdict.reason, result });
+    const details = { command, cause: verdict.reason, result, killError: refusal };
+    throw new AbortError(`aborted${still}: ${command}`, details);
   }
   if (verdict?.why === "overflow") {
     const what = `${verdict.stream} exceeded maxBuffer (${verdict.limit} bytes)`;
-    throw new MaxBufferError(`${what}: ${command}`, result, { command });
+    throw new MaxBufferError(`${what}${still}: ${command}`, result, { command, ...cause });
   }
-  if (!options.check) return result;
+  if (!options.check && refusal === undefined) return result;
   if (verdict?.why === "timeout") {
-    const message = `timed out after ${verdict.timeout} ms: ${command}`;
-    throw new TimeoutError(message, result, { command });
+    const message = `timed out after ${verdict.timeout} ms${still}: ${command}`;
+    throw new TimeoutError(message, result, { command, ...cause });
   }
+  if (refusal !== undefined) throw refusal;
   if (asked) return result;
   const what = code === null ? `killed by ${signal}` : `exit status ${code}`;
   // Masked as a whole: what is left of a secret that the cut goes through would not be found.
-  const said = tail(maskSecrets(result.stderr, spec.secrets));
-  throw new ExitError(`${what}: ${command}${said}`, result, { command });
+  const output = tail(maskSecrets(result.stderr, spec.secrets));
+  throw new ExitError(`${what}: ${command}`, result, { command, output });
 }
 
-/** The end of what was written to standard error, on a line of its own. */
-function tail(text: string): string {
+/** The end of what was written to standard error; undefined if nothing was. */
+function tail(text: string): string | undefined {
   const trimmed = text.trimEnd();
-  if (trimmed === "") return "";
-  return `\n${trimmed.length > QUOTED ? `…${trimmed.slice(-QUOTED)}` : trimmed}`;
+  if (trimmed === "") return undefined;
+  return trimmed.length > QUOTED ? `…${trimmed.slice(-QUOTED)}` : trimmed;
 }

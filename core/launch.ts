@@ -5,50 +5,82 @@
  * @module
  */
 
-import { backend, type SyncOutcome } from "./backend.ts";
-import { abandon, Child, sinksOf, type Started } from "./child.ts";
+import { type Backend, backend, type SyncOutcome, type Verb } from "./backend.ts";
+import { abandon, Child, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Draft, freeze, noted, notes } from "./draft.ts";
 import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
-import { after, type CheckedOptions, checkOptions, type RunOptions } from "./options.ts";
-import { describe, makePlan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
-import { Result } from "./result.ts";
+import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
+import type { Streams } from "./frame.ts";
+import { own, shielded } from "./own.ts";
+import { makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
+import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
 import type { Spec } from "./spec.ts";
-import { requireUnlocked } from "./streams.ts";
-import { decodeStatus } from "./status.ts";
-import type { Chunk, OutputForm } from "./stdio.ts";
+import { claim, type Claims } from "./streams.ts";
+import { decodeStatus, STILL_RUNNING } from "./status.ts";
+import { bytesIn, type Chunk, type OutputForm } from "./stdio.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
 export interface Manner {
   readonly mode: "run" | "spawn";
   /** What becomes of standard output if nothing was said; default by mode. */
-  readonly stdout?: "pipe";
+  readonly stdout?: "pipe" | undefined;
+  /** What reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
+  readonly reader?: string | undefined;
 }
 
 /** Starts a command. */
-export async function launch(draft: Draft, options: RunOptions, manner: Manner): Promise<Child> {
+export async function launch(draft: Draft, options: RunOptions, given: Manner): Promise<Child> {
+  const manner = own(given);
   const since = performance.now();
   const gone = noted(draft).closedInParent;
   const handedOver = takeHandedOver(draft);
   try {
     const { spec, checked } = prepare(draft, gone, manner.mode, options);
+    requireReadable(spec, manner.reader);
     const outputs = outputsOf(spec, manner);
-    requireUnlocked(sinksOf(outputs));
-    const dry = currentDryRun();
-    const started = dry === undefined
-      ? await start(spec, checked, outputs)
-      : await pretend(dry, spec, checked);
+    const claims = claim(spec, outputs);
+    const { plan, process, verdict } = await begin(spec, checked, outputs, claims);
     try {
-      return new Child({ ...started, spec, options: checked, outputs, since });
+      return new Child({ plan, process, verdict, spec, options: checked, outputs, claims, since });
     } catch (error) {
-      await abandon(started.process);
+      claims.release();
+      await abandon(process);
       throw error;
     }
   } finally {
     closeAll(handedOver);
   }
+}
+
+/** Starts it, or has the dry run answer. */
+async function begin(
+  spec: Spec,
+  checked: CheckedOptions,
+  outputs: Started["outputs"],
+  claims: Claims,
+): Promise<Beginning> {
+  try {
+    const dry = currentDryRun();
+    return dry === undefined
+      ? await start(spec, checked, outputs)
+      : await pretend(dry, spec, checked);
+  } catch (error) {
+    claims.release();
+    throw error;
+  }
+}
+
+/** Who reads standard output piece by piece must be the one who gets it. */
+function requireReadable({ stdout, grouping }: Spec, reader: string | undefined): void {
+  if (reader === undefined) return;
+  if (grouping?.kind === "daemon") {
+    throw new UsageError(`${reader}: the output of a daemon cannot be read: use a file`);
+  }
+  if (stdout === undefined || stdout.kind === "capture" || stdout.kind === "pipe") return;
+  throw new UsageError(`${reader}: it reads standard output, which stdout() has sent elsewhere`);
 }
 
 /** A process, or what stands for it. */
@@ -60,9 +92,21 @@ async function pretend(dry: DryRun, spec: Spec, checked: CheckedOptions): Promis
   return { plan, process: await dryProcess(dry, spec), verdict: undefined };
 }
 
+/** The plan of a spec, if the driver can carry it out: the one place where that is checked. */
+function checkedPlan(
+  service: Backend,
+  spec: Spec,
+  streams: Partial<Streams>,
+  verb: Verb,
+): Plan {
+  const plan = makePlan(spec, service.surroundings, streams);
+  service.check(plan, verb);
+  return plan;
+}
+
 /**
- * Starts the process. With a hook or a handshake that takes as long as somebody else likes, so the
- * time limit and the signal count from here; else it is done before either could fire.
+ * Starts the process. That may take as long as a hook, a handshake or a slow file system likes, so
+ * the time limit and the signal count from here.
  */
 async function start(
   spec: Spec,
@@ -70,12 +114,13 @@ async function start(
   outputs: Started["outputs"],
 ): Promise<Beginning> {
   const service = backend(checked.driver);
-  const plan = makePlan(spec, service.surroundings, outputs);
+  const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
   refuseAborted(plan, checked);
-  if (spec.preExec === undefined && !spec.handshake) {
+  const { signal } = checked;
+  const timeout = limitOf(checked.timeout);
+  if (timeout === undefined && signal === undefined) {
     return { plan, process: await service.start(plan), verdict: undefined };
   }
-  const { timeout, signal } = checked;
   const cancel = new AbortController();
   let verdict: Verdict | undefined;
   const stop = (why: Verdict) => {
@@ -88,7 +133,9 @@ async function start(
     : after(timeout, () => stop({ why: "timeout", timeout }));
   signal?.addEventListener("abort", abort);
   try {
-    return { plan, process: await service.start(plan, cancel.signal), verdict };
+    const process = await service.start(plan, cancel.signal);
+    // A daemon that runs came to its program before it could be ended.
+    return { plan, process, verdict: process.daemonPid === undefined ? verdict : undefined };
   } finally {
     stopTimer();
     signal?.removeEventListener("abort", abort);
@@ -113,17 +160,21 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     let plan: Spoken;
     let outcome: SyncOutcome;
     if (dry === undefined) {
-      const made = plan = makePlan(spec, surroundings, { stdout, stderr });
+      const made = plan = shielded(() => checkedPlan(service, spec, { stdout, stderr }, "runSync"));
       const buffers = spec.buffers.map(({ bytes }) => bytes);
-      outcome = service.runSync(made, { ...checked, input, buffers });
+      const timeout = limitOf(checked.timeout);
+      outcome = own(
+        shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
+      );
     } else {
       plan = spokenOf(spec, surroundings);
-      outcome = drySync(dry, spec, input);
+      outcome = own(drySync(dry, spec, input));
     }
-    return judge(syncResult(spec, outcome, since), checked, {
+    return judge(syncResult({ spec, plan }, outcome, since), checked, {
       spec,
       plan,
       verdict: syncVerdict(outcome, checked),
+      refusal: outcome.refusal,
     });
   } finally {
     closeAll(handedOver);
@@ -135,7 +186,8 @@ export function execute(draft: Draft): never {
   const { spec } = prepare(draft, noted(draft).closedInParent, "exec");
   const inherit = { kind: "inherit" } as const;
   const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
-  return backend().exec(makePlan(spec, backend().surroundings, { stdin, stdout, stderr }));
+  const service = backend();
+  return service.exec(checkedPlan(service, spec, { stdin, stdout, stderr }, "exec"));
 }
 
 /** Where the outputs go, those included that the command says nothing about. */
@@ -143,11 +195,12 @@ export function outputsOf(
   spec: Spec,
   manner: Manner,
 ): { stdout: OutputForm; stderr: OutputForm } {
+  const { stdout: piped } = own(manner);
   const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {
     stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
-      ? { kind: manner.stdout ?? spec.stdout?.kind ?? unset }
+      ? { kind: piped ?? spec.stdout?.kind ?? unset }
       : spec.stdout,
     stderr: spec.stderr ?? { kind: unset },
   };
@@ -209,11 +262,7 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
     throw new UsageError("runSync: stdin cannot be an asynchronous stream");
   }
   const encoder = new TextEncoder();
-  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => {
-    if (typeof piece === "string") return encoder.encode(piece);
-    if (piece instanceof Uint8Array) return piece;
-    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
-  });
+  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
@@ -223,13 +272,17 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
   return whole;
 }
 
-function syncResult(spec: Spec, outcome: SyncOutcome, since: number): Result {
+function syncResult(
+  { spec, plan }: { spec: Spec; plan: Spoken },
+  outcome: SyncOutcome,
+  since: number,
+): Result {
   return new Result({
-    command: describe(spec, backend().surroundings),
+    command: plan.command,
     argv: shownArgv(spec),
     pid: outcome.pid,
-    status: decodeStatus(outcome.exit.raw),
-    usage: outcome.exit.usage,
+    status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
+    usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
     stdoutBytes: outcome.stdout,
     stderrBytes: outcome.stderr,
     durationMs: performance.now() - since,

@@ -5,8 +5,12 @@
  */
 
 import { type DriverName, DRIVERS } from "./backend.ts";
+import { areOptions, shownValue, typeName } from "./draft.ts";
 import { UsageError } from "./errors.ts";
+import { own } from "./own.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
+import { isAbortSignal } from "./stdio.ts";
+import { SIGTERM } from "./timing.ts";
 
 /** How a child is watched and judged. */
 export interface RunOptions {
@@ -14,15 +18,22 @@ export interface RunOptions {
   readonly check?: boolean;
   /** The exit codes that count as success. Default `[0]`. */
   readonly okCodes?: readonly number[];
-  /** Milliseconds until the child is killed. Default: none. */
+  /**
+   * Milliseconds until the child is killed, and until the run is over: what a caller's stream has
+   * not taken by then, or a descendant of the program still holds, is given up. Default, and 0:
+   * no limit.
+   */
   readonly timeout?: number;
-  /** Kills the child when it fires. If it has fired already, nothing is started. */
+  /** Does the same when it fires. If it has fired already, nothing is started. */
   readonly signal?: AbortSignal;
   /** What a timeout, an abort or too much output sends first. Default `"SIGTERM"`. */
   readonly killSignal?: SignalName | number;
   /** Milliseconds from `killSignal` to SIGKILL. Default 2000. */
   readonly grace?: number;
-  /** The most bytes to capture of each stream; more kills the child. Default: no bound. */
+  /**
+   * The most bytes to capture of each stream; more kills the child. For `lines`, `runRegex` and
+   * `runNul`, the most bytes of one line or value. Default: no bound.
+   */
   readonly maxBuffer?: number;
   /**
    * Milliseconds to wait, after the program has ended, for a descendant that still holds a
@@ -51,14 +62,14 @@ export interface CheckedOptions {
 }
 
 /** The options of a run that says nothing of them. */
-export const NO_OPTIONS: RunOptions = {};
+export const NO_OPTIONS: RunOptions = own({});
 
 const DEFAULTS: CheckedOptions = {
   check: true,
   okCodes: [0],
   timeout: undefined,
   signal: undefined,
-  killSignal: 15,
+  killSignal: SIGTERM,
   grace: 2000,
   maxBuffer: Infinity,
   drain: 1000,
@@ -69,20 +80,24 @@ const DEFAULTS: CheckedOptions = {
 const LONGEST_TIMER = 0x7fff_ffff;
 
 /** Checks options; `base` holds what was said at an earlier call. Throws a UsageError. */
-export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
-  if (options === NO_OPTIONS) return base;
+export function checkOptions(given: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
+  if (given === NO_OPTIONS) return base;
+  if (!areOptions(given)) throw new UsageError(`expected options, not ${typeName(given)}`);
+  const options = own(given);
   const { killSignal = base.killSignal, okCodes = base.okCodes, signal = base.signal } = options;
   const number = signalNumber(killSignal);
-  if (number === undefined || number === 0) throw new UsageError(`killSignal: ${killSignal}`);
-  if (!Array.isArray(okCodes) || !okCodes.every(isExitCode)) {
-    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${String(okCodes)}`);
+  if (number === undefined || number === 0) {
+    throw new UsageError(`killSignal: ${shownValue(killSignal)} is no signal that ends a program`);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (!Array.isArray(okCodes) || !okCodes.every(isExitCode)) {
+    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${shownList(okCodes)}`);
+  }
+  if (signal !== undefined && !isAbortSignal(signal)) {
     throw new UsageError("signal: expected an AbortSignal");
   }
   const { driver = base.driver } = options;
   if (driver !== undefined && !DRIVERS.includes(driver)) {
-    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${String(driver)}`);
+    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${shownValue(driver)}`);
   }
   return {
     driver,
@@ -95,6 +110,11 @@ export function checkOptions(options: RunOptions, base: CheckedOptions = DEFAULT
     drain: amount("drain", options.drain ?? base.drain),
     maxBuffer: amount("maxBuffer", options.maxBuffer ?? base.maxBuffer),
   };
+}
+
+/** The time limit that an option asks for; 0 asks for none. */
+export function limitOf(timeout: number | undefined): number | undefined {
+  return timeout === 0 ? undefined : timeout;
 }
 
 /**
@@ -112,11 +132,16 @@ export function after(
   return () => clearTimeout(timer as number);
 }
 
+/** What is in a list, or what there is instead of one. */
+function shownList(value: unknown): string {
+  return Array.isArray(value) ? value.map(shownValue).join() : shownValue(value);
+}
+
 function isExitCode(code: unknown): boolean {
   return typeof code === "number" && Number.isInteger(code) && code >= 0 && code <= 255;
 }
 
 function amount(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw new UsageError(`${name}: expected a number from 0, not ${String(value)}`);
+  throw new UsageError(`${name}: expected a number from 0, not ${shownValue(value)}`);
 }

@@ -6,7 +6,7 @@
 
 import { textProblem } from "./draft.ts";
 import { UsageError } from "./errors.ts";
-import { copied } from "./stdio.ts";
+import { copied, isBytes } from "./stdio.ts";
 
 /** An argument: a number, or memory whose address is passed. */
 export type PaletteArgument = number | bigint | string | Uint8Array | null;
@@ -21,6 +21,21 @@ export interface PaletteCall {
   readonly shown: readonly string[];
   /** The file or folder that a failure is about. */
   readonly path?: string;
+}
+
+/** Whether a value is a call such as the palette makes. */
+export function isPaletteCall(value: unknown): value is PaletteCall {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, args, shown, path } = value as Partial<PaletteCall>;
+  return (typeof name === "string" || typeof name === "number") &&
+    Array.isArray(args) && args.length <= 6 && args.every(isPaletteArgument) &&
+    Array.isArray(shown) && shown.every((each) => typeof each === "string") &&
+    (path === undefined || typeof path === "string");
+}
+
+function isPaletteArgument(value: unknown): value is PaletteArgument {
+  return value === null || typeof value === "string" || typeof value === "bigint" ||
+    Number.isSafeInteger(value) || value instanceof Uint8Array;
 }
 
 /** A constant by its name, several that are or'ed together, or plain numbers. */
@@ -104,7 +119,7 @@ export function optionalText(given: string | null, call: string): Shown {
 export function any(given: PaletteArgument, call: string): Shown {
   if (given === null) return { value: null, text: "NULL" };
   if (typeof given === "string") return text(given, call);
-  if (given instanceof Uint8Array) {
+  if (isBytes(given)) {
     return { value: copied(given), text: `/* ${given.length} bytes */` };
   }
   return number(given, call);

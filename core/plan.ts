@@ -8,12 +8,12 @@
 
 import type { Surroundings } from "./backend.ts";
 import { buildEnv } from "./environment.ts";
-import { errnoNumber } from "./errno.ts";
 import { SpawnError } from "./errors.ts";
-import { type Frame, frameOf, type Streams } from "./frame.ts";
+import { quoted, shownCommand } from "./escape.ts";
+import { type Frame, frameOf, lookingUp, type Streams } from "./frame.ts";
 import { findProgram } from "./lookup.ts";
 import { formatCommand, type FormatOptions } from "./quote.ts";
-import { MASK, reveal, shown } from "./secret.ts";
+import { MASK, maskSecrets, reveal, shown } from "./secret.ts";
 import type { Spec } from "./spec.ts";
 import type { ExecStep, FrameStep, Step } from "./steps.ts";
 
@@ -24,8 +24,13 @@ export interface Plan {
   readonly exec: ExecStep;
   /** All of them. */
   readonly steps: readonly Step[];
-  /** The command for messages: secrets and environment values masked. */
+  /**
+   * The command for messages: secrets and environment values masked, control characters shown by
+   * their code.
+   */
   readonly command: string;
+  /** Masks the command's secrets in a text of unknown origin. */
+  mask(text: string): string;
 }
 
 /** How to speak of a command. */
@@ -57,7 +62,7 @@ export function stepOf<K extends FrameStep["step"]>(
  */
 export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Streams> = {}): Plan {
   const environment = chosenEnv(spec, around);
-  const frame = frameOf(spec, around, streams);
+  const frame = frameOf(spec, around, streams, () => maskedCommand(spec, environment));
   return new MadePlan(spec, environment, frame, new Execution(spec, around, environment));
 }
 
@@ -79,6 +84,10 @@ class Speech implements Spoken {
 
   get command(): string {
     return this.#command ??= maskedCommand(this.#spec, this.#environment);
+  }
+
+  mask(text: string): string {
+    return maskSecrets(text, this.#spec.secrets);
   }
 }
 
@@ -133,7 +142,7 @@ function shownEnv(spec: Spec, env: readonly [string, string][]): [string, string
 /** For messages: they travel to places where no environment value should be read. */
 function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined): string {
   const masked = (env ?? []).map(([name]): [string, string] => [name, MASK]);
-  return formatCommand({ env: masked, argv: shownArgv(spec) });
+  return shownCommand(formatCommand({ env: masked, argv: shownArgv(spec) }));
 }
 
 /** The environment that was chosen; undefined if the child inherits all. */
@@ -186,6 +195,8 @@ class Execution implements ExecStep {
   }
 }
 
+const [ENOENT, EACCES] = [2, 13];
+
 /**
  * A missing bare name and a missing path fail alike (libvirt tells them apart): with a SpawnError
  * of step `exec`.
@@ -199,7 +210,7 @@ function findBinary(
   const found = findProgram(
     spec.binary,
     spec.binary.includes("/") ? undefined : childPath ?? around.variable("PATH"),
-    () => around.currentFolder(),
+    () => lookingUp("exec", () => around.currentFolder(), () => maskedCommand(spec, chosen)),
     (path) => around.access(path),
   );
   if (!("code" in found)) return found.path;
@@ -207,8 +218,8 @@ function findBinary(
   throw new SpawnError({
     step: "exec",
     syscall: "execve",
-    args: [JSON.stringify(found.path)],
-    errno: errnoNumber(found.code) ?? 0,
+    args: [quoted(found.path)],
+    errno: found.code === "ENOENT" ? ENOENT : EACCES,
     path: found.path,
     detail: found.code === "ENOENT"
       ? `ENOENT: no such program in ${where}`

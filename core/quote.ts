@@ -5,6 +5,9 @@
  * @module
  */
 
+import { UsageError } from "./errors.ts";
+import { own } from "./own.ts";
+
 /** What a command consists of, as text. */
 export interface Parts {
   readonly env: readonly (readonly [name: string, value: string])[];
@@ -36,13 +39,14 @@ const CONTINUED = " \\\n";
  * ```
  */
 export function quote(text: string): string {
+  if (typeof text !== "string") throw new UsageError(`quote: expected text, not ${typeof text}`);
   if (text === "") return "''";
   return SPECIAL.test(text) ? `'${text.replaceAll("'", `'\\''`)}'` : text;
 }
 
 /** The command, quoted: variables first, then the binary and its arguments. */
 export function formatCommand({ env, argv }: Parts, options: FormatOptions = {}): string {
-  const { lineBreaks = false, stripPath = false } = options;
+  const { lineBreaks = false, stripPath = false } = own(options);
   const [binary = "", ...args] = argv;
   const shown = stripPath ? binary.slice(binary.lastIndexOf("/") + 1) : binary;
   let text = "";

@@ -22,6 +22,9 @@ export interface Usage {
   readonly maxRssBytes: number;
 }
 
+/** What nobody has counted is not a number. */
+export const UNKNOWN_USAGE: Usage = { userMs: NaN, systemMs: NaN, maxRssBytes: NaN };
+
 /** What a {@linkcode Result} is made from: its fields that are not derived from others. */
 export type ResultFields = Pick<
   Result,
@@ -50,7 +53,10 @@ export type ResultFields = Pick<
  * ```
  */
 export class Result {
-  /** The command as `toString()` shows it, secrets masked. */
+  /**
+   * The command for people, as {@linkcode CommandError.command}: secrets and environment values
+   * masked, control characters shown by their code, cut if it is very long.
+   */
   readonly command: string;
   /** The argument list, secrets masked. */
   readonly argv: readonly string[];

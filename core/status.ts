@@ -14,9 +14,12 @@ export interface Status {
   readonly code: number | null;
   /** The signal that ended it, such as `SIGKILL`, or null. */
   readonly signal: string | null;
-  /** The status as wait(2) gives it. */
+  /** The status as wait(2) gives it; NaN of a program that could not be ended and still runs. */
   readonly raw: number;
 }
+
+/** What there is to say of a program that could not be ended: neither a code nor a signal. */
+export const STILL_RUNNING: Status = { success: false, code: null, signal: null, raw: NaN };
 
 /** si_code of waitid(2). */
 const CLD_EXITED = 1;

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { StateError } from "./errors.ts";
+import { StateError, UsageError } from "./errors.ts";
+import { own } from "./own.ts";
 
 /** A piece of input: text is encoded as UTF-8. */
 export type Chunk = string | Uint8Array;
@@ -83,15 +84,18 @@ export function stdinForm(input: StdinInput): StdinForm | string {
   }
   if (typeof input === "number") return fdForm(input);
   if (typeof input === "string") return { kind: "bytes", bytes: new TextEncoder().encode(input) };
-  if (input instanceof Uint8Array) return { kind: "bytes", bytes: copied(input) };
+  if (isBytes(input)) return { kind: "bytes", bytes: copied(input) };
   // Their iterators would give numbers, of which no byte order is known.
   if (ArrayBuffer.isView(input)) return "bytes are a Uint8Array, not another view of memory";
   if (typeof input !== "object" || input === null) return `${typeof input} is no input`;
-  if (input instanceof ReadableStream) return { kind: "stream", source: chunksOf(input) };
+  if (isReadableStream(input)) return { kind: "stream", source: chunksOf(input) };
   if (Symbol.asyncIterator in input || Symbol.iterator in input) {
+    listenForErrors(input);
     return { kind: "stream", source: input };
   }
-  if ("file" in input) return pathProblem(input.file) ?? { kind: "file", path: input.file };
+  if (Object.hasOwn(input, "file")) {
+    return pathProblem(input.file) ?? { kind: "file", path: input.file };
+  }
   return "expected null, inherit, pipe, a descriptor, text, bytes, a stream or { file }";
 }
 
@@ -107,13 +111,13 @@ export function outputForm(output: StderrOutput, stream: "stdout" | "stderr"): O
       return { kind: output };
   }
   if (typeof output === "number") return fdForm(output);
-  if (output instanceof WritableStream) return { kind: "stream", sink: output };
-  if (typeof output !== "object" || output === null || !("file" in output)) {
+  if (isWritableStream(output)) return { kind: "stream", sink: output };
+  if (typeof output !== "object" || output === null || !Object.hasOwn(output, "file")) {
     return "expected null, inherit, pipe, capture, a descriptor, a WritableStream or { file }";
   }
   const problem = pathProblem(output.file);
   if (problem !== undefined) return problem;
-  const { file, append = false, mode = 0o666 } = output;
+  const { file, append = false, mode = 0o666 } = own(output);
   if (typeof mode !== "number") return `a file mode is a number, not ${typeof mode}`;
   if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) return `${mode} is no file mode`;
   return { kind: "file", path: file, append, mode };
@@ -145,32 +149,97 @@ function fdForm(fd: number): { kind: "fd"; fd: number } | string {
   return isFd(fd) ? { kind: "fd", fd } : `${fd} is no file descriptor`;
 }
 
+/** The bytes of a piece of input. Throws a UsageError for what is no piece. */
+export function bytesIn(piece: unknown, encoder: TextEncoder): Uint8Array {
+  if (typeof piece === "string") return encoder.encode(piece);
+  if (isBytes(piece)) return piece;
+  throw new UsageError(`stdin: a piece of input is text or a Uint8Array, not ${kindOf(piece)}`);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
+}
+
+/** The tag of typed arrays, which those of other realms (node:vm, jsdom) have as well. */
+const TAG = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)?.get;
+
+/** Whether a value is a Uint8Array, of whatever realm. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || TAG?.call(value) === "Uint8Array";
+}
+
+/** Whether a value is a stream to read, of whatever realm or polyfill. */
+export function isReadableStream(value: unknown): value is ReadableStream<Chunk> {
+  return value instanceof ReadableStream || (has(value, "getReader") && has(value, "cancel"));
+}
+
+/** Whether a value is a stream to write, of whatever realm or polyfill. */
+export function isWritableStream(value: unknown): value is WritableStream<Uint8Array> {
+  return value instanceof WritableStream || (has(value, "getWriter") && has(value, "abort"));
+}
+
+/** Whether a value is an AbortSignal, of whatever realm or polyfill. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  return value instanceof AbortSignal ||
+    (has(value, "addEventListener") && has(value, "removeEventListener") &&
+      typeof (value as { aborted?: unknown }).aborted === "boolean");
+}
+
+function has(value: unknown, method: string): boolean {
+  return typeof value === "object" && value !== null &&
+    typeof (value as Record<string, unknown>)[method] === "function";
+}
+
+/**
+ * An emitter that fails before anybody listens ends the process: a file that is missing fails soon
+ * after it was opened, and the pieces of a stream are first asked for when the program runs. The
+ * failure itself is kept by the stream, and met by its iterator.
+ */
+function listenForErrors(source: object): void {
+  if (!has(source, "on")) return;
+  (source as { on(event: "error", listener: () => void): unknown }).on("error", () => {});
+}
+
+/** The pieces of a stream, whose lock is taken when they are asked for. */
+function chunksOf(stream: ReadableStream<Chunk>): AsyncIterable<Chunk> {
+  return { [Symbol.asyncIterator]: () => new StreamPieces(stream) };
+}
+
 /**
  * The pieces of a stream. Its own iterator will not do: asked to return while a read is pending, it
  * waits for that read, and a stream that never yields again would never be cancelled.
  */
-function chunksOf(stream: ReadableStream<Chunk>): AsyncIterable<Chunk> {
-  return {
-    [Symbol.asyncIterator]() {
-      if (stream.locked) {
-        throw new StateError("stdin: the ReadableStream is locked: it is read already");
-      }
-      const reader = stream.getReader();
-      const release = (result: IteratorResult<Chunk, undefined>) => {
-        reader.releaseLock();
-        return result;
-      };
-      const over: IteratorResult<Chunk, undefined> = { done: true, value: undefined };
-      return {
-        async next() {
-          const { done, value } = await reader.read();
-          return done ? release(over) : { done, value };
-        },
-        async return() {
-          await reader.cancel();
-          return release(over);
-        },
-      };
-    },
-  };
+export class StreamPieces implements AsyncIterator<Chunk, undefined> {
+  readonly #reader: ReadableStreamDefaultReader<Chunk>;
+
+  /** Takes the stream. Throws a StateError if somebody else has. */
+  constructor(stream: ReadableStream<Chunk>) {
+    if (stream.locked) {
+      throw new StateError("stdin: the ReadableStream is locked: it is read already");
+    }
+    this.#reader = stream.getReader();
+  }
+
+  async next(): Promise<IteratorResult<Chunk, undefined>> {
+    const { done, value } = await this.#reader.read();
+    return done ? this.#over() : { done, value };
+  }
+
+  async return(): Promise<IteratorResult<Chunk, undefined>> {
+    await this.#reader.cancel();
+    return this.#over();
+  }
+
+  /** Gives the stream back. */
+  release(): void {
+    this.#reader.releaseLock();
+  }
+
+  #over(): IteratorResult<Chunk, undefined> {
+    this.release();
+    return { done: true, value: undefined };
+  }
 }

@@ -7,29 +7,37 @@
  */
 
 import type { Receiver, Sink, Source } from "./backend.ts";
-import { StateError } from "./errors.ts";
-import type { Chunk } from "./stdio.ts";
+import type { Flow } from "./drain.ts";
+import { errnoNumber } from "./errno.ts";
+import { CommandError, StateError, SystemCallError } from "./errors.ts";
+import { after } from "./options.ts";
+import type { Spec } from "./spec.ts";
+import { bytesIn, type Chunk, type OutputForm, StreamPieces } from "./stdio.ts";
+import { LEAST_DRAIN } from "./timing.ts";
 
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
 
-/** An output as a web stream. */
-export interface Outlet {
+/** An output as a web stream. Stopped, it ends behind what has arrived. */
+export interface Outlet extends Flow {
   readonly stream: ReadableStream<Uint8Array>;
-  /** Ends the stream and closes the descriptor; who waits for more is told that there is none. */
-  stop(): void;
 }
 
 /** A web stream of what arrives; `ended` is called once, when it ended or was given up. */
 export function readableFrom(source: Source, ended: () => void): Outlet {
   let over = false;
+  let paused = false;
+  let [pieces, lastArrival] = [0, 0];
   let conclude = () => {};
+  let resolve = () => {};
+  const done = new Promise<void>((settle) => resolve = settle);
   const finish = (last: () => void) => {
     if (over) return;
     over = true;
     source.close();
     last();
     ended();
+    resolve();
   };
   const stream = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -37,18 +45,38 @@ export function readableFrom(source: Source, ended: () => void): Outlet {
       source.start({
         chunk(bytes, lent) {
           if (over) return;
+          pieces++;
+          lastArrival = performance.now();
           controller.enqueue(lent ? bytes.slice() : bytes);
-          if ((controller.desiredSize ?? 0) <= 0) source.pause();
+          if ((controller.desiredSize ?? 0) > 0) return;
+          paused = true;
+          source.pause();
         },
         end: (error) => finish(error === undefined ? conclude : () => controller.error(error)),
       });
     },
     pull() {
-      if (!over) source.resume();
+      if (over) return;
+      if (paused) lastArrival = performance.now();
+      paused = false;
+      source.resume();
     },
     cancel: () => finish(() => {}),
   }, new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD }));
-  return { stream, stop: () => finish(conclude) };
+  return {
+    stream,
+    done,
+    get pieces() {
+      return pieces;
+    },
+    get lastArrival() {
+      return lastArrival;
+    },
+    get busy() {
+      return paused;
+    },
+    stop: () => finish(conclude),
+  };
 }
 
 /** A web stream that writes into the pipe. Closing it is the program's end of input. */
@@ -57,34 +85,39 @@ export function writableTo(sink: Sink): WritableStream<Chunk> {
   return new WritableStream<Chunk>({
     async write(chunk) {
       try {
-        await sink.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
+        await sink.write(bytesIn(chunk, encoder));
       } catch (error) {
         // The stream is errored from here on, and calls neither close nor abort.
         sink.close();
-        throw error;
+        throw pipeError(error);
       }
     },
-    close: () => sink.end(),
+    async close() {
+      try {
+        await sink.end();
+      } catch (error) {
+        throw pipeError(error);
+      }
+    },
     abort: () => sink.close(),
   });
 }
 
+/** Whatever a runtime throws, a write that nobody reads any more is one error, with its code. */
+function pipeError(cause: unknown): CommandError {
+  if (cause instanceof CommandError) return cause;
+  const { code } = cause as { code?: unknown };
+  const errno = typeof code === "string" ? errnoNumber(code) : undefined;
+  if (errno !== undefined) return new SystemCallError("write", errno, { cause });
+  return new CommandError(`stdin: ${cause instanceof Error ? cause.message : cause}`, { cause });
+}
+
 /** What becomes of an output that the caller does not read himself. */
-export interface Gathering {
-  /** Resolves when the stream has ended, or was given up. Never rejects. */
-  readonly done: Promise<void>;
-  /** When something last arrived, as `performance.now()` counts; 0 if nothing did. */
-  readonly lastArrival: number;
-  /** Whether what has arrived is still being taken: then silence says nothing. */
-  readonly busy: boolean;
-  /** How many pieces have arrived. */
-  readonly pieces: number;
+export interface Gathering extends Flow {
   /** What went wrong on the way, if anything. */
   readonly error: unknown;
   /** What was captured. */
   bytes(): Uint8Array;
-  /** Takes no more, and closes the descriptor. */
-  stop(): void;
 }
 
 const BLOCK = 64 * 1024;
@@ -119,6 +152,9 @@ export function capture(source: Source, limit: number, overflow: () => void): Ga
   let whole: Uint8Array | undefined;
   return gather(source, {
     patient: true,
+    busy: false,
+    end: undefined,
+    abandon() {},
     chunk(bytes) {
       if (total + bytes.length > limit) {
         add(bytes.subarray(0, limit - total));
@@ -167,11 +203,53 @@ export function writersOf(
   return writers;
 }
 
+/** What a run has taken of the caller's streams before anything is started. */
+export interface Claims {
+  /** The pieces of standard input, if they come from a stream or an iterable. */
+  readonly supply: Supply | undefined;
+  readonly writers: ReturnType<typeof writersOf>;
+  /** Lets go of the streams, if nothing could be started: nothing of them was read or written. */
+  release(): void;
+}
+
+/**
+ * Takes the streams of the caller that a command reads from and writes to. Throws a StateError,
+ * having taken none, if one is locked, and what an iterable throws when it is asked for its pieces.
+ */
+export function claim(
+  { stdin }: Pick<Spec, "stdin">,
+  { stdout, stderr }: { readonly stdout: OutputForm; readonly stderr: OutputForm },
+): Claims {
+  if (stdin?.kind !== "stream" && stdout.kind !== "stream" && stderr.kind !== "stream") {
+    return NO_CLAIMS;
+  }
+  const sinks = [stdout, stderr].flatMap((form) => form.kind === "stream" ? [form.sink] : []);
+  const writers = writersOf(sinks);
+  const free = () => {
+    for (const { writer } of writers.values()) writer.releaseLock();
+  };
+  try {
+    const supply = stdin?.kind === "stream" ? new Supply(stdin.source) : undefined;
+    return {
+      supply,
+      writers,
+      release() {
+        supply?.release();
+        free();
+      },
+    };
+  } catch (error) {
+    free();
+    throw error;
+  }
+}
+
 /** Most children have no stream of the caller. */
 const NO_WRITERS: ReturnType<typeof writersOf> = new Map();
+const NO_CLAIMS: Claims = { supply: undefined, writers: NO_WRITERS, release() {} };
 
 /** Throws a StateError if somebody else writes to one of the streams, or has. */
-export function requireUnlocked(sinks: readonly WritableStream<Uint8Array>[]): void {
+function requireUnlocked(sinks: readonly WritableStream<Uint8Array>[]): void {
   if (!sinks.some((each) => each.locked)) return;
   throw new StateError("stdout, stderr: the WritableStream is locked: it has a writer already");
 }
@@ -185,6 +263,7 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
   let waiting = Promise.resolve();
   let paused = false;
   return gather(source, {
+    patient: false,
     get busy() {
       return paused;
     },
@@ -207,18 +286,25 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
       if (--shared.users > 0) return;
       await (error === undefined ? writer.close() : writer.abort(error));
     },
+    abandon() {
+      // Not waited for: a stream that is stuck in a write settles nothing before that.
+      writer.abort(new StateError("the run is over, and this stream has not taken its output"))
+        .catch(() => {});
+    },
     bytes: () => new Uint8Array(0),
   });
 }
 
 interface Taker {
   /** Whether nobody sees what is taken before the end. */
-  readonly patient?: boolean;
+  readonly patient: boolean;
   /** Whether it wants nothing more for now. */
-  readonly busy?: boolean;
+  readonly busy: boolean;
   /** Takes a piece; false if it wants no more. */
   chunk(bytes: Uint8Array, lent: boolean, gathering: GatheringHooks): boolean;
-  end?(error: unknown): Promise<void>;
+  readonly end: ((error: unknown) => Promise<void>) | undefined;
+  /** Takes no more, whatever it is waiting for. */
+  readonly abandon: () => void;
   bytes(): Uint8Array;
 }
 
@@ -231,7 +317,12 @@ interface GatheringHooks {
 
 function gather(source: Source, taker: Taker): Gathering {
   let resolve = () => {};
-  const done = new Promise<void>((settle) => resolve = settle);
+  const done = new Promise<void>((each) => resolve = each);
+  let settled = false;
+  const settle = () => {
+    settled = true;
+    resolve();
+  };
   const state = { pieces: 0, lastArrival: 0, error: undefined as unknown, over: false };
   let ending = false;
   const finish = (error: unknown) => {
@@ -239,11 +330,11 @@ function gather(source: Source, taker: Taker): Gathering {
     state.over = true;
     state.error ??= error;
     source.close();
-    if (taker.end === undefined) return resolve();
+    if (taker.end === undefined) return settle();
     ending = true;
     taker.end(state.error).catch((failure) => state.error ??= failure).finally(() => {
       ending = false;
-      resolve();
+      settle();
     });
   };
   const touch = () => {
@@ -258,14 +349,14 @@ function gather(source: Source, taker: Taker): Gathering {
     },
     end: finish,
   };
-  source.start(receiver, { patient: taker.patient === true });
+  source.start(receiver, { patient: taker.patient });
   return {
     done,
     get lastArrival() {
       return state.lastArrival;
     },
     get busy() {
-      return ending || (!state.over && taker.busy === true);
+      return ending || (!state.over && taker.busy);
     },
     get pieces() {
       return state.pieces;
@@ -274,7 +365,16 @@ function gather(source: Source, taker: Taker): Gathering {
       return state.error;
     },
     bytes: () => taker.bytes(),
-    stop: () => finish(undefined),
+    stop(abandoned = false) {
+      finish(undefined);
+      if (!abandoned || settled) return;
+      // A taker that is not stuck has time for what it has already, and for its end.
+      after(LEAST_DRAIN, () => {
+        if (settled) return;
+        taker.abandon();
+        settle();
+      });
+    },
   };
 }
 
@@ -299,10 +399,10 @@ export function feedBytes(sink: Sink, bytes: Uint8Array): Feeding {
  */
 export function feedStream(
   sink: Sink,
-  pieces: AsyncIterable<Chunk> | Iterable<Chunk>,
+  pieces: AsyncIterable<Chunk> | Iterable<Chunk> | Supply,
   failed: () => void,
 ): Feeding {
-  const supply = new Supply(pieces);
+  const supply = pieces instanceof Supply ? pieces : new Supply(pieces);
   const state = { error: undefined as unknown };
   const fail = (error: unknown) => {
     state.error = error;
@@ -346,7 +446,7 @@ export function feedStream(
  * Pieces of input as bytes, one after the other, until the end or `stop()`. A source that never
  * yields again must not keep a program's end waiting.
  */
-class Supply {
+export class Supply {
   readonly #iterator: AsyncIterator<Chunk> | Iterator<Chunk>;
   readonly #encoder = new TextEncoder();
   #over = false;
@@ -366,10 +466,12 @@ class Supply {
       this.#over = true;
       return undefined;
     }
-    const piece: unknown = next.value;
-    if (typeof piece === "string") return this.#encoder.encode(piece);
-    if (piece instanceof Uint8Array) return piece;
-    throw new TypeError(`stdin: a piece of input is text or bytes, not ${typeof piece}`);
+    return bytesIn(next.value, this.#encoder);
+  }
+
+  /** Gives a stream back of which nothing was read. */
+  release(): void {
+    if (this.#iterator instanceof StreamPieces) this.#iterator.release();
   }
 
   /** Ends the supply. The source is told, but not waited for: it may be stuck in an await. */

@@ -2,6 +2,8 @@
 //
 //   node scripts/test.mjs [--runtime NAME] [--driver NAME] [--user] [part of a file name …]
 //
+// `injection` and `fuzz` are parts of it as well: samples of `npm run inject` and `npm run fuzz`.
+//
 // The counts come from the JUnit report of each runtime. Deno and Bun leave the reason of a skip
 // out of theirs, so the harness of the tests appends it to the file that
 // VIRCOMMAND_TEST_SKIPS names. One group runs at a time: tests of processes dislike company.
@@ -22,6 +24,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setup } from "./setup.mjs";
 import { matrix, root, runtimes } from "./runtimes.mjs";
+import { fuzz, needsOfFuzz, pairs, shown } from "./fuzz.mjs";
+import { grouped, inject, injected } from "./inject.mjs";
 import { buildPackage } from "./package.mjs";
 import { supportPage } from "./support.mjs";
 
@@ -131,6 +135,48 @@ function group(title, name, list, env = {}, prefix = []) {
   }
 }
 
+/** Counts what was tried by other means than a test runner. */
+function count(title, began, { tried, problems, skipped }) {
+  total.passed += tried - problems.length;
+  total.failed += problems.length;
+  total.skipped += skipped.length;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  const counts = `${tried - problems.length} passed, ${problems.length} failed`;
+  console.log(`${title.padEnd(34)} ${counts}, ${skipped.length} skipped (${seconds} s)`);
+  for (const reason of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+}
+
+/** Whether a part of the tests that is no file is wanted. */
+function wantsPart(name) {
+  return options.parts.length === 0 || options.parts.some((part) => name.includes(part));
+}
+
+/** The same few faults each time; `npm run inject` tries all. */
+async function injectSample() {
+  for (const { runtime, driver } of injected) {
+    if (!wants(runtime, driver)) continue;
+    const began = performance.now();
+    const { tried, findings, skipped } = await inject({ runtime, driver }, { sample: 12 });
+    const why = skipped.map((each) => `${each.scenario}: ${each.skipped}`);
+    count(`faults, ${runtime} ${driver}`, began, { tried, problems: findings, skipped: why });
+    for (const each of grouped(findings)) console.log(indent(`FAILED ${each}`));
+  }
+}
+
+/** The same few commands each time; `npm run fuzz` tries others. */
+function fuzzSample() {
+  const reason = needsOfFuzz();
+  const began = performance.now();
+  const chosen = pairs.filter(([{ runtime, driver }]) => wants(runtime, driver));
+  if (chosen.length === 0) return;
+  if (reason !== undefined) {
+    return count("random commands", began, { tried: 0, problems: [], skipped: [reason] });
+  }
+  const { compared, differences } = fuzz({ count: 120, seed: "sample", chosen });
+  count("random commands", began, { tried: compared, problems: differences, skipped: [] });
+  for (const each of differences) console.log(indent(`FAILED ${shown(each)}`));
+}
+
 /** The table of docs/support.md is what the suite has seen, neither more nor less. */
 function checkSupport() {
   const file = new URL("docs/support.md", root);
@@ -199,6 +245,8 @@ try {
     group(`${runtime} ${driver}`, runtime, suite, { VIRCOMMAND_DRIVER: driver });
   }
   if (whole) checkSupport();
+  if (!options.user && wantsPart("injection")) await injectSample();
+  if (!options.user && wantsPart("fuzz")) fuzzSample();
   if (!options.user && wants("package") && files("package", ".test.mjs").length > 0) {
     const folder = join(work, "package");
     buildPackage(folder);

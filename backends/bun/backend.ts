@@ -12,7 +12,9 @@ import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
+import { stageNamed } from "../linux/stage_two.ts";
 import { portableOnProcess } from "../portable/on_process.ts";
+import { trusted } from "../posix/elevated.ts";
 import { bunHost } from "./host.ts";
 import { bunLibc } from "./libc.ts";
 import { bunSpawner } from "./spawner.ts";
@@ -20,6 +22,7 @@ import { bunSpawner } from "./spawner.ts";
 /** The backend of this process, or the one with the driver that is asked for. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = bunHost();
+  const stage = stageNamed(trusted(process.env["VIRCOMMAND_STAGE"]));
   const archFor = (driver: DriverName) => requireArch(driver, process.platform, process.arch);
   return choose(
     {
@@ -27,7 +30,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
         const arch = archFor("native");
         // Bun delivers no signals to worker threads: the end of a child would go unheard.
         if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
-        return nativeBackend(host, bunLibc(), arch, reason);
+        return nativeBackend(host, bunLibc(), arch, { reason, stage });
       },
       launcher: (reason) =>
         launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
@@ -37,7 +40,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
       portable: (reason) => portableOnProcess(host, bunSpawner(), "Bun.spawn", reason),
     },
     asked,
-    process.env["VIRCOMMAND_DRIVER"],
+    trusted(process.env["VIRCOMMAND_DRIVER"]),
   );
 }
 

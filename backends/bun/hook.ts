@@ -5,21 +5,27 @@
  */
 
 import { process } from "../process.ts";
-import { hookCode, type HookNumbers, runHook } from "../hook.ts";
+import { hookCode, type HookNumbers, nodeSystem, runHook } from "../hook.ts";
 import { continuation } from "../linux/continue.ts";
 import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/talk.ts";
+import type { HookCommand } from "../linux/hook_split.ts";
 import { bunLibc } from "./libc.ts";
 
-/** Executes Bun anew. */
-export const hookCommand: HookCommand = (numbers) => ({
+/** Nothing is loaded but the hook: no bunfig.toml, no .env, no package that is not installed. */
+const ALONE = ["--config=/dev/null", "--env-file=/dev/null", "--no-install"];
+
+/** Executes Bun again. */
+export const hookCommand: HookCommand = (start) => ({
   path: process.execPath,
-  argv: [process.execPath, "-e", hookCode(import.meta.url, numbers)],
+  argv: [process.execPath, ...ALONE, "-e", hookCode(import.meta.url, start)],
 });
 
 /** What runs there. */
-export async function hookMain(numbers: HookNumbers): Promise<void> {
+export async function hookMain(
+  numbers: HookNumbers,
+  load: () => Promise<Record<string, unknown>>,
+): Promise<void> {
   const arch = archNamed(process.arch);
   if (arch === undefined) throw new Error("a hook needs a child program");
-  await runHook(numbers, continuation(bunLibc(), arch));
+  await runHook(numbers, load, nodeSystem, continuation(bunLibc(), arch));
 }

@@ -5,14 +5,17 @@
  */
 
 import { process } from "../process.ts";
+import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { boundOf } from "../posix/resident.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
+import { own, shielded } from "../../core/own.ts";
 import {
   beyond,
   type Channel,
   errnoOf,
+  killError,
   rawOfSignal,
   REAL_TIME,
   sendByNumber,
@@ -23,7 +26,6 @@ import {
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
-  UNKNOWN_USAGE,
 } from "../spawner/spawner.ts";
 import { streamSource } from "../spawner/web_streams.ts";
 import { bun, type BunFileSink, type BunOutcome, type BunUsage } from "./runtime.ts";
@@ -35,7 +37,7 @@ export function bunSpawner(): Spawner {
 
 // deno-lint-ignore require-await -- a refusal must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
-  const child = refusing(() => bun.spawn(requestOf(request)));
+  const child = refusing(() => shielded(() => bun.spawn(requestOf(request))));
   const at = request.stdio.indexOf("channel");
   const fd = at < 0 ? undefined : child.stdio[at];
   let over = false;
@@ -47,14 +49,18 @@ async function start(request: SpawnRequest): Promise<Spawned> {
   return {
     pid: child.pid,
     stdin: stdio[0] === "pipe" && child.stdin ? fileSink(child.stdin, exited) : undefined,
-    stdout: stdio[1] === "pipe" && child.stdout ? streamSource(child.stdout) : undefined,
-    stderr: stdio[2] === "pipe" && child.stderr ? streamSource(child.stderr) : undefined,
+    stdout: stdio[1] === "pipe" && child.stdout ? streamSource(child.stdout, RENEWED) : undefined,
+    stderr: stdio[2] === "pipe" && child.stderr ? streamSource(child.stderr, RENEWED) : undefined,
     channel: typeof fd === "number" ? socketChannel(fd) : undefined,
     exited,
     kill(signal) {
       if (over || child.exitCode !== null || child.signalCode !== null) return false;
       if (signal >= REAL_TIME) return sendByNumber(child.pid, signal);
-      child.kill(signal);
+      try {
+        child.kill(signal);
+      } catch (error) {
+        throw killError(child.pid, signal, error);
+      }
       return true;
     },
     hold(held) {
@@ -64,18 +70,20 @@ async function start(request: SpawnRequest): Promise<Spawned> {
   };
 }
 
+const RENEWED = { renews: true };
+
 function startSync(request: SyncRequest): SyncSpawned {
   const { input, timeout, killSignal, stdio } = request;
   const maxBuffer = Math.floor(request.maxBuffer);
   const outcome = refusing(() =>
-    bun.spawnSync({
+    bun.spawnSync(own({
       ...requestOf(request),
       stdio: stdio.map((each, i) => i === 0 && each === "pipe" ? input ?? NOTHING : stdioOf(each)),
       killSignal,
       ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
       // Bun takes 0 for no limit.
       ...(maxBuffer === Infinity ? {} : { maxBuffer: Math.max(1, maxBuffer) }),
-    })
+    }))
   );
   const [stdout, stderr] = [bytesOf(outcome.stdout), bytesOf(outcome.stderr)];
   return {
@@ -96,7 +104,8 @@ function bytesOf(output: unknown): Uint8Array {
   return output instanceof Uint8Array ? new Uint8Array(output) : NOTHING;
 }
 
-function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnRequest) {
+function requestOf(request: SpawnRequest) {
+  const { path, argv, env, cwd, uid, gid, detached, stdio } = own(request);
   if (stdio.indexOf(0, 1) > 2) {
     throw new UnsupportedError({
       feature: "passFd",
@@ -106,17 +115,18 @@ function requestOf({ path, argv, env, cwd, uid, gid, detached, stdio }: SpawnReq
     });
   }
   const [argv0 = "", ...args] = argv;
-  return {
+  // Nothing of it is inherited: see core/own.ts.
+  return own({
     cmd: [path, ...args],
     argv0,
     stdio: stdio.map(stdioOf),
     // Bun would hand on the variables that it was itself started with.
-    env: env ?? { ...process.env } as Record<string, string>,
+    env: own(env ?? { ...process.env } as Record<string, string>),
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
     ...(detached === true ? { detached } : {}),
-  };
+  });
 }
 
 function stdioOf(each: Stdio): "ignore" | "pipe" | number {

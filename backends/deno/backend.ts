@@ -9,7 +9,9 @@ import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
 import { archName, requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
+import { stageNamed } from "../linux/stage_two.ts";
 import { portableBackend } from "../portable/portable.ts";
+import { elevated, trusted } from "../posix/elevated.ts";
 import { denoHost } from "./host.ts";
 import { denoLibc } from "./libc.ts";
 import { denoSpawner } from "./spawner.ts";
@@ -18,12 +20,13 @@ import { denoSpawner } from "./spawner.ts";
 export function createBackend(asked: DriverName | undefined): Backend {
   const { os, arch } = Deno.build;
   const host = denoHost();
+  const stage = stageNamed(trusted(variable("VIRCOMMAND_STAGE"), isElevated));
   return choose(
     {
       native(reason) {
         const known = requireArch("native", os, arch);
         requireFfi();
-        return nativeBackend(host, denoLibc(), known, reason);
+        return nativeBackend(host, denoLibc(), known, { reason, stage });
       },
       portable: (reason) =>
         portableBackend({
@@ -38,7 +41,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
         }, reason),
     },
     asked,
-    variable("VIRCOMMAND_DRIVER"),
+    trusted(variable("VIRCOMMAND_DRIVER"), isElevated),
   );
 }
 
@@ -51,6 +54,14 @@ function requireFfi(): void {
     reason: "this process has no leave to use it",
     remedy: "grant --allow-ffi",
   });
+}
+
+/** By libc if it may be asked: /proc is closed to those who have not all permissions. */
+function isElevated(): boolean {
+  const AT_SECURE = 23;
+  const mayAsk = Deno.build.os === "linux" &&
+    Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  return elevated() || (mayAsk && denoLibc().getauxval(AT_SECURE) !== 0);
 }
 
 /** A variable, if this process may read it. */

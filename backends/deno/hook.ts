@@ -4,21 +4,86 @@
  * @module
  */
 
-import { hookCode, type HookNumbers, runHook } from "../hook.ts";
+import { hookCode, type HookNumbers, type HookSystem, runHook } from "../hook.ts";
 import { continuation } from "../linux/continue.ts";
 import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/talk.ts";
+import type { HookCommand } from "../linux/hook_split.ts";
+import { AT_FDCWD, Kernel } from "../linux/kernel.ts";
 import { denoLibc } from "./libc.ts";
 
-/** Executes Deno anew; `deno eval` has all permissions, as the parent has that may use FFI. */
-export const hookCommand: HookCommand = (numbers) => ({
+/** Nothing is loaded but the hook, and nobody is asked: standard input is the program's. */
+const ALONE = ["--quiet", "--no-check", "--no-config", "--no-lock", "--no-prompt"];
+
+/** Executes Deno again, with the permissions of this process. */
+export const hookCommand: HookCommand = (start) => ({
   path: Deno.execPath(),
-  argv: [Deno.execPath(), "eval", "--quiet", hookCode(import.meta.url, numbers)],
+  argv: [
+    Deno.execPath(),
+    "run",
+    ...ALONE,
+    ...permissions(),
+    `data:application/javascript,${encodeURIComponent(hookCode(import.meta.url, start))}`,
+  ],
 });
 
+const KINDS = ["read", "write", "net", "env", "run", "sys", "import"] as const;
+
+/**
+ * Those kinds of permission that this process has whole. What it may do in part, such as reading
+ * some folders, cannot be asked for; a hook may not do it.
+ */
+function permissions(): string[] {
+  const kinds = KINDS.filter((name) => {
+    const { state, partial } = Deno.permissions.querySync({ name });
+    return state === "granted" && !partial;
+  });
+  if (kinds.length === KINDS.length && !isPartial("ffi")) return ["--allow-all"];
+  // Without the last one there is no hook, nor this driver.
+  return [...kinds, "ffi"].map((name) => `--allow-${name}`);
+}
+
+function isPartial(name: "ffi"): boolean {
+  return Deno.permissions.querySync({ name }).partial;
+}
+
 /** What runs there. */
-export async function hookMain(numbers: HookNumbers): Promise<void> {
+export async function hookMain(
+  numbers: HookNumbers,
+  load: () => Promise<Record<string, unknown>>,
+): Promise<void> {
   const arch = archNamed(Deno.build.arch);
   if (arch === undefined) throw new Error("a hook needs a child program");
-  await runHook(numbers, continuation(denoLibc(), arch));
+  const libc = denoLibc();
+  await runHook(numbers, load, systemOf(new Kernel(libc, arch)), continuation(libc, arch));
+}
+
+/** By libc: Deno's own takes no descriptor that it has not opened, and needs permissions. */
+function systemOf(kernel: Kernel): HookSystem {
+  return {
+    read(fd, bytes, at) {
+      const { scratch } = kernel;
+      const length = Math.min(bytes.length, kernel.bytes.length);
+      const count = kernel.call("pread64", fd, scratch, length, at);
+      bytes.set(kernel.bytes.subarray(0, count));
+      return count;
+    },
+    write(fd, bytes) {
+      const count = kernel.writeFrom(fd, bytes);
+      if (count < 0) throw kernel.error("write", count);
+      return count;
+    },
+    close: (fd) => kernel.close(fd),
+    currentFolder() {
+      const path = kernel.path("/proc/self/cwd");
+      const at = 1024;
+      const count = kernel.raw("readlinkat", AT_FDCWD, path, kernel.scratch + at, 4096);
+      if (count < 0) return undefined;
+      return new TextDecoder().decode(kernel.bytes.slice(at, at + count));
+    },
+    enter: (folder) => void kernel.call("fchdir", folder),
+    setVariable(name, value) {
+      const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+      if (state === "granted") Deno.env.set(name, value);
+    },
+  };
 }

@@ -5,10 +5,13 @@
  * @module
  */
 
-import { UnsupportedError } from "../../core/errors.ts";
+import { UNKNOWN_USAGE } from "../../core/result.ts";
+import { KillError, UnsupportedError } from "../../core/errors.ts";
+import { own, shielded } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
   errnoOf,
+  killError,
   rawOfSignal,
   REAL_TIME,
   type Spawned,
@@ -18,7 +21,6 @@ import {
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
-  UNKNOWN_USAGE,
 } from "../spawner/spawner.ts";
 import { streamSink, streamSource } from "../spawner/web_streams.ts";
 
@@ -67,18 +69,20 @@ function nameFor(
 }
 
 function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
-  const { path, argv, env, cwd, uid, gid, stdio } = request;
+  const { path, argv, env, cwd, uid, gid, stdio } = own(request);
   const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(wordFor);
-  return new Deno.Command(nameFor(request) ?? path, {
+  // Nothing of it is inherited: see core/own.ts.
+  const options: Deno.CommandOptions = own({
     args: argv.slice(1),
     stdin,
     stdout,
     stderr,
-    ...(env === undefined ? {} : { env: { ...env }, clearEnv: true }),
+    ...(env === undefined ? {} : { env: own(env), clearEnv: true }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
   });
+  return new Deno.Command(nameFor(request) ?? path, options);
 }
 
 function startSync(request: SyncRequest): SyncSpawned {
@@ -86,7 +90,7 @@ function startSync(request: SyncRequest): SyncSpawned {
   // Deno does not tell the pid.
   const outcome = { pid: 0, timedOut: false, overflowed: undefined };
   try {
-    const output = refusing(() => commandOf(request).outputSync());
+    const output = refusing(() => shielded(() => commandOf(request).outputSync()));
     return {
       ...outcome,
       exit: { raw: rawOf(output), usage: UNKNOWN_USAGE },
@@ -146,7 +150,7 @@ const SHELL = "/bin/sh";
 // deno-lint-ignore require-await -- a refusal must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
   const [stdin, stdout, stderr] = request.stdio.map(wordFor);
-  const child = refusing(() => commandOf(request).spawn());
+  const child = refusing(() => shielded(() => commandOf(request).spawn()));
   let over = false;
   const exited = child.status.then(rawOf, rawOfError).then((raw) => {
     over = true;
@@ -169,7 +173,11 @@ async function start(request: SpawnRequest): Promise<Spawned> {
       } catch (error) {
         // It has ended, and Deno knows, but has not told yet.
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;
-        throw error;
+        // What the system refuses; Deno's own refusals are of another class. It has no errno.
+        if (error instanceof Deno.errors.PermissionDenied) {
+          throw new KillError({ pid: child.pid, signal, errno: EPERM, cause: error });
+        }
+        throw killError(child.pid, signal, error);
       }
     },
     hold(held) {
@@ -178,6 +186,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     },
   };
 }
+
+const EPERM = 1;
 
 function wordFor(each: Stdio): "null" | "piped" {
   return each === "pipe" ? "piped" : "null";

@@ -12,9 +12,10 @@ import type { Arch } from "../linux/arch.ts";
 import { type Call, call, type Cell, octal, type Program } from "../linux/call.ts";
 import { O } from "../linux/kernel.ts";
 import { ABANDONED_STATUS, type Circumstances, lower } from "../linux/lower.ts";
-import { type Halves, type HookRuntime, PIPES, splitAtHook } from "../linux/talk.ts";
-import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
+import { PIPES } from "../linux/control.ts";
+import { type Halves, type HookRuntime, splitAtHook } from "../linux/hook_split.ts";
 import { READABLE, WRITABLE } from "../linux/wires.ts";
+import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
 import { CONTROL } from "./boot.ts";
 import { intoChild, type Wires } from "./wires.ts";
 
@@ -34,6 +35,8 @@ export interface Assembly {
 export interface HookSupport {
   readonly arch: Arch;
   readonly runtime: HookRuntime;
+  /** What sets the credentials right that the exec of the launcher has changed. */
+  readonly restore: readonly Call[];
 }
 
 /** Puts the program together. */
@@ -53,6 +56,7 @@ export function assemble(plan: Plan, wires: Wires, support: HookSupport): Assemb
       label: GO,
     },
     ...corrections,
+    ...(halves === undefined ? support.restore : []),
     ...(pipes.length === 0 ? [] : [
       // Whatever this process was started with besides: the numbers of the pipes must be known.
       call("fds", "close_range", [stdio.length, control - 1, 0], ["…", "…", "0"]),
@@ -88,19 +92,30 @@ export function lowerAll(
   plan: Plan,
   wires: Wires,
   control: number,
-  { arch, runtime }: HookSupport,
-  bound: boolean = false,
+  { arch, runtime, restore }: HookSupport,
+  { alive, bound = false }: { readonly alive?: number | undefined; readonly bound?: boolean } = {},
 ): Program & { readonly halves: Halves | undefined } {
   const { image } = wires;
-  const more = image === undefined ? [] : [image];
+  const more = [image, alive].filter((fd) => fd !== undefined);
   const around = { ...circumstancesOf(wires, control, more), bound };
   if (image === undefined) return { ...lower(plan.steps, around), halves: undefined };
-  const [, imageFd = image] = around.reserved;
-  const channels = { tell: control, word: control, image: imageFd };
+  const inChild = (fd: number) => {
+    const found = around.reserved[1 + more.indexOf(fd)];
+    if (found === undefined) throw new Error(`descriptor ${fd} has no number in the child`);
+    return found;
+  };
+  const channels = {
+    status: control,
+    go: control,
+    image: inChild(image),
+    alive: alive === undefined ? undefined : inChild(alive),
+  };
   // Above a gap: Node marks the numbers up to the first gap behind 15.
   const parked = Math.max(control, GAP_BEHIND) + 2;
-  const withFlags = { ...around, blocking: flagsOf(plan) };
-  const halves = splitAtHook(arch, plan, withFlags, channels, runtime, parked);
+  const circumstances = { ...around, blocking: flagsOf(plan) };
+  const before = plan.steps.slice(0, plan.steps.findIndex(({ step }) => step === "preExec"));
+  const split = { arch, plan, before, restore, circumstances, channels, runtime, parked };
+  const halves = splitAtHook(split);
   return { ...halves.first, halves };
 }
 
@@ -123,7 +138,8 @@ function circumstancesOf(
   more: readonly number[],
 ): Circumstances & { readonly reserved: readonly number[] } {
   const { moves, free, reserved } = layout(mappings, [control, ...more]);
-  return { moves, free, reserved, report: control, control: { tell: control, word: control } };
+  const handshake = { status: control, go: control };
+  return { moves, free, reserved, report: control, handshake };
 }
 
 /** Waits for a byte; its end means that the parent has died. */

@@ -19,11 +19,10 @@
 import type { Arch } from "../linux/arch.ts";
 import { type Call, call, type Cell, type Program } from "../linux/call.ts";
 import { elfOf, PROGRAM_AT } from "../linux/elf.ts";
-import { encode, sizeOf } from "../linux/encode.ts";
 import { CELLS, type Encoded, OPERATION } from "../linux/encoded.ts";
 import { F, O } from "../linux/kernel.ts";
+import { laidOut } from "../linux/laid_out.ts";
 import { ABANDONED_STATUS } from "../linux/lower.ts";
-import type { Arena } from "../linux/memory.ts";
 
 /** The descriptor that the launcher listens on. */
 export const CONTROL = 3;
@@ -90,24 +89,6 @@ export function imageOf(arch: Arch, program: Program, report: number): Image {
   new DataView(message.buffer).setBigUint64(0, BigInt(bytes.length), true);
   message.set(bytes, 8);
   return { message, encoded };
-}
-
-/** Lays a program out as it stands in a program file. */
-export function laidOut(
-  arch: Arch,
-  program: Program,
-  report: number,
-): { encoded: Encoded; bytes: Uint8Array } {
-  const size = sizeOf(program);
-  const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
-  const arena: Arena = {
-    address: PROGRAM_AT,
-    size,
-    bytes: new Uint8Array(buffer),
-    words: new Uint32Array(buffer),
-  };
-  const encoded = encode(program, arch, arena, { base: PROGRAM_AT, report });
-  return { encoded, bytes: arena.bytes.subarray(0, encoded.length) };
 }
 
 function bootProgram(arch: Arch): Uint8Array {

@@ -1,22 +1,23 @@
 /**
  * exec in place without FFI: the process becomes a program file that holds the steps of the plan
- * and then becomes the program. What can be found out beforehand is: after that there is nobody to
- * throw to, and a step that fails ends the process with status 127.
+ * and then becomes the program. What can be found out beforehand is; what fails afterwards is
+ * written to standard error, see exec_program.ts.
  *
  * @module
  */
 
-import { UnsupportedError } from "../../core/errors.ts";
+import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { type Call, call, text } from "../linux/call.ts";
-import { elfOf } from "../linux/elf.ts";
 import { AT_FDCWD, F, O } from "../linux/kernel.ts";
-import { lower } from "../linux/lower.ts";
-import { requireFolder, requireProgram } from "../portable/checks.ts";
 import { blockingFlagsOf, canReopen } from "../posix/standard_stream.ts";
-import { placeProgram } from "../spawner/place.ts";
-import { laidOut } from "./boot.ts";
+import { execFile } from "../linux/exec_program.ts";
+import { requireFolder, requireProgram } from "../portable/checks.ts";
+import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
+import { restoreFor } from "./credentials.ts";
+
+const EIO = 5;
 
 /** `process.execve` of Node. */
 export type Execve = (
@@ -25,8 +26,19 @@ export type Execve = (
   env: Readonly<Record<string, string>>,
 ) => void;
 
-/** Nobody reads what a program reports that replaces its own parent. */
-const NOWHERE = -1;
+/** Throws an UnsupportedError for descriptors that do not survive Node's execve. */
+export function requireExecDescriptors(plan: Plan): void {
+  for (const { to, source } of stepOf(plan, "fds").wires) {
+    if (source.from === "fd" && source.fd === to && to <= 2) continue;
+    throw new UnsupportedError({
+      feature: "exec with passFd",
+      driver: "launcher",
+      reason: "Node closes all its descriptors but the standard streams",
+      remedy: "use a runtime with FFI",
+      command: plan.command,
+    });
+  }
+}
 
 const STREAMS = [0, 1, 2];
 
@@ -60,26 +72,26 @@ const O_ACCMODE = 3;
 
 /** Replaces this process. Returns only to throw. */
 export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
-  for (const { to, source } of stepOf(plan, "fds").wires) {
-    if (source.from === "fd" && source.fd === to && to <= 2) continue;
-    throw new UnsupportedError({
-      feature: "exec with passFd",
-      driver: "launcher",
-      reason: "Node closes all its descriptors but the standard streams",
-      remedy: "use a runtime with FFI",
-      command: plan.command,
-    });
-  }
   requireFolder(plan);
   requireProgram(plan, "linux");
-  const steps = plan.steps.filter(({ step }) => step !== "fds");
-  const { calls, cells } = lower(steps, { moves: [], free: () => [] });
-  const program = { calls: [...STREAMS.flatMap(waitAt), ...calls], cells };
-  const file = placeProgram(elfOf(arch, laidOut(arch, program, NOWHERE).bytes));
+  const file = writeUnlinkedProgram(
+    execFile(arch, plan, {
+      moves: [],
+      restore: [...STREAMS.flatMap(waitAt), ...restoreFor(plan)],
+      close: [],
+    }),
+  );
   try {
     execve(file.path, ["vircommand"], {});
   } finally {
     file.close();
   }
-  throw new Error("execve returned without an error");
+  throw new SpawnError({
+    step: "clone",
+    syscall: "execve",
+    args: ["<program file>"],
+    errno: EIO,
+    detail: "process.execve returned",
+    command: plan.command,
+  });
 }

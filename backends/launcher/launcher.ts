@@ -19,7 +19,8 @@ import { textOfFile } from "../posix/files.ts";
 import { listenForChildren } from "../posix/signals.ts";
 import { surroundingsOf } from "../posix/surroundings.ts";
 import type { Spawner } from "../spawner/spawner.ts";
-import { execByFile, type Execve } from "./exec.ts";
+import { requireCredentials } from "./credentials.ts";
+import { execByFile, type Execve, requireExecDescriptors } from "./exec.ts";
 import { LauncherStarter } from "./starter.ts";
 import { runSync } from "./sync.ts";
 
@@ -38,7 +39,7 @@ export interface RuntimeFeatures {
   readonly execve: Execve | undefined;
 }
 
-/** Makes the launcher driver. Throws an UnsupportedError if no program file can be placed. */
+/** Makes the launcher driver. Throws an UnsupportedError if no program file can be written. */
 export function launcherBackend(
   host: Host,
   arch: Arch,
@@ -71,6 +72,19 @@ export function launcherBackend(
       command: plan.command,
     });
   };
+  const requireExec = (plan: Plan): Execve => {
+    if (runtime.execve === undefined) {
+      throw new UnsupportedError({
+        feature: "exec",
+        driver: "launcher",
+        reason: "a process of this runtime cannot replace itself without FFI",
+        remedy: "use FFI, or Node 22.15 or newer",
+        command: plan.command,
+      });
+    }
+    requireExecDescriptors(plan);
+    return runtime.execve;
+  };
   return {
     info: () => ({
       runtime: host.runtime,
@@ -83,30 +97,19 @@ export function launcherBackend(
     }),
     asyncScope,
     surroundings: surroundingsOf(host, { nofile: true }),
-    async start(plan, cancel) {
+    check(plan, verb) {
       requirePermitted(host, plan, () => plan.exec.env);
+      if (verb === "exec") requireExec(plan);
       requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");
-      return await starter.start(plan, cancel);
+      requireCredentials(plan);
     },
-    runSync(plan, run) {
-      requirePermitted(host, plan, () => plan.exec.env);
-      requireHook(plan);
-      requireLsm(textOfFile, plan, "launcher");
-      return runSync({ arch, spawner, host }, plan, run);
-    },
+    start: (plan, cancel) => starter.start(plan, cancel),
+    runSync: (plan, run) => runSync({ arch, spawner, host }, plan, run),
     exec(plan): never {
-      requirePermitted(host, plan, () => plan.exec.env);
-      if (runtime.execve !== undefined) return execByFile(arch, runtime.execve, plan);
-      throw new UnsupportedError({
-        feature: "exec",
-        driver: "launcher",
-        reason: "a process of this runtime cannot replace itself without FFI",
-        remedy: "use FFI, or Node 22.15 or newer",
-        command: plan.command,
-      });
+      return execByFile(arch, requireExec(plan), plan);
     },
-    explain: explainPlan,
+    explain: (plan) => explainPlan(plan),
     closeFd: (fd) => closeSync(fd),
     writeFd(fd, bytes) {
       for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);

@@ -7,51 +7,45 @@
 
 import { closeSync, constants, writeSync } from "node:fs";
 import { process } from "../process.ts";
+import { own, shielded } from "../../core/own.ts";
 import type { Process, Sink } from "../../core/backend.ts";
-import { errnoName, errnoText } from "../../core/errno.ts";
-import { HandshakeError, SpawnError } from "../../core/errors.ts";
-import { findStep, type Plan } from "../../core/plan.ts";
+import { SpawnError, SystemCallError } from "../../core/errors.ts";
+import type { Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
-import type { Encoded } from "../linux/encoded.ts";
-import { spawnError } from "../linux/failure.ts";
+import { GO } from "../linux/control.ts";
+import { hookRuntime } from "../linux/hook_split.ts";
 import type { Host } from "../linux/host.ts";
-import { SystemCallError } from "../linux/libc.ts";
-import { holderOf } from "../linux/pid_file.ts";
+import { type Blame, Launch, type Programs } from "../linux/launch.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
-import { hookError, hookRuntime, parseTold, silentHook, type Told } from "../linux/talk.ts";
-import { Tell } from "../linux/tell.ts";
-import { accessTo, headOfFile, openAboveStandard } from "../posix/files.ts";
-import { elevated } from "../posix/surroundings.ts";
+import { accessTo, headOfFile, openAboveStandard, textOfFile } from "../posix/files.ts";
+import { elevated } from "../posix/elevated.ts";
 import {
-  type Channel,
+  sendByNumber,
   type Spawned,
   type Spawner,
   StartError,
   type Stdio,
 } from "../spawner/spawner.ts";
+import { patiently } from "../spawner/busy.ts";
+import { type UnlinkedFile, writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
-import { discardPidFile } from "./pid_file.ts";
-import { patiently } from "../spawner/busy.ts";
-import { type Placed, placeProgram } from "../spawner/place.ts";
-import { descriptorError, intoChild, type Pipe, placedFor, stdioWith, wiresOf } from "./wires.ts";
+import { restoreFor } from "./credentials.ts";
+import { discardPidFile, discardUnfinished } from "./pid_file.ts";
+import { descriptorError, intoChild, type Pipe, stdioWith, wiresOf, writtenFor } from "./wires.ts";
 
 const ETXTBSY = 26;
 const E2BIG = 7;
-const ENOEXEC = 8;
-const SIGKILL = 9;
 
 /** The launcher's own descriptors: nothing, and the channel. */
 const STDIO = ["null", "null", "null", "channel"] as const;
-
-const WORD = new Uint8Array([1]);
 
 /** Starts children through the launcher. */
 export class LauncherStarter {
   readonly #host: Host;
   readonly #arch: Arch;
   readonly #spawner: Spawner;
-  #launcher: Placed | undefined;
+  #launcher: UnlinkedFile | undefined;
 
   constructor(host: Host, arch: Arch, spawner: Spawner) {
     this.#host = host;
@@ -60,14 +54,14 @@ export class LauncherStarter {
   }
 
   /** The launcher's file, written when it is first needed, and kept in a thread that lasts. */
-  get launcher(): Placed {
+  get launcher(): UnlinkedFile {
     const { lasting, closesFiles } = this.#host;
-    if (!lasting && !closesFiles) return placeProgram(launcherFile(this.#arch));
+    if (!lasting && !closesFiles) return writeUnlinkedProgram(launcherFile(this.#arch));
     if (this.#launcher === undefined) {
-      const placed = placeProgram(launcherFile(this.#arch));
+      const file = writeUnlinkedProgram(launcherFile(this.#arch));
       // A worker's descriptors are the process's, and would stay when it has ended.
-      if (!lasting) process.once("exit", () => placed.close());
-      this.#launcher = { ...placed, close: () => {} };
+      if (!lasting) process.once("exit", () => file.close());
+      this.#launcher = { ...file, close: () => {} };
     }
     return this.#launcher;
   }
@@ -79,32 +73,50 @@ export class LauncherStarter {
 
   async #attempt(plan: Plan, cancel: AbortSignal | undefined): Promise<Process> {
     // The kernel lets nobody look into the descriptors of a process whose ids differ.
-    const wires = wiresOf(plan, { stdio: STDIO, own: elevated() });
+    const wires = shielded(() => wiresOf(plan, { stdio: STDIO, own: elevated() }));
     let spawned: Spawned;
-    let encoded: Encoded;
-    let second: Encoded | undefined;
-    let file: Placed | undefined;
+    let programs: Programs;
+    let file: UnlinkedFile | undefined;
     try {
-      const support = { arch: this.#arch, runtime: hookRuntime(this.#host) };
+      const support = {
+        arch: this.#arch,
+        runtime: hookRuntime(this.#host, elevated()),
+        restore: restoreFor(plan),
+      };
       const { program, control, halves } = assemble(plan, wires, support);
-      second = halves?.second;
-      if (halves !== undefined) file = placedFor(plan, () => placeProgram(halves.file));
+      if (halves !== undefined) file = writtenFor(plan, () => writeUnlinkedProgram(halves.file));
       const image = imageOf(this.#arch, program, control);
       if (image.message.length > ROOM) throw tooLong(plan);
-      encoded = image.encoded;
+      programs = { encoded: image.encoded, afterHook: halves?.second };
       spawned = await this.#spawn(plan, stdioWith(wires, file?.fd));
       spawned.channel?.write(image.message);
-      spawned.channel?.write(WORD);
+      spawned.channel?.write(GO);
     } finally {
       wires.close();
       file?.close();
     }
-    const programs = { encoded, second };
-    return await new Launch(plan, this.#host, spawned, programs, wires.pipes).proceed(cancel);
+    const { pid, channel, exited, kill, hold } = spawned;
+    if (channel === undefined) throw new Error("a launcher without a channel");
+    const pipes = new Pipes(plan, this.#host, spawned, wires.pipes);
+    return await new Launch({
+      plan,
+      programs,
+      channel,
+      pid,
+      exited,
+      daemonPid: undefined,
+      kill,
+      killDaemon: (daemon, signal) => killDaemon(pid, daemon, signal),
+      hold,
+      ...(wires.pipes.length === 0 ? {} : { openPipes: () => pipes.open() }),
+      takePipes: () => pipes.take(),
+      closePipes: () => pipes.close(),
+      blame: BLAME,
+    }).proceed(cancel);
   }
 
   async #spawn(plan: Plan, stdio: readonly Stdio[]): Promise<Spawned> {
-    const { path, close } = placedFor(plan, () => this.launcher);
+    const { path, close } = writtenFor(plan, () => this.launcher);
     try {
       return await this.#spawner.spawn({ path, argv: ["vircommand"], env: {}, stdio });
     } catch (error) {
@@ -136,89 +148,44 @@ export function startFailure(plan: Plan, error: unknown): unknown {
   });
 }
 
-/** One child on its way to its program. */
-class Launch {
+/** The pipes of one child: those of the runtime, and those that the child has made. */
+class Pipes {
   readonly #plan: Plan;
   readonly #host: Host;
   readonly #spawned: Spawned;
-  readonly #programs: Programs;
-  readonly #pipes: readonly Pipe[];
-  readonly #channel: Channel;
-  readonly #tell: Tell;
-  #channelOpen = true;
+  readonly #made: readonly Pipe[];
+  #ends: End[] = [];
 
-  constructor(
-    plan: Plan,
-    host: Host,
-    spawned: Spawned,
-    programs: Programs,
-    pipes: readonly Pipe[],
-  ) {
-    const { channel } = spawned;
-    if (channel === undefined) throw new Error("a launcher without a channel");
+  constructor(plan: Plan, host: Host, spawned: Spawned, made: readonly Pipe[]) {
     this.#plan = plan;
     this.#host = host;
     this.#spawned = spawned;
-    this.#programs = programs;
-    this.#pipes = pipes;
-    this.#channel = channel;
-    this.#tell = new Tell({
-      start: (receiver) =>
-        channel.listen((bytes) => receiver.chunk(bytes, true), () => receiver.end()),
-      close: () => this.#close(),
-    });
+    this.#made = made;
   }
 
-  async proceed(cancel: AbortSignal | undefined): Promise<Process> {
-    const kill = () => void this.#spawned.kill(SIGKILL);
-    cancel?.addEventListener("abort", kill);
-    if (cancel?.aborted === true) kill();
-    let ends: readonly End[] = [];
-    try {
-      if (this.#pipes.length > 0 && await this.#tell.until((told) => told.pipes)) {
-        ends = await this.#openPipes();
-        this.#channel.write(WORD);
+  /** Opens our ends of the pipes that the child has made. */
+  async open(): Promise<void> {
+    const { openPipe } = this.#host;
+    for (const pipe of this.#made) {
+      const write = intoChild(pipe);
+      const path = `/proc/${this.#spawned.pid}/fd/${write ? pipe.write : pipe.read}`;
+      const how = write ? constants.O_WRONLY : constants.O_RDONLY;
+      try {
+        const flags = how | constants.O_NONBLOCK;
+        const fd = await openPipe?.(path, flags) ?? openAboveStandard(path, flags);
+        this.#ends.push({ carries: pipe.carries, fd });
+      } catch (error) {
+        const args = ["AT_FDCWD", JSON.stringify(path)];
+        throw descriptorError(this.#plan, error, "openat", args, path);
       }
-      const waits = await this.#tell.until((told) => told.waits);
-      if (waits) return this.#waiting(this.#process(ends));
-      const failure = this.#verdict();
-      if (failure !== undefined && cancel?.aborted !== true) {
-        await this.#spawned.exited;
-        throw failure;
-      }
-      return this.#process(ends);
-    } catch (error) {
-      for (const { fd } of ends) this.#discard(fd);
-      kill();
-      this.#close();
-      await this.#spawned.exited;
-      throw error;
-    } finally {
-      cancel?.removeEventListener("abort", kill);
     }
   }
 
-  /** The process of a child that waits at its handshake. */
-  #waiting(process: Process): Process {
-    const release = async () => {
-      const open = this.#channelOpen;
-      this.#channel.write(WORD);
-      await this.#tell.ended();
-      const told = this.#told();
-      const failure = failureTold(this.#plan, this.#programs, told);
-      if (failure !== undefined) throw failure;
-      if (!told.runs || !open) {
-        throw new HandshakeError(`the child has ended: ${this.#plan.command}`);
-      }
-    };
-    if (process.daemonPid === undefined) return { ...process, release };
-    // A daemon in the making is not our child: it is ended by taking our word back.
-    return { ...process, release, kill: () => this.#close() };
-  }
-
-  #process(ends: readonly End[]): Process {
-    const { pid, exited, kill, hold } = this.#spawned;
-    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
+  /** Hands our ends over. */
+  take(): Pick<Process, "stdin" | "stdout" | "stderr" | "buffers"> {
+    const ends = this.#ends;
+    this.#ends = [];
+    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = own({});
     for (const name of ["stdin", "stdout", "stderr"] as const) {
       const own = this.#spawned[name];
       if (own !== undefined) Object.assign(pipes, { [name]: own });
@@ -229,80 +196,39 @@ class Launch {
       else if (carries === "stdin") pipes.stdin = this.#sink(fd);
       else pipes[carries] = this.#host.source(fd);
     }
-    const { daemonPid } = this.#told();
-    return {
-      pid: daemonPid ?? pid,
-      exited: exited.then((exit) => {
-        this.#close();
-        return exit;
-      }),
-      buffers,
-      ...pipes,
-      ...(daemonPid === undefined ? {} : { daemonPid }),
-      kill: (signal) => daemonPid === undefined && kill(signal),
-      hold: (held) => {
-        hold(held);
-        if (this.#channelOpen) this.#channel.hold(held);
-      },
-    };
+    return { ...pipes, buffers };
+  }
+
+  /** Closes what was not handed over. */
+  close(): void {
+    for (const { fd } of this.#ends.splice(0)) {
+      if (this.#host.openPipe === undefined) closeSync(fd);
+      else this.#host.source(fd).close();
+    }
   }
 
   /** What is opened by `openPipe` is the runtime's from the start. */
   #sink(fd: number): Sink {
-    const { openPipe } = this.#host;
-    return openPipe === undefined ? sinkOf(WRITER, this.#host, fd) : this.#host.sink(fd);
+    return this.#host.openPipe === undefined ? sinkOf(WRITER, this.#host, fd) : this.#host.sink(fd);
   }
+}
 
-  /** Opens our ends of the pipes that the child has made. */
-  async #openPipes(): Promise<readonly End[]> {
-    const ends: End[] = [];
-    try {
-      for (const pipe of this.#pipes) {
-        const write = intoChild(pipe);
-        const path = `/proc/${this.#spawned.pid}/fd/${write ? pipe.write : pipe.read}`;
-        const how = write ? constants.O_WRONLY : constants.O_RDONLY;
-        try {
-          const flags = how | constants.O_NONBLOCK;
-          const fd = await this.#host.openPipe?.(path, flags) ?? openAboveStandard(path, flags);
-          ends.push({ carries: pipe.carries, fd });
-        } catch (error) {
-          const args = ["AT_FDCWD", JSON.stringify(path)];
-          throw descriptorError(this.#plan, error, "openat", args, path);
-        }
-      }
-      return ends;
-    } catch (error) {
-      for (const { fd } of ends) this.#discard(fd);
-      throw error;
-    }
-  }
+/** How failures are explained without FFI. */
+export const BLAME: Blame = {
+  files: { access: accessTo, head: headOfFile },
+  discardPidFile,
+  discardUnfinished,
+};
 
-  /** Closes a pipe that nobody has begun to use. */
-  #discard(fd: number): void {
-    if (this.#host.openPipe === undefined) closeSync(fd);
-    else this.#host.source(fd).close();
-  }
-
-  /** What became of a child that tells no more; undefined if its program runs. */
-  #verdict(): SpawnError | undefined {
-    const told = this.#told();
-    const failure = failureTold(this.#plan, this.#programs, told);
-    if (failure !== undefined || told.runs) return failure;
-    const hook = findStep(this.#plan, "preExec") !== undefined;
-    return hook ? silentHook(this.#plan) : silentLauncher(this.#plan);
-  }
-
-  #told(): Told {
-    return parseTold(this.#tell.bytes());
-  }
-
-  /** Closes the channel; whether it was open. */
-  #close(): boolean {
-    const open = this.#channelOpen;
-    this.#channelOpen = false;
-    if (open) this.#channel.close();
-    return open;
-  }
+/**
+ * Sends a signal to a daemon, which is not our child: only if the process with its pid is of the
+ * session that our child has made for it.
+ */
+export function killDaemon(leader: number, pid: number, signal: number): boolean {
+  const stat = textOfFile(`/proc/${pid}/stat`);
+  // Behind the name, which may contain anything: state, parent, group, session. See proc(5).
+  const [state = "X", , , session] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? [];
+  return !"ZX".includes(state) && session === String(leader) && sendByNumber(pid, signal);
 }
 
 /** write(2) through node:fs. */
@@ -317,67 +243,13 @@ const WRITER: Writer = {
     }
   },
   close: (fd) => closeSync(fd),
-  error: (call, result) =>
-    new SystemCallError(call, -result, errnoName(-result), errnoText(-result)),
+  error: (call, result) => new SystemCallError(call, -result),
 };
 
 /** Our end of a pipe. */
 interface End {
   readonly carries: Pipe["carries"];
   readonly fd: number;
-}
-
-/** A child program, and with a hook the second half of it. */
-export interface Programs {
-  readonly encoded: Encoded;
-  readonly second: Encoded | undefined;
-}
-
-/** The failure that a child has told of, if it has. */
-export function failureTold(
-  plan: Plan,
-  { encoded, second }: Programs,
-  told: Told,
-): SpawnError | undefined {
-  if (told.hook !== undefined) {
-    discardPidFileOf(plan, told.daemonPid);
-    return hookError(plan, told.hook);
-  }
-  if (told.notes === undefined) return undefined;
-  const program = told.secondHalf ? second ?? encoded : encoded;
-  return failureOf(plan, program, told.notes, told.daemonPid);
-}
-
-function discardPidFileOf(plan: Plan, daemonPid: number | undefined): void {
-  const pidFile = findStep(plan, "pidFile");
-  if (pidFile !== undefined && daemonPid !== undefined) discardPidFile(pidFile.path, daemonPid);
-}
-
-/** The error for the notes of a program that gave up. */
-function failureOf(
-  plan: Plan,
-  encoded: Encoded,
-  notes: Uint8Array,
-  daemonPid: number | undefined,
-): SpawnError {
-  const failure = encoded.failure(notes);
-  if (failure === undefined) return silentLauncher(plan);
-  const { call, errno } = failure;
-  if (call.step !== "pidFile") discardPidFileOf(plan, daemonPid);
-  const files = { access: accessTo, head: headOfFile };
-  return spawnError(call, errno, plan.command, files, holderOf(encoded, notes, call));
-}
-
-/** The launcher has ended without a word: it was killed, or the kernel would not run it. */
-export function silentLauncher(plan: Plan): SpawnError {
-  return new SpawnError({
-    step: "clone",
-    syscall: "execve",
-    args: ["<launcher>"],
-    errno: ENOEXEC,
-    detail: "the launcher ended before the program ran",
-    command: plan.command,
-  });
 }
 
 function tooLong(plan: Plan): SpawnError {

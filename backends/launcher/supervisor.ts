@@ -13,7 +13,8 @@
 
 import type { Exit, SyncRun } from "../../core/backend.ts";
 import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
-import { O } from "../linux/kernel.ts";
+import { longestDrain, SIGKILL } from "../../core/timing.ts";
+import { F, O } from "../linux/kernel.ts";
 import { ABANDONED_STATUS, PR_SET_PDEATHSIG } from "../linux/lower.ts";
 import { exitFrom } from "../linux/reaper.ts";
 import type { SyscallName } from "../linux/arch.ts";
@@ -21,7 +22,6 @@ import type { Wires } from "./wires.ts";
 
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
-const SIGKILL = 9;
 const P_PIDFD = 3;
 const WEXITED = 4;
 const POLLIN = 1;
@@ -35,16 +35,13 @@ const AT_ONCE = 1024 * 1024;
 /** What is in the slot of a descriptor that is not looked at any more: -EBADF. */
 const EMPTY = -9;
 
-/** How many times `drain` may be started anew by output that keeps coming. */
-const DRAIN_ROUNDS = 4;
-
-/** Milliseconds in which what is in the pipes at the end can be read. */
-const LEAST_DRAIN = 50;
-
 const SIGINFO_SIZE = 128;
 const RUSAGE_SIZE = 144;
 
-/** The cells "timed out" and "drained", one behind the other: not zero if so. */
+/**
+ * The cells "timed out" and "drained", one behind the other: positive if so. "drained" is negative
+ * if SIGKILL was refused: the error.
+ */
 const FLAGS_SIZE = 16;
 
 /**
@@ -62,6 +59,8 @@ export interface Supervised {
   readonly pid: number | undefined;
   readonly timedOut: boolean;
   readonly drained: boolean;
+  /** The errno with which SIGKILL was refused, positive. */
+  readonly refused: number | undefined;
   readonly exit: Exit | undefined;
   /** What the program itself has told. */
   readonly told: Uint8Array;
@@ -76,8 +75,20 @@ interface Numbers {
   readonly pidfd: number;
 }
 
-/** How many descriptors a supervisor needs besides the pipes: four timers, the pidfd, two of a pipe. */
-const OWN = 7;
+/**
+ * How many descriptors a supervisor needs besides the pipes: four timers, the pidfd, two of a pipe,
+ * two for a daemon with a hook.
+ */
+const OWN = 9;
+
+/**
+ * The child's end of a pipe for a daemon with a hook, which is not the supervisor's child: its end of
+ * file tells that the daemon has executed its program or is gone. The daemon writes to it when the
+ * hook is done, which fails if the supervisor is gone.
+ */
+export function aliveFd({ stdio, pipes }: Pick<Wires, "stdio" | "pipes">): number {
+  return stdio.length + 2 * pipes.length + 5;
+}
 
 /** Above everything that the supervisor opens. */
 export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
@@ -86,38 +97,55 @@ export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
 
 /**
  * The program around `program`, the calls of the child itself. `control` is a free number for the
- * report; the spawner's own streams are 0 to 2, the report comes in on 3.
+ * report; the spawner's own streams are 0 to 2, the report comes in on 3. If the program `outlives`
+ * the process that is started for it, as a daemon in its hook does, that is waited for as well.
  */
 export function supervise(
   program: Program,
   wires: Pick<Wires, "stdio" | "pipes">,
   control: number,
   run: Pick<SyncRun, "timeout" | "killSignal" | "grace" | "drain">,
+  { outlives = false }: { readonly outlives?: boolean } = {},
 ): Program {
   const { stdio, pipes } = wires;
   const first = stdio.length + 2 * pipes.length;
   const [timeout, grace, drain, bound] = [first, first + 1, first + 2, first + 3];
-  const numbers: Numbers = { timeout, grace, drain, bound, pidfd: first + 4 };
+  const [aliveRead, aliveWrite] = [first + 4, first + 5];
+  const pidfd = outlives ? first + 6 : first + 4;
+  const numbers: Numbers = { timeout, grace, drain, bound, pidfd };
   const end = (carries: string, side: "read" | "write") =>
     pipes.find((each) => each.carries === carries)?.[side];
   const [out, err, input] = [end("stdout", "read"), end("stderr", "read"), end("stdin", "write")];
-  const slots = [numbers.pidfd, timeout, grace, out ?? EMPTY, err ?? EMPTY, drain, bound];
+  const slots = [
+    pidfd,
+    grace,
+    timeout,
+    out ?? EMPTY,
+    err ?? EMPTY,
+    drain,
+    bound,
+    aliveRead,
+    timeout,
+  ];
   const limited = run.timeout !== undefined;
   const held = heldToSupervisor(program.calls);
 
   const calls: Call[] = [
+    // A daemon must not come to its program when nobody waits for it any more.
+    ...(outlives ? [op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0])] : []),
     op("dup3", [3, control, O.CLOEXEC]),
     op("write", [control, { bytes: new Uint8Array(REPORT_HEAD) }, REPORT_HEAD]),
     // Whatever this process was started with besides: the numbers must be known.
     op("close_range", [stdio.length, control - 1, 0]),
     ...pipes.map((_, i) => op("pipe2", [{ cell: pipeCell(i) }, O.CLOEXEC])),
     ...[timeout, grace, drain, bound].map(() => op("timerfd_create", [CLOCK_MONOTONIC, TFD_FLAGS])),
+    ...(outlives ? [op("pipe2", [{ cell: "alive" }, O.CLOEXEC])] : []),
     // A pipe turns the data of a program into memory that can be changed.
     op("pipe2", [{ cell: "scratch" }, O.CLOEXEC]),
-    op("write", [first + 5, { bytes: pollSlots(slots) }, slots.length * 8]),
-    op("read", [first + 4, { cell: SLOTS[0] }, slots.length * 8]),
-    op("close", [first + 4]),
-    op("close", [first + 5]),
+    op("write", [pidfd + 1, { bytes: pollSlots(slots) }, slots.length * 8]),
+    op("read", [pidfd, { cell: SLOTS[0] }, slots.length * 8]),
+    op("close", [pidfd]),
+    op("close", [pidfd + 1]),
     ...(held.some(({ label }) => label === IS_SUPERVISED)
       ? [{ ...op("getpid", []), into: { call: IS_SUPERVISED, argument: 5 } }]
       : []),
@@ -131,6 +159,7 @@ export function supervise(
       op("close", [carries === "stdout" || carries === "stderr" ? write : read])
     ),
     ...(stdio.length > 4 ? [op("close_range", [4, stdio.length - 1, 0])] : []),
+    ...(outlives ? [op("close", [aliveWrite])] : []),
     ...(input === undefined ? [] : [
       { ...op("clone", [SIGCHLD, 0, 0, 0, 0]), jumps: { zero: "pump" } },
       op("close", [input]),
@@ -152,11 +181,20 @@ export function supervise(
       label: "time?",
       jumps: { error: "grace?" },
     },
-    go(op("pidfd_send_signal", [numbers.pidfd, run.killSignal, 0, 0]), "kill later"),
-    { ...arm(grace, run.grace), label: "kill later" },
-    go({ ...op("getpid", []), into: { cell: "timed out" } }, "loop"),
+    { ...op("getpid", []), into: { cell: "timed out" } },
+    {
+      ...op("pidfd_send_signal", [numbers.pidfd, run.killSignal, 0, 0]),
+      // It has got nothing to react to, so that there is nothing to wait for.
+      jumps: { error: "force" },
+    },
+    go(arm(grace, run.grace), "loop"),
     { ...op("read", [grace, { cell: "ticks" }, 8]), label: "grace?", jumps: { error: "loop" } },
-    go(op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]), "loop"),
+    {
+      ...op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]),
+      label: "force",
+      into: { cell: "drained" },
+      jumps: { zero: "loop", error: "end" },
+    },
 
     // When it has ended.
     {
@@ -164,11 +202,32 @@ export function supervise(
       label: "reap",
     },
     op("pwrite64", [control, { cell: "siginfo" }, SIGINFO_SIZE + RUSAGE_SIZE, EXIT_AT]),
+    ...(outlives
+      ? [
+        go({ ...op("ppoll", [{ cell: SLOTS[7] }, 2, 0, 0, 8]), label: "alive" }, "late?"),
+        {
+          ...op("read", [timeout, { cell: "ticks" }, 8]),
+          label: "late?",
+          jumps: { error: "alive?" },
+        },
+        go({ ...op("getpid", []), into: { cell: "timed out" } }, "end"),
+        // A byte says that the hook is done, end of file that the program runs or the daemon is gone.
+        {
+          ...op("fcntl", [aliveRead, F.SETFL, O.NONBLOCK]),
+          label: "alive?",
+        },
+        {
+          ...op("read", [aliveRead, { cell: "ticks" }, 8]),
+          jumps: { zero: "ended", error: "alive", positive: "alive" },
+        },
+        { ...op("getpid", []), label: "ended" },
+      ]
+      : []),
     arm(drain, run.drain),
-    arm(bound, Math.max(DRAIN_ROUNDS * run.drain, LEAST_DRAIN)),
+    arm(bound, longestDrain(run.drain)),
     { ...isEmpty(SLOTS[3]), label: "drain", jumps: { error: "wait" } },
     { ...isEmpty(SLOTS[4]), jumps: { zero: "drained", positive: "drained", error: "wait" } },
-    go({ ...op("ppoll", [{ cell: SLOTS[3] }, 4, 0, 0, 8]), label: "wait" }, "late out"),
+    go({ ...op("ppoll", [{ cell: SLOTS[2] }, 5, 0, 0, 8]), label: "wait" }, "late out"),
     ...carry("late out", out, 1, "more", "late err"),
     { ...arm(drain, run.drain), label: "more" },
     ...carry("err after more", err, 2, "anew", "bound?"),
@@ -182,8 +241,11 @@ export function supervise(
     {
       ...op("read", [bound, { cell: "ticks" }, 8]),
       label: "bound?",
-      jumps: { positive: "over?", zero: "drain", error: "drain" },
+      jumps: { positive: "over?", error: "late?" },
     },
+    { ...op("read", [timeout, { cell: "ticks" }, 8]), label: "late?", jumps: { error: "drain" } },
+    // The program has ended in time, what it has left behind has not.
+    go({ ...op("getpid", []), into: { cell: "timed out" } }, "end"),
     { ...isEmpty(SLOTS[3]), label: "over?", jumps: { error: "end" } },
     { ...isEmpty(SLOTS[4]), jumps: { error: "end" } },
     { ...op("getpid", []), label: "drained", into: { cell: "drained" } },
@@ -215,7 +277,7 @@ export function supervise(
   const cells: Cell[] = [
     ...SLOTS.map((name) => ({ name, size: 8 })),
     ...pipes.map((_, i) => ({ name: pipeCell(i), size: 8 })),
-    ...["scratch", "pidfd", "ticks", "own pid", "parent pid", "timed out", "drained"].map((
+    ...["scratch", "alive", "pidfd", "ticks", "own pid", "parent pid", "timed out", "drained"].map((
       name,
     ) => ({
       name,
@@ -258,15 +320,20 @@ function heldToSupervisor(calls: readonly Call[]): Call[] {
   ];
 }
 
-/** The poll slots, one behind the other: the first five while it runs, the last four afterwards. */
+/**
+ * The poll slots, one behind the other: the first five while it runs, the last five but two
+ * afterwards, the last two for a daemon in its hook.
+ */
 const SLOTS = [
   "slot pidfd",
-  "slot timeout",
   "slot grace",
+  "slot timeout",
   "slot out",
   "slot err",
   "slot drain",
   "slot bound",
+  "slot alive",
+  "slot alive timeout",
 ] as const;
 
 /** Takes a report apart, however much of it was written. */
@@ -275,11 +342,13 @@ export function parseReport(bytes: Uint8Array): Supervised {
   head.set(bytes.subarray(0, REPORT_HEAD));
   const view = new DataView(head.buffer);
   const pid = view.getInt32(PID_AT, true);
+  const drained = view.getInt32(FLAGS_AT + 8, true);
   const ended = view.getInt32(EXIT_AT, true) === SIGCHLD;
   return {
     pid: pid === 0 ? undefined : pid,
     timedOut: view.getInt32(FLAGS_AT, true) !== 0,
-    drained: view.getInt32(FLAGS_AT + 8, true) !== 0,
+    drained: drained > 0,
+    refused: drained < 0 ? -drained : undefined,
     exit: ended ? exitFrom(view, EXIT_AT, EXIT_AT + SIGINFO_SIZE) : undefined,
     told: bytes.subarray(REPORT_HEAD),
   };

@@ -7,22 +7,32 @@
  */
 
 import { fstatSync, readSync } from "node:fs";
+import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
-import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import { KillError } from "../../core/errors.ts";
+import { SIGKILL } from "../../core/timing.ts";
+import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
 import type { Host } from "../linux/host.ts";
-import { hookRuntime, parseTold, silentHook } from "../linux/talk.ts";
-import type { Spawner, Stdio, SyncSpawned } from "../spawner/spawner.ts";
+import { parseStatus } from "../linux/control.ts";
+import { hookRuntime } from "../linux/hook_split.ts";
+import { laidOut } from "../linux/laid_out.ts";
+import { failureOf } from "../linux/launch.ts";
+import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
+import { elevated } from "../posix/elevated.ts";
 import { lowerAll, openToOthers } from "./assembly.ts";
-import { laidOut } from "./boot.ts";
-import { patientlySync } from "../spawner/busy.ts";
-import { type Placed, placeFile, placeProgram } from "../spawner/place.ts";
-import { aboveSupervisor, parseReport, supervise } from "./supervisor.ts";
-import { failureTold, silentLauncher, startFailure, wasBusy } from "./starter.ts";
-import { placedFor, requireDescriptors, stdioWith, wiresOf } from "./wires.ts";
-
-const SIGKILL = 9;
+import { patientlySync, sleepSync } from "../spawner/busy.ts";
+import {
+  type UnlinkedFile,
+  writeUnlinkedData,
+  writeUnlinkedProgram,
+} from "../spawner/unlinked_file.ts";
+import { isDaemon } from "../linux/stages.ts";
+import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
+import { restoreFor } from "./credentials.ts";
+import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
+import { requireDescriptors, stdioWith, wiresOf, writtenFor } from "./wires.ts";
 
 /** What a synchronous run is made with. */
 export interface SyncService {
@@ -41,15 +51,15 @@ export function runSync(
 }
 
 function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
-  const files: Placed[] = [];
-  const place = (make: () => Placed) => {
-    const file = placedFor(plan, make);
+  const files: UnlinkedFile[] = [];
+  const write = (make: () => UnlinkedFile) => {
+    const file = writtenFor(plan, make);
     files.push(file);
     return file;
   };
   requireDescriptors(plan);
   try {
-    const report = place(() => placeFile(new Uint8Array(0)));
+    const report = write(() => writeUnlinkedData(new Uint8Array(0)));
     let buffer = 0;
     const piped = new Set(
       stepOf(plan, "fds").wires.map(({ source }) => source.from === "pipe" && source.carries),
@@ -62,34 +72,45 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       pipe: (carries) => {
         if (carries !== "buffer") return undefined;
         const bytes = run.buffers[buffer++] ?? new Uint8Array(0);
-        return { handed: place(() => placeFile(bytes)).fd };
+        return { handed: write(() => writeUnlinkedData(bytes)).fd };
       },
     });
     try {
       const control = aboveSupervisor(wires);
-      const support = { arch, runtime: hookRuntime(host) };
+      const runtime = hookRuntime(host, elevated());
+      const support = { arch, runtime, restore: restoreFor(plan) };
+      const outlives = isDaemon(plan) && wires.image !== undefined;
+      const alive = outlives ? aliveFd(wires) : undefined;
       // A daemon is meant to outlive its parent.
-      const bound = findStep(plan, "session")?.grouping.kind !== "daemon";
-      const { halves, ...child } = lowerAll(plan, wires, control, support, bound);
-      const image = halves === undefined ? undefined : place(() => placeProgram(halves.file));
-      const calls = [...wires.corrections, ...openToOthers(plan, wires.pipes), ...child.calls];
-      const whole = supervise({ ...child, calls }, wires, control, run);
+      const bound = !isDaemon(plan);
+      const { halves, ...child } = lowerAll(plan, wires, control, support, { alive, bound });
+      const image = halves === undefined
+        ? undefined
+        : write(() => writeUnlinkedProgram(halves.file));
+      const restore = halves === undefined ? support.restore : [];
+      const open = openToOthers(plan, wires.pipes);
+      const calls = [...wires.corrections, ...open, ...restore, ...child.calls];
+      const whole = supervise({ ...child, calls }, wires, control, run, { outlives });
       const { bytes, encoded } = laidOut(arch, whole, control);
-      const program = place(() => placeProgram(elfOf(arch, bytes)));
+      const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
       const { told, ...supervised } = parseReport(contentOf(report.fd));
-      const words = parseTold(told);
-      const failure = failureTold(plan, { encoded, second: halves?.second }, words);
-      if (failure !== undefined) throw failure;
-      const { runs, daemonPid } = words;
+      const status = parseStatus(told);
       const { timedOut, drained } = supervised;
+      if (timedOut && outlives) endDaemon(supervised.pid, status.daemonPid);
+      const programs = { encoded, afterHook: halves?.second };
+      const failure = failureOf(plan, programs, status, { ...BLAME, cancelled: timedOut });
+      if (failure !== undefined) throw failure;
+      const daemonPid = timedOut ? undefined : status.daemonPid;
+      const refusal = refusalOf(supervised);
       // Without a record of its end, it was ended with its supervisor: see PR_SET_PDEATHSIG there.
-      const exit = supervised.exit ?? { ...spawned.exit, raw: SIGKILL };
-      if (!runs && !timedOut) throw halves === undefined ? silentLauncher(plan) : silentHook(plan);
+      const exit = supervised.exit ??
+        (refusal === undefined ? { ...spawned.exit, raw: SIGKILL } : undefined);
       return {
         ...spawned,
         pid: daemonPid ?? supervised.pid ?? spawned.pid,
         exit,
+        refusal,
         timedOut,
         drained,
         ...(daemonPid === undefined ? {} : { daemonPid }),
@@ -100,6 +121,15 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
   } finally {
     for (const file of files) file.close();
   }
+}
+
+/** How long a killed daemon may take to be gone, in milliseconds. */
+const TO_END = 1000;
+
+/** Kills a daemon in its hook, and waits until its locks are gone with it. */
+function endDaemon(leader: number | undefined, pid: number | undefined): void {
+  if (leader === undefined || pid === undefined || !killDaemon(leader, pid, SIGKILL)) return;
+  for (let ms = 0; ms < TO_END && killDaemon(leader, pid, 0); ms++) sleepSync(1);
 }
 
 function spawn(
@@ -126,6 +156,30 @@ function spawn(
     throw startFailure(plan, error);
   }
 }
+
+/**
+ * Why the program is still running although it was to end, if it is. The spawner ends the
+ * supervisor when there is too much output, and that ends no program which this process may not
+ * send signals. It is the child of another process by now.
+ */
+function refusalOf({ pid, refused, exit }: Omit<Supervised, "told">): KillError | undefined {
+  if (pid === undefined || exit !== undefined) return undefined;
+  const errno = refused ?? probe(pid);
+  return errno === undefined ? undefined : new KillError({ pid, signal: SIGKILL, errno });
+}
+
+/** The errno with which a process cannot be sent signals that is there. */
+function probe(pid: number): number | undefined {
+  try {
+    process.kill(pid, 0);
+    return undefined;
+  } catch (error) {
+    const errno = errnoOf(error);
+    return errno === ESRCH ? undefined : errno;
+  }
+}
+
+const ESRCH = 3;
 
 /** All of a file, by its descriptor. */
 export function contentOf(fd: number): Uint8Array {

@@ -9,6 +9,7 @@
 import { closeSync, constants, fstatSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
+import { own } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call, octal } from "../linux/call.ts";
@@ -16,7 +17,7 @@ import { F } from "../linux/kernel.ts";
 import { READABLE } from "../linux/wires.ts";
 import { openAboveStandard, textOfFile } from "../posix/files.ts";
 import { type StandardStream, standardStream } from "../posix/standard_stream.ts";
-import type { Placed } from "../spawner/place.ts";
+import type { UnlinkedFile } from "../spawner/unlinked_file.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
 /** A pipe that the child makes. */
@@ -55,7 +56,8 @@ export interface Base {
 }
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
-export function wiresOf(plan: Plan, base: Base): Wires {
+export function wiresOf(plan: Plan, given: Base): Wires {
+  const base = own(given);
   requireDescriptors(plan, ABOVE_ALL);
   const { wires } = stepOf(plan, "fds");
   const stdio: Stdio[] = [...base.stdio];
@@ -218,10 +220,10 @@ export function openFile(
   }
 }
 
-/** What is placed for a child, with a failure of the file system as one of step `fds`. */
-export function placedFor(plan: Plan, place: () => Placed): Placed {
+/** A file that is written for a child; a failure of the file system is one of step `fds`. */
+export function writtenFor(plan: Plan, write: () => UnlinkedFile): UnlinkedFile {
   try {
-    return place();
+    return write();
   } catch (error) {
     throw descriptorError(plan, error, "openat", ["AT_FDCWD", "…"]);
   }

@@ -107,6 +107,8 @@ export interface Arch {
    * goes on behind itself: what stands before and after the eight bytes of the address.
    */
   readonly entry: readonly [before: string, after: string];
+  /** What a program file does before its first call, in hexadecimal: the end of its entry. */
+  readonly prologue: string;
   /** The interpreter of child programs as machine code, in hexadecimal. */
   readonly interpreter: string;
   /** The function that starts a child with the interpreter, which has to stand behind it. */
@@ -120,5 +122,8 @@ export interface Arch {
     readonly ino: number;
     readonly nlink: number;
     readonly mode: number;
+    readonly uid: number;
   };
+  /** O_NOFOLLOW, which is one of the few flags of open(2) that differ. */
+  readonly noFollow: number;
 }

@@ -5,8 +5,9 @@
  * @module
  */
 
+import { isPolluted, own } from "../../core/own.ts";
 import type { StepName } from "../../core/order.ts";
-import type { SyscallName } from "./arch.ts";
+import type { Arch, SyscallName } from "./arch.ts";
 
 /** An argument: a number, or something in memory whose address is passed. */
 export type Arg =
@@ -23,11 +24,20 @@ export type Arg =
   /** A NULL-terminated array of texts. */
   | { readonly texts: readonly string[] }
   /** A cell: memory by name, zero at first, shared by all calls that name it. */
-  | { readonly cell: string; readonly offset?: number }
+  | { readonly cell: string; readonly offset?: number | StatField }
+  /** A number that differs between architectures. */
+  | { readonly byArch: (arch: Arch) => number }
   /** The word in which the program notes that it gave up: {@linkcode GAVE_UP_VALUE}, or 0. */
   | { readonly gaveUp: true }
+  /** The environment of the process itself, in a program file; in one argument of a program. */
+  | { readonly environ: true }
+  /** The word in which the result of the last failure stands. */
+  | { readonly failedResult: true }
   /** The memory of another call's argument: what is read there becomes that argument. */
   | { readonly call: string; readonly argument: number };
+
+/** A field of struct stat, whose place differs between architectures. */
+export type StatField = "nlink" | "mode" | "uid";
 
 /** Where to go after a call, by the label of another one. */
 export interface Jumps {
@@ -39,10 +49,13 @@ export interface Jumps {
   readonly positive?: string;
 }
 
+/** The step that a call belongs to: one of the plan, or the making of the child itself. */
+export type CallStep = StepName | "clone";
+
 /** One system call. */
 export interface Call {
   /** The step that it belongs to, for errors. */
-  readonly step: StepName;
+  readonly step: CallStep;
   /** The call by its name, or by its number on this architecture. */
   readonly name: SyscallName | number;
   readonly args: readonly Arg[];
@@ -56,6 +69,11 @@ export interface Call {
   readonly path?: string;
   /** What a failure means, where errno alone would mislead. */
   readonly meaning?: string;
+  /**
+   * The errno of a failure that the program has found by comparing: the call itself is only there
+   * to end the program, and fails with another one.
+   */
+  readonly errno?: number;
   /** More for the reader of `explain()`. */
   readonly note?: string;
   /** Whether the same was shown above, so that `explain()` need not show it again. */
@@ -63,10 +81,9 @@ export interface Call {
   /** A name for jumps. */
   readonly label?: string | undefined;
   readonly jumps?: Jumps;
-  /**
-   * Where the result goes: into an argument of another call, or into a cell. Else it is kept as
-   * the last result, which is what a failure is read from.
-   */
+  /** Whether its failure says nothing about the program, and must not hide one that does. */
+  readonly unrecorded?: boolean;
+  /** Where the result goes: into an argument of another call, or into a cell. Else nowhere. */
   readonly into?: { readonly call: string; readonly argument: number } | { readonly cell: string };
 }
 
@@ -112,6 +129,23 @@ export class Head {
   }
 }
 
+/** The same program, of objects that inherit nothing if all others do. */
+export function ownProgram(program: Program): Program {
+  if (!isPolluted()) return program;
+  const { calls, cells } = program;
+  return own({ calls: calls.map(ownCall), cells: cells.map(own), head: undefined });
+}
+
+function ownCall(call: Call): Call {
+  const { args, jumps, into, ...others } = own(call);
+  return own({
+    ...others,
+    args: args.map((arg) => typeof arg === "object" ? own(arg) : arg),
+    ...(jumps === undefined ? {} : { jumps: own(jumps) }),
+    ...(into === undefined ? {} : { into: own(into) }),
+  });
+}
+
 /** How many operations a call takes. */
 export function operationsOf({ each }: Call): number {
   return each?.length ?? 1;
@@ -139,7 +173,7 @@ function boundOf(text: string): number {
 
 /** A call with nothing special about it. */
 export function call(
-  step: StepName,
+  step: CallStep,
   name: SyscallName | number,
   args: readonly Arg[],
   shown: readonly string[],

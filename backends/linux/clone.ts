@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Call, Program } from "./call.ts";
+import type { Program } from "./call.ts";
 import { hexBytes } from "./elf.ts";
 import { encode, sizeOf } from "./encode.ts";
-import type { Encoded } from "./encoded.ts";
+import { type Encoded, gaveUpIn } from "./encoded.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 import { Arenas } from "./memory.ts";
@@ -19,22 +19,26 @@ const CLONE_VFORK = 0x4000;
 const CLONE_PIDFD = 0x1000;
 const PROT_READ_EXEC = 1 | 4;
 
-/** A child that was started, and the program that it was started with. */
+/** A child that was made, and what its program has left in the memory that it shared with us. */
 export interface Cloned {
   readonly pid: number;
   /** Closed on exec; -1 if it was not asked for. */
   readonly pidfd: number;
-  /** What the program has noted in the memory it shares with us. */
-  readonly program: Encoded;
-  /** Gives the memory back. Only after the child has exec'ed or ended. */
-  release(): void;
+  readonly encoded: Encoded;
+  /** A copy of the program's notes, if it failed or has cells. Undefined for a copied memory. */
+  readonly notes: Uint8Array | undefined;
 }
 
 /** How a child is cloned. */
-export interface Manner {
-  readonly suspend: boolean;
-  readonly ownMemory: boolean;
+export interface CloneOptions {
+  /**
+   * `shared`: the child runs in our memory, and we stand still until it has exec'ed or ended.
+   * `copied`: it gets a copy, at the price of a fork, and runs beside us.
+   */
+  readonly memory: "shared" | "copied";
   readonly pidfd: boolean;
+  /** Where a program in a copied memory reports its failure: a descriptor of the child. */
+  readonly report?: number | undefined;
 }
 
 /** The cloning machinery of a process: the machine code and the arenas. */
@@ -74,43 +78,17 @@ export class Cloner {
   }
 
   /**
-   * Runs a program in a new child. If `suspend`, this returns when the child has exec'ed or ended;
-   * else at once, and until one of the two nothing of its program may be touched. With
-   * `ownMemory`, the child gets a copy of our memory, arenas excepted, at the price of a fork. To
-   * make a `pidfd` and to close it again takes 7 µs, more than all else here but clone(2) itself.
+   * Runs a program in a new child. The arena is ours again when this returns: a child that shares
+   * our memory has left it by then, and one that does not has its own copy. To make a `pidfd` and
+   * to close it again takes 7 µs, more than all else here but clone(2) itself.
    */
-  clone(program: Program, how: Manner): Cloned {
-    const kernel = this.#kernel;
-    const arena = this.#arenas.lease(sizeOf(program));
-    const code = this.#starter ?? mapCode(kernel);
-    const release = () => {
-      this.#arenas.release(arena);
-      if (code !== this.#starter) kernel.unmap(code, CODE_SIZE);
-    };
-    try {
-      const encoded = encode(program, kernel.arch, arena);
-      return { ...this.#start(encoded, how, code), program: encoded, release };
-    } catch (error) {
-      release();
-      throw error;
-    }
-  }
-
-  /** Runs the calls of a program in this very process, up to the first one that fails. */
-  runHere(program: Program): { call: Call; errno: number } | undefined {
+  clone(program: Program, how: CloneOptions): Cloned {
     const arena = this.#arenas.lease(sizeOf(program));
     try {
-      const encoded = encode(program, this.#kernel.arch, arena);
-      for (const call of program.calls) {
-        const { numbers } = this.#kernel.arch;
-        const number = typeof call.name === "number" ? call.name : numbers[call.name];
-        const [first = 0, ...others] = encoded.argumentsOf(call);
-        for (const value of call.each ?? [first]) {
-          const result = this.#kernel.libc.syscall(number, value, ...others);
-          if (result < 0) return { call, errno: -result };
-        }
-      }
-      return undefined;
+      const encoded = encode(program, this.#kernel.arch, arena, { report: how.report });
+      const started = this.#start(encoded, how);
+      const read = how.memory === "shared" && (encoded.hasCells || gaveUpIn(arena));
+      return { ...started, encoded, notes: read ? encoded.notesIn(arena.bytes) : undefined };
     } finally {
       this.#arenas.release(arena);
     }
@@ -118,18 +96,25 @@ export class Cloner {
 
   /**
    * Signals are blocked so that none of this process's handlers runs in the child before they are
-   * reset, and so that what is sent to the child is delivered when its plan says so. Block, clone and unblock are one call: a thread that is to be stopped by a
-   * signal, as profilers and collectors do, must never meet JavaScript that cannot be.
+   * reset, and so that what is sent to the child is delivered when its plan says so. Block, clone
+   * and unblock are one call: a thread that is to be stopped by a signal, as profilers and
+   * collectors do, must never meet JavaScript that cannot be.
    */
-  #start({ header }: Encoded, how: Manner, code: Word): Pick<Cloned, "pid" | "pidfd"> {
-    const sharing = how.ownMemory ? 0 : CLONE_VM;
-    const flags = sharing | (how.suspend ? CLONE_VFORK : 0) | (how.pidfd ? CLONE_PIDFD : 0);
+  #start({ header }: Encoded, how: CloneOptions): Pick<Cloned, "pid" | "pidfd"> {
+    const sharing = how.memory === "shared" ? CLONE_VM | CLONE_VFORK : 0;
+    const flags = sharing | (how.pidfd ? CLONE_PIDFD : 0);
     const ticket = this.#ticket;
     ticket.fill(header, flags);
-    this.#kernel.libc.invoke(code, ticket.address);
+    const kernel = this.#kernel;
+    const code = this.#starter ?? mapCode(kernel);
+    try {
+      kernel.libc.invoke(code, ticket.address);
+    } finally {
+      if (code !== this.#starter) kernel.unmap(code, CODE_SIZE);
+    }
     const pid = ticket.result;
-    if (pid < 0) throw this.#kernel.error(ticket.clears ? "clone3" : "clone", pid);
-    return { pid, pidfd: how.pidfd ? this.#kernel.aboveStandard(ticket.pidfd, true) : -1 };
+    if (pid < 0) throw kernel.error(ticket.clears ? "clone3" : "clone", pid);
+    return { pid, pidfd: how.pidfd ? kernel.aboveStandard(ticket.pidfd, true) : -1 };
   }
 }
 

@@ -85,11 +85,18 @@ export function elfOf(
   return file;
 }
 
-/** The entry and the interpreter. */
-function codeOf({ entry, interpreter }: Arch): Uint8Array {
-  const [before, after] = entry;
+const CODE = new WeakMap<Arch, Uint8Array>();
+
+/** The entry and the interpreter, which are the same in every file. */
+function codeOf(arch: Arch): Uint8Array {
+  const known = CODE.get(arch);
+  if (known !== undefined) return known;
+  const [before, after] = arch.entry;
   const address = new Uint8Array(new BigUint64Array([BigInt(PROGRAM_AT)]).buffer);
-  return Uint8Array.from([...hexBytes(before), ...address, ...hexBytes(after + interpreter)]);
+  const rest = hexBytes(after + arch.interpreter);
+  const code = Uint8Array.from([...hexBytes(before), ...address, ...rest]);
+  CODE.set(arch, code);
+  return code;
 }
 
 /** Bytes from hexadecimal text. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { own } from "../../core/own.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import {
@@ -13,6 +14,7 @@ import {
   FAILED,
   type Head,
   operationsOf,
+  ownProgram,
   type Program,
 } from "./call.ts";
 import {
@@ -22,15 +24,19 @@ import {
   type Cells,
   Encoded,
   endOf,
+  ENVIRON_TO,
   EPILOGUE,
+  FAILED_AT,
+  FAILED_RESULT,
+  FAILURE_ADDRESS,
   FAILURE_REPORT,
   find,
   GAVE_UP,
   IGNORED,
   JUMPS,
-  LAST_RESULT,
   OPERATION,
   placed,
+  RESULT,
   RESULT_ADDRESS,
   type Room,
   ZEROS_AT,
@@ -44,7 +50,8 @@ const SCHED_FIFO = 1;
 const FAILED_STATUS = 127;
 
 /** An upper bound of what a program takes, in bytes. */
-export function sizeOf({ calls, cells, head }: Program): number {
+export function sizeOf(program: Program): number {
+  const { calls, cells, head } = ownProgram(program);
   // The epilogue may have a byte to report.
   let [operations, data] = [EPILOGUE + (head?.operations ?? 0), 8 + (head?.data ?? 0)];
   for (let i = head?.calls.length ?? 0; i < calls.length; i++) {
@@ -68,20 +75,37 @@ export interface EncodeOptions {
    * Where the program writes its notes if it gives up, after a byte {@linkcode FAILURE_REPORT}:
    * for programs whose memory the parent does not see.
    */
-  readonly report?: number;
+  readonly report?: number | undefined;
+}
+
+const NO_OPTIONS: EncodeOptions = own({});
+const NO_JUMPS: Pick<Call, "into" | "jumps" | "unrecorded"> = own({});
+const UNRECORDED: Pick<Call, "into" | "jumps" | "unrecorded"> = own({ unrecorded: true });
+
+let rewrite: ((program: Program) => Program) | undefined;
+
+/**
+ * Passes every program through a function before it is laid out, or through none again. Fault
+ * injection makes single calls fail this way (see tests/injection/); nothing else may use it. The
+ * result must take no more room than what it replaces.
+ */
+export function rewritePrograms(by: ((program: Program) => Program) | undefined): void {
+  rewrite = by;
 }
 
 /** Lays a program out in an arena. */
 export function encode(
-  program: Program,
+  given: Program,
   arch: Arch,
   arena: Room,
-  { base = arena.address, report }: EncodeOptions = {},
+  options: EncodeOptions = NO_OPTIONS,
 ): Encoded {
+  const program = ownProgram(rewrite === undefined ? given : rewrite(given));
+  const { base = arena.address, report } = options === NO_OPTIONS ? options : own(options);
   const cells = placed(program.cells);
   const writer = new Writer(program, arch, arena, cells, base);
   writer.write(report);
-  return new Encoded(program, cells, arena, { header: base, length: writer.end });
+  return new Encoded(program, cells, { header: base, length: writer.end, arch });
 }
 
 /** How much of what stands in an arena is what is to stand there again. */
@@ -105,7 +129,9 @@ function sharedBy(
 /** Whether a call is laid out alike whatever comes after it. */
 function standsAlone({ args, jumps, into }: Call): boolean {
   return jumps === undefined && into === undefined &&
-    args.every((arg) => typeof arg !== "object" || !("cell" in arg || "call" in arg));
+    args.every((arg) =>
+      typeof arg !== "object" || !("cell" in arg || "call" in arg || "environ" in arg)
+    );
 }
 
 function numberOf({ numbers }: Arch, name: SyscallName): number {
@@ -156,6 +182,7 @@ class Writer {
     arena.words.fill(0, 0, this.#failed / 4);
     const beginning = this.#failed + EPILOGUE * OPERATION;
     this.#word(0, this.#base + beginning);
+    this.#word(ENVIRON_TO, this.#base + RESULT);
     const end = this.#operations = this.end = this.#number(beginning);
     const { laid } = arena;
     const fits = laid?.beginning === beginning && laid.end === end && report === undefined;
@@ -214,16 +241,21 @@ class Writer {
     offset: number,
     name: Call["name"],
     args: readonly Arg[],
-    { jumps, into }: Pick<Call, "into" | "jumps"> = {},
+    { jumps, into, unrecorded }: Pick<Call, "into" | "jumps" | "unrecorded"> = NO_JUMPS,
   ): void {
     const base = this.#base;
     this.#word(offset, typeof name === "number" ? name : numberOf(this.#arch, name));
     for (let i = 0; i < 6; i++) {
       const arg = args[i] ?? 0;
-      this.#word(
-        offset + ARGUMENTS + i * 8,
-        typeof arg === "object" ? base + this.#placeOf(arg) : arg,
-      );
+      const place = offset + ARGUMENTS + i * 8;
+      if (typeof arg !== "object") {
+        this.#word(place, arg);
+      } else if ("environ" in arg) {
+        this.#word(place, 0);
+        this.#word(ENVIRON_TO, base + place);
+      } else {
+        this.#word(place, this.#valueOf(arg));
+      }
     }
     this.#word(offset + RESULT_ADDRESS, base + this.#resultAt(into));
     // Behind the last call there is nothing to go on with.
@@ -231,6 +263,7 @@ class Writer {
     this.#word(offset + JUMPS, base + this.#target(jumps?.error, this.#failed));
     this.#word(offset + JUMPS + 8, base + this.#target(jumps?.zero, next));
     this.#word(offset + JUMPS + 16, base + this.#target(jumps?.positive, next));
+    this.#word(offset + FAILURE_ADDRESS, base + (unrecorded === true ? IGNORED : FAILED_AT));
   }
 
   #target(label: string | undefined, otherwise: number): number {
@@ -239,12 +272,15 @@ class Writer {
   }
 
   #resultAt(into: Call["into"]): number {
-    if (into === undefined) return LAST_RESULT;
+    if (into === undefined) return RESULT;
     if ("cell" in into) return find(this.#cells, into.cell).at;
     return find(this.#labels, into.call) + ARGUMENTS + into.argument * 8;
   }
 
-  /** Notes that the program gives up, reports it, exits. None of it may count as the failure. */
+  /**
+   * Notes that the program gives up, reports it, exits. A seccomp filter may refuse any of these
+   * calls: that must not hide the failure that led here.
+   */
   #epilogue(report: number | undefined): void {
     const failed = this.#failed;
     const [byte, notes, exit] = [
@@ -252,23 +288,19 @@ class Writer {
       failed + 2 * OPERATION,
       failed + 3 * OPERATION,
     ];
-    const ignore = (offset: number, next: number) => {
+    const place = (offset: number, next: number, name: SyscallName, args: readonly Arg[]) => {
+      this.#operation(offset, name, args, UNRECORDED);
       for (let way = 0; way < 3; way++) this.#word(offset + JUMPS + way * 8, this.#base + next);
     };
     // The one call that returns a known number which is not zero: 99, see sched(7).
-    this.#operation(failed, "sched_get_priority_max", [SCHED_FIFO]);
+    place(failed, report === undefined ? exit : byte, "sched_get_priority_max", [SCHED_FIFO]);
     this.#word(failed + RESULT_ADDRESS, this.#base + GAVE_UP);
-    // Notes are taken before a report can fail, and a program that shares our memory has no report.
-    ignore(failed, report === undefined ? exit : byte);
+    // A program that shares our memory has nothing to report.
     if (report !== undefined) {
-      this.#operation(byte, "write", [report, { bytes: new Uint8Array([FAILURE_REPORT]) }, 1]);
-      this.#operation(notes, "write", [report, this.#base, failed]);
-      for (const offset of [byte, notes]) {
-        ignore(offset, offset + OPERATION);
-        this.#word(offset + RESULT_ADDRESS, this.#base + IGNORED);
-      }
+      place(byte, notes, "write", [report, own({ bytes: new Uint8Array([FAILURE_REPORT]) }), 1]);
+      place(notes, exit, "write", [report, this.#base, failed]);
     }
-    this.#operation(exit, "exit_group", [FAILED_STATUS]);
+    place(exit, exit, "exit_group", [FAILED_STATUS]);
   }
 
   /** Numbers are split by hand: a BigInt for each word costs ten times this. */
@@ -283,13 +315,23 @@ class Writer {
     words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
   }
 
+  /** An argument that is no plain number: mostly the address of something in the arena. */
+  #valueOf(arg: Exclude<Arg, number | bigint | { environ: true }>): number {
+    return "byArch" in arg ? arg.byArch(this.#arch) : this.#base + this.#placeOf(arg);
+  }
+
   /** Where in the arena an argument stands; it is put there if need be. */
-  #placeOf(arg: Exclude<Arg, number | bigint>): number {
+  #placeOf(arg: Exclude<Arg, number | bigint | { environ: true } | { byArch: unknown }>): number {
     if ("text" in arg) return this.#text(arg.text);
     if ("zeros" in arg) return ZEROS_AT;
     if ("texts" in arg) return this.#texts(arg.texts);
-    if ("cell" in arg) return find(this.#cells, arg.cell).at + (arg.offset ?? 0);
+    if ("cell" in arg) {
+      const { cell, offset = 0 } = arg;
+      const at = typeof offset === "number" ? offset : this.#arch.stat[offset];
+      return find(this.#cells, cell).at + at;
+    }
     if ("gaveUp" in arg) return GAVE_UP;
+    if ("failedResult" in arg) return FAILED_RESULT;
     if ("call" in arg) return find(this.#labels, arg.call) + ARGUMENTS + arg.argument * 8;
     const at = aligned(this.end);
     if ("words" in arg) {

@@ -3,10 +3,12 @@
  *
  * ```text
  *   0  address of the first operation
- *   8  address of the last operation that failed, written by the interpreter; 0 before
- *  16  the last result that was not stored elsewhere
+ *   8  the last failure: address of the operation, written by the interpreter; 0 before
+ *  16  … and its result
  *  24  not zero once the program has given up
- *  32  results that nobody wants
+ *  32  failures that are not to be reported: address and result
+ *  48  results that are not stored elsewhere
+ *  56  the address at which a program file stores where its environment stands
  *  64  zeros
  *  96  cells, as the program names them
  *      the epilogue: four operations
@@ -23,12 +25,13 @@
  *  64  address of the next operation if the result is negative
  *  72  … if it is zero
  *  80  … if it is positive
- *  88  free
+ *  88  address where a failure is recorded: the operation's address, and its result behind it
  * ```
  *
  * @module
  */
 
+import type { Arch } from "./arch.ts";
 import { type Call, operationsOf, type Program, ZEROS } from "./call.ts";
 import type { Word } from "./libc.ts";
 import type { Arena } from "./memory.ts";
@@ -42,12 +45,15 @@ export const CELLS: number = ZEROS_AT + ZEROS;
 /** The size of one operation. */
 export const OPERATION = 96;
 
-/** Where in the header the last failed operation and the last result are noted. */
+/** Where in the header the last failure stands: the operation's address, and its result. */
 export const FAILED_AT = 8;
-export const LAST_RESULT = 16;
+export const FAILED_RESULT = 16;
 
-/** Where results go that nobody wants. */
+/** Where failures go that say nothing about the program, such as those of its epilogue. */
 export const IGNORED = 32;
+
+/** Where results go that are not stored elsewhere. */
+export const RESULT = 48;
 
 /**
  * Where a program notes that it gives up. A call may fail and the program go on, so that a failed
@@ -55,10 +61,16 @@ export const IGNORED = 32;
  */
 export const GAVE_UP = 24;
 
+/** Where the address is at which a program file stores where its environment stands. */
+export const ENVIRON_TO = 56;
+
 /** Where in an operation the arguments, the address for the result and the jumps are. */
 export const ARGUMENTS = 8;
 export const RESULT_ADDRESS = 56;
 export const JUMPS = 64;
+
+/** Where in an operation the address is at which its failure is recorded. */
+export const FAILURE_ADDRESS = 88;
 
 /** How many operations a program that fails ends with: note that, report it (two), exit. */
 export const EPILOGUE = 4;
@@ -66,37 +78,40 @@ export const EPILOGUE = 4;
 /** What stands before the notes of a program that reports its failure. */
 export const FAILURE_REPORT = 2;
 
-/** A program in memory. */
+/**
+ * How a program is laid out: what its notes mean. It holds no memory, so that it can be asked when
+ * the arena serves another child already.
+ */
 export class Encoded {
-  /** Where it stands. */
+  /** Where the program stands when it runs. */
   readonly header: Word;
   /** How many bytes from the header on the program takes. */
   readonly length: number;
+  /** The architecture that it runs on. */
+  readonly arch: Arch;
   readonly #calls: readonly Call[];
   readonly #cells: Cells | undefined;
-  readonly #arena: Room;
 
   constructor(
     { calls }: Program,
     cells: Cells | undefined,
-    arena: Room,
-    place: { readonly header: Word; readonly length: number },
+    place: { readonly header: Word; readonly length: number; readonly arch: Arch },
   ) {
     this.#calls = calls;
     this.#cells = cells;
-    this.#arena = arena;
     this.header = place.header;
     this.length = place.length;
+    this.arch = place.arch;
   }
 
-  /** The notes of the program, as they stand in the arena: header and cells. */
-  notes(): Uint8Array {
-    return this.#arena.bytes.slice(0, endOf(this.#cells));
+  /** Whether a program has cells, which are of interest when it has not failed as well. */
+  get hasCells(): boolean {
+    return this.#cells !== undefined;
   }
 
-  /** Whether the program has noted that it gave up. */
-  gaveUp(): boolean {
-    return this.#arena.words[GAVE_UP / 4] !== 0;
+  /** A copy of the notes of the program in `bytes`: header and cells. */
+  notesIn(bytes: Uint8Array): Uint8Array {
+    return bytes.slice(0, endOf(this.#cells));
   }
 
   /** What notes say: the call that failed and its errno, if the program gave up. */
@@ -106,7 +121,7 @@ export class Encoded {
     const failedAt = Number(view.getBigUint64(FAILED_AT, true)) - this.header;
     const call = this.#calls[this.#places().findLastIndex((place) => place <= failedAt)];
     if (call === undefined) throw new Error("a child program gave up nowhere");
-    return { call, errno: -view.getInt32(LAST_RESULT, true) };
+    return { call, errno: -Number(view.getBigInt64(FAILED_RESULT, true)) };
   }
 
   /** The bytes of a cell in notes. */
@@ -115,10 +130,11 @@ export class Encoded {
     return new DataView(notes.buffer, notes.byteOffset + at, size);
   }
 
-  /** The six arguments of a call, as they stand in memory. */
-  argumentsOf(call: Call): number[] {
-    const offset = (this.#places()[this.#calls.indexOf(call)] ?? NaN) + ARGUMENTS;
-    return Array.from({ length: 6 }, (_, i) => signedWord(this.#arena, offset + i * 8));
+  /** Where the operations of a call begin, from the header on. */
+  placeOf(call: Call): number {
+    const place = this.#places()[this.#calls.indexOf(call)];
+    if (place === undefined) throw new Error(`a child program without this ${call.name}`);
+    return place;
   }
 
   /** Where the operations of each call begin. */
@@ -130,6 +146,11 @@ export class Encoded {
       return place;
     });
   }
+}
+
+/** Whether the program in an arena has given up. */
+export function gaveUpIn({ words }: Pick<Arena, "words">): boolean {
+  return words[GAVE_UP / 4] !== 0;
 }
 
 /** Where each cell is, and the bytes that it takes. */
@@ -171,8 +192,4 @@ export function find<T>(map: ReadonlyMap<string, T> | undefined, name: string): 
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function signedWord({ words }: Pick<Arena, "words">, offset: number): number {
-  return ((words[offset / 4 + 1] ?? 0) | 0) * 0x1_0000_0000 + (words[offset / 4] ?? 0);
 }

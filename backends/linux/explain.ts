@@ -10,6 +10,8 @@ import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Step, Wire } from "../../core/steps.ts";
 import type { Call } from "./call.ts";
 import { type Circumstances, lower } from "./lower.ts";
+import { executeFile } from "./execute_file.ts";
+import { cutInStages, needsStageTwo } from "./stages.ts";
 
 /** Descriptors that are opened at run time get numbers from here on, which no one passes. */
 const UNOPENED = 0x4000_0000;
@@ -17,8 +19,16 @@ const UNOPENED = 0x4000_0000;
 /** How wide the names of steps are, the longest included. */
 const WIDTH = 12;
 
-/** The lines for a plan; `resets` as in {@linkcode Circumstances}. */
-export function explainPlan(plan: Plan, resets?: readonly Call[]): string[] {
+/** What is particular to a driver. */
+export interface ExplainOptions {
+  /** As in {@linkcode Circumstances}. */
+  readonly resets?: readonly Call[];
+  /** How the child goes on with its second stage, if the driver has any. */
+  readonly stage?: "memfd" | "copy";
+}
+
+/** The lines for a plan. */
+export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}): string[] {
   const names = new Map<number, string>();
   const numbers = new Map<number, number>();
   const mappings = stepOf(plan, "fds").wires.map((wire, index): Mapping => {
@@ -32,17 +42,17 @@ export function explainPlan(plan: Plan, resets?: readonly Call[]): string[] {
     return { from: numbers.get(to) ?? to, to };
   });
   const used = new Set(mappings.flatMap(({ from, to }) => [from, to]));
-  let tell = 3;
-  while (used.has(tell) || used.has(tell + 1)) tell++;
-  const word = tell + 1;
-  names.set(tell, "<tell>").set(word, "<word>");
-  const talks = findStep(plan, "handshake") !== undefined;
-  const { moves, free, reserved } = layout(mappings, talks ? [tell, word] : []);
-  const [tellFd = tell, wordFd = word] = reserved;
+  let status = 3;
+  while (used.has(status) || used.has(status + 1)) status++;
+  const go = status + 1;
+  names.set(status, "<status>").set(go, "<go>");
+  const shakes = findStep(plan, "handshake") !== undefined;
+  const { moves, free, reserved } = layout(mappings, shakes ? [status, go] : []);
+  const [statusFd = status, goFd = go] = reserved;
   const circumstances: Circumstances = {
     moves,
     free,
-    control: { tell: tellFd, word: wordFd },
+    handshake: { status: statusFd, go: goFd },
     fdName: (fd) => names.get(fd) ?? String(fd),
     ...(resets === undefined ? {} : { resets }),
   };
@@ -50,16 +60,28 @@ export function explainPlan(plan: Plan, resets?: readonly Call[]): string[] {
     const { calls } = lower(steps, circumstances);
     return calls.filter((each) => each.repeats !== true).map(lineOf);
   };
-  const at = plan.steps.findIndex((each) => each.step === "preExec");
-  if (at < 0) return linesOf(plan.steps);
+  const { one, two } = cutInStages(plan);
+  const staged = stage !== undefined && needsStageTwo(plan);
+  const beginning = staged ? [...linesOf(one), stageLine(stage)] : linesOf(one);
+  const rest: Step[] = [...two, plan.exec];
+  const at = rest.findIndex((each) => each.step === "preExec");
+  if (at < 0) return [...beginning, ...linesOf(rest)];
   const { hook } = stepOf(plan, "preExec");
   return [
-    ...linesOf(plan.steps.slice(0, at)),
+    ...beginning,
+    ...linesOf(rest.slice(0, at)),
     `${"preExec".padEnd(WIDTH)} ${
       JSON.stringify(hook.module)
-    } /* in this runtime, executed anew */`,
-    ...linesOf(plan.steps.slice(at + 1)),
+    } /* in this runtime, executed again */`,
+    ...linesOf(rest.slice(at + 1)),
   ];
+}
+
+/** Where the child leaves the memory of its parent. */
+function stageLine(stage: "memfd" | "copy"): string {
+  return stage === "memfd"
+    ? lineOf(executeFile("<memfd>"))
+    : `${"clone".padEnd(WIDTH)} /* from the start in a copy of this process's memory */`;
 }
 
 function nameOf({ source, to }: Wire): string {

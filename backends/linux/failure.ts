@@ -19,11 +19,12 @@ export interface Files {
 /** The error for a call that failed; `meaning` says more than its errno. */
 export function spawnError(
   call: Call,
-  errno: number,
+  result: number,
   command: string,
   files: Files,
   meaning: string | undefined = call.meaning,
 ): SpawnError {
+  const errno = call.errno ?? result;
   const { step, shown, told = shown, path } = call;
   const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
   const code = errnoName(errno);
@@ -57,6 +58,14 @@ function blame(
   }
   if (code === "ETXTBSY") return { path, detail: "ETXTBSY: somebody has the file open to write" };
   return { path, detail: undefined };
+}
+
+/**
+ * Whether execve(2) may know what to do with a file that begins so: ELF, a script, or what has bytes
+ * that no text has, which binfmt_misc may know.
+ */
+export function isFormatKnown(head: Uint8Array | undefined): boolean {
+  return head === undefined || interpreterOf(head) !== undefined || head.includes(0);
 }
 
 /** The interpreter that a script (`#!`) or an ELF file (PT_INTERP) names, if it names one. */

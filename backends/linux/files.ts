@@ -6,16 +6,16 @@
  */
 
 import type { Access } from "../../core/lookup.ts";
-import { AT_FDCWD, ERR, type Kernel, O } from "./kernel.ts";
+import { AT_FDCWD, ERR, type Kernel, O, PATH_SIZE, S_IFMT, S_IFREG } from "./kernel.ts";
+import { place, regions } from "./scratch.ts";
 
 const X_OK = 1;
 const AT_EACCESS = 0x200;
 const ENOTDIR = -20;
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
 
-/** Where in the scratch memory struct stat goes, behind the path. */
-const STAT_AT = 32 * 1024;
+/** What is in the scratch memory: the path, struct stat. */
+const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
 
 /** Whether a path is a regular file that this process may execute. */
 export function accessOf(kernel: Kernel, path: string): Access {
@@ -28,10 +28,25 @@ export function accessOf(kernel: Kernel, path: string): Access {
   return (modeOf(kernel, path) & S_IFMT) === S_IFREG ? "ok" : "EACCES";
 }
 
+/** Why a path is no folder, as an errno; undefined if it is one. */
+export function folderProblem(kernel: Kernel, path: string): number | undefined {
+  const stat = place(kernel.scratch, STAT);
+  const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), stat, 0);
+  if (result < 0) return -result;
+  const mode = kernel.view.getUint32(STAT.at + kernel.arch.stat.mode, true);
+  return (mode & S_IFMT) === S_IFDIR ? undefined : -ENOTDIR;
+}
+
 /** st_mode of a path, or 0 if there is none. */
 function modeOf(kernel: Kernel, path: string): number {
-  const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), kernel.scratch + STAT_AT, 0);
-  return result < 0 ? 0 : kernel.view.getUint32(STAT_AT + kernel.arch.stat.mode, true);
+  const result = kernel.raw(
+    "newfstatat",
+    AT_FDCWD,
+    kernel.path(path),
+    place(kernel.scratch, STAT),
+    0,
+  );
+  return result < 0 ? 0 : kernel.view.getUint32(STAT.at + kernel.arch.stat.mode, true);
 }
 
 /** The first bytes of a file, or undefined if it cannot be read. */

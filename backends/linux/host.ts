@@ -7,7 +7,7 @@
 
 import type { Sink, Source } from "../../core/backend.ts";
 import type { Hold } from "./hold.ts";
-import type { HookCommand } from "./talk.ts";
+import type { HookCommand } from "./hook_split.ts";
 
 /** The runtime, as the engine sees it. */
 export interface Host {

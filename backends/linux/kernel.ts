@@ -5,9 +5,10 @@
  * @module
  */
 
-import { errnoName, errnoText } from "../../core/errno.ts";
+import { SystemCallError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
-import { type Libc, SystemCallError, type Word } from "./libc.ts";
+import type { Libc, Word } from "./libc.ts";
+import { SCRATCH } from "./scratch.ts";
 
 /** Constants of the kernel's interface, the same on x86-64 and aarch64. */
 export const O = {
@@ -15,20 +16,22 @@ export const O = {
   WRONLY: 1,
   RDWR: 2,
   CREAT: 0o100,
+  EXCL: 0o200,
   NOCTTY: 0o400,
   TRUNC: 0o1000,
   APPEND: 0o2000,
   NONBLOCK: 0o4000,
   CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
 } as const;
 
 /** fcntl(2) commands. */
 export const F = {
+  DUPFD_CLOEXEC: 1030,
   GETFD: 1,
   SETFD: 2,
   GETFL: 3,
   SETFL: 4,
-  DUPFD_CLOEXEC: 1030,
   SETPIPE_SZ: 1031,
 } as const;
 
@@ -39,17 +42,25 @@ export const ERR = {
   EINTR: -4,
   EAGAIN: -11,
   EACCES: -13,
+  EINVAL: -22,
   EPIPE: -32,
 };
 
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;
 
+/** newfstatat(2): of a symbolic link itself. */
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+
+/** st_mode, see inode(7). */
+export const S_IFMT = 0o170000;
+export const S_IFREG = 0o100000;
+
 /** The first number that is no standard stream's. */
 const FIRST_OWN = 3;
 
-/** How much scratch memory there is for arguments and results of one call, in bytes. */
-const SCRATCH = 64 * 1024;
+/** How much of the scratch memory a path takes at most: twice PATH_MAX, see path_resolution(7). */
+export const PATH_SIZE = 8192;
 
 const encoder = new TextEncoder();
 
@@ -61,12 +72,12 @@ export class Kernel {
   readonly scratch: Word;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  #nullFd = -1;
   /**
    * Whether this thread lasts as long as its process. Another one keeps nothing from one child to
    * the next that would be left when it is terminated.
    */
   readonly lasting: boolean;
+  #nullFd = -1;
 
   /** Maps the scratch memory; throws if not even that is allowed. */
   constructor(libc: Libc, arch: Arch, lasting: boolean = true) {
@@ -101,15 +112,14 @@ export class Kernel {
 
   /** The error for a negative result. */
   error(name: SyscallName, result: number): SystemCallError {
-    return new SystemCallError(name, -result, errnoName(-result), errnoText(-result));
+    return new SystemCallError(name, -result);
   }
 
-  /** Anonymous memory, readable and writable; `shared` with children that copy the rest. */
-  map(length: number, shared: boolean = false): Word {
+  /** Anonymous memory, readable and writable. */
+  map(length: number): Word {
     const PROT_READ_WRITE = 3;
-    const [MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS] = [1, 2, 0x20];
-    const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS;
-    return this.call("mmap", 0, length, PROT_READ_WRITE, flags, -1, 0);
+    const MAP_PRIVATE_ANONYMOUS = 0x22;
+    return this.call("mmap", 0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   }
 
   /** Memory for as long as this thread lasts, zero at first. */
@@ -174,14 +184,6 @@ export class Kernel {
     this.#nullFd = -1;
   }
 
-  /** A file in memory, closed on exec. */
-  memfd(name: string): number {
-    const MFD_CLOEXEC = 1;
-    const fd = this.aboveStandard(this.raw("memfd_create", this.path(name), MFD_CLOEXEC));
-    if (fd < 0) throw this.error("memfd_create", fd);
-    return fd;
-  }
-
   /** Makes reads and writes return EAGAIN instead of waiting. */
   setNonblocking(fd: number): void {
     const flags = this.call("fcntl", fd, F.GETFL);
@@ -200,10 +202,12 @@ export class Kernel {
     this.raw("close", fd);
   }
 
-  /** Puts a path into scratch memory, NUL-terminated; returns its address. */
+  /**
+   * Puts a path at the start of the scratch memory, NUL-terminated; returns its address. Of one
+   * that is longer than any can be, only as much that the kernel refuses it (ENAMETOOLONG).
+   */
   path(path: string): Word {
-    const { written, read } = encoder.encodeInto(path, this.bytes);
-    if (read < path.length || written >= this.bytes.length) throw this.error("openat", -36);
+    const { written } = encoder.encodeInto(path, this.bytes.subarray(0, PATH_SIZE - 1));
     this.bytes[written] = 0;
     return this.scratch;
   }

@@ -37,22 +37,3 @@ export interface Libc {
   /** Memory at an address, as it is, not a copy. */
   view(address: Word, length: number): ArrayBuffer;
 }
-
-/** An `errno` that the caller did not expect, of a call that has no step. */
-export class SystemCallError extends Error {
-  override readonly name: string = "SystemCallError";
-  /** The error number, positive. */
-  readonly errno: number;
-  /** Its name: `EMFILE`. */
-  readonly code: string;
-  /** The system call. */
-  readonly syscall: string;
-
-  /** Composes the message. */
-  constructor(syscall: string, errno: number, code: string, text: string) {
-    super(`${syscall}: ${code}: ${text}`);
-    this.errno = errno;
-    this.code = code;
-    this.syscall = syscall;
-  }
-}

@@ -6,14 +6,16 @@
  */
 
 import { type FdMove, LAST_FD } from "../../core/descriptors.ts";
+import { isPolluted, own } from "../../core/own.ts";
 import { LIMIT_INFINITY } from "../../core/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
 import type { Frame } from "../../core/frame.ts";
-import { findStep, type Plan } from "../../core/plan.ts";
+import type { Plan } from "../../core/plan.ts";
 import type { ExecStep, Step } from "../../core/steps.ts";
 import { MASK } from "../../core/secret.ts";
 import type { SyscallName } from "./arch.ts";
 import { type Arg, type Call, call, type Cell, Head, octal, type Program, text } from "./call.ts";
+import { EXECUTING, READY } from "./control.ts";
 import { RESET_ALL } from "./dispositions.ts";
 import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
 import { lowerIdentity } from "./lower_identity.ts";
@@ -26,16 +28,9 @@ import type { Word } from "./libc.ts";
 const NO_SIGNALS = { zeros: true } as const;
 
 const SIG_SETMASK = 2;
-const CLONE_NEWUSER = 0x1000_0000;
 
-/** The cell into which the parent's word is read. */
-const WORD = "word";
-
-/** The byte by which a child tells that it waits. */
-export const WAITS = 1;
-
-/** The byte by which a child without its parent's memory tells that its next call is the last. */
-export const RUNS = 6;
+/** The cell into which the parent's byte is read. */
+const GO_BYTE = "go byte";
 
 /** What the lowering needs to know besides the plan. */
 export interface Circumstances {
@@ -47,22 +42,26 @@ export interface Circumstances {
   readonly free: () => readonly number[];
   /** How a descriptor of the parent is shown. Default: by its number. */
   readonly fdName?: (fd: number) => string;
-  /** Where the parent's own environment stands, for a child that inherits it; else it is copied. */
-  readonly environ?: Word;
-  /** Where a child tells its parent how far it has come, if it does not share its memory. */
+  /**
+   * Where the environment stands, for a child that inherits it: the parent's own, in shared memory,
+   * or `own` for what the program file was executed with. Else it is copied.
+   */
+  readonly environ?: Word | "own";
+  /** The child's end of the control channel, if it does not share its parent's memory. */
   readonly report?: number;
   /** Whether the child is killed when its parent ends, also after a change of identity. */
   readonly bound?: boolean;
-  /** The child's ends of the channels for the handshake. */
-  readonly control?: { readonly tell: number; readonly word: number };
+  /** Where a child reports that it is ready, and where it waits for the parent's byte. */
+  readonly handshake?: { readonly status: number; readonly go: number };
   /** The flags of the child's descriptors, which a hook's runtime may have changed. */
   readonly blocking?: readonly { readonly fd: number; readonly flags: number }[];
 }
 
 /** The child program of some steps. */
-export function lower(steps: readonly Step[], circumstances: Circumstances): Program {
+export function lower(steps: readonly Step[], given: Circumstances): Program {
   const cells: Cell[] = [];
-  return { calls: lowerSteps(steps, circumstances, cells), cells };
+  const circumstances = isPolluted() ? own(given) : given;
+  return { calls: lowerSteps(steps, circumstances, cells), cells, head: undefined };
 }
 
 /**
@@ -71,7 +70,7 @@ export function lower(steps: readonly Step[], circumstances: Circumstances): Pro
  */
 export function lowerPlan(plan: Plan, circumstances: Circumstances): Program {
   const { frame, exec } = plan;
-  const head = frame.isKept ? headOf(frame, circumstances) : undefined;
+  const head = frame.isKept && !isPolluted() ? headOf(frame, circumstances) : undefined;
   if (head === undefined) return lower(plan.steps, circumstances);
   const last = lowerStep(exec, circumstances, []);
   return { calls: [...head.calls, ...last], cells: NO_CELLS, head };
@@ -105,19 +104,6 @@ function lowerSteps(steps: readonly Step[], around: Circumstances, cells: Cell[]
   return steps.flatMap((step) => lowerStep(step, around, cells));
 }
 
-/**
- * Whether the child must not share its parent's memory: unshare(2) refuses CLONE_NEWUSER to a
- * process that shares its memory with another.
- */
-export function needsOwnMemory(plan: Plan): boolean {
-  if (findStep(plan, "step") === undefined) return false;
-  return plan.frame.steps.some((step) => {
-    if (step.step !== "step" || step.call.name !== "unshare") return false;
-    const [what] = step.call.args;
-    return typeof what === "bigint" && (Number(what) & CLONE_NEWUSER) !== 0;
-  });
-}
-
 function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly Call[] {
   switch (step.step) {
     case "signals":
@@ -137,9 +123,9 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
     case "preExec":
       throw new Error("preExec splits a plan in two; neither half has it");
     case "selinux":
-      return lowerSelinux(step.label, around.free());
+      return lowerSelinux(step.label);
     case "apparmor":
-      return lowerApparmor(step.profile, around.free());
+      return lowerApparmor(step.profile);
     case "core":
       return [lowerCore(step.scheduling)];
     case "identity":
@@ -153,7 +139,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
     case "unblock":
       return UNBLOCK;
     case "handshake":
-      cells.push({ name: WORD, size: 8 });
+      cells.push({ name: GO_BYTE, size: 8 });
       return shakeHands(around);
     case "exec":
       return [...announce(around.report), new Execute(step, around)];
@@ -241,47 +227,48 @@ function paletteArgument(arg: PaletteArgument): Arg {
 }
 
 /**
- * The child tells its parent that it is ready, and reads the parent's word. End of file instead of
- * a word means that the parent has died, or does not want the program: then it never runs.
+ * The child reports that it is ready, and waits for the parent's byte. End of file instead of it
+ * means that the parent has died, or does not want the program: then it never runs.
  */
-function shakeHands({ control, fdName }: Circumstances): Call[] {
+function shakeHands({ handshake, fdName }: Circumstances): Call[] {
   const name = fdName ?? String;
-  const { tell, word } = control ?? { tell: 0, word: 0 };
+  if (handshake === undefined) throw new Error("a handshake without a control channel");
+  const { status, go } = handshake;
   return [
     {
-      ...call("handshake", "write", [tell, { bytes: new Uint8Array([WAITS]) }, 1], [
-        name(tell),
+      ...call("handshake", "write", [status, { bytes: new Uint8Array([READY]) }, 1], [
+        name(status),
         '"\\1"',
         "1",
       ]),
-      note: "tell the parent",
+      note: "report to the parent: ready",
     },
     {
-      ...call("handshake", "read", [word, { cell: WORD }, 1], [name(word), "…", "1"]),
-      note: "its word, or the end of it",
-      jumps: { zero: ABANDONED, positive: LET_GO },
+      ...call("handshake", "read", [go, { cell: GO_BYTE }, 1], [name(go), "…", "1"]),
+      note: "wait for its byte",
+      jumps: { zero: ABANDONED, positive: RELEASED },
     },
     {
       ...call("handshake", "exit_group", [ABANDONED_STATUS], [String(ABANDONED_STATUS)]),
       label: ABANDONED,
-      note: "if its parent is gone",
+      note: "if the parent is gone",
     },
   ];
 }
 
-const LET_GO = "let go";
+const RELEASED = "released";
 const ABANDONED = "abandoned";
 
-/** The status of a child that was never let go. */
+/** The status of a child that was never released. */
 export const ABANDONED_STATUS = 125;
 
 /** Else end of file could as well mean that the child has died. */
 function announce(report: number | undefined): Call[] {
   if (report === undefined) return [];
-  const byte = { bytes: new Uint8Array([RUNS]) };
+  const byte = { bytes: new Uint8Array([EXECUTING]) };
   return [{
     ...call("exec", "write", [report, byte, 1], [String(report), '"\\6"', "1"]),
-    label: LET_GO,
+    label: RELEASED,
   }];
 }
 
@@ -295,13 +282,17 @@ class Execute implements Call {
   readonly #exec: ExecStep;
   readonly #shared: boolean;
 
-  constructor(exec: ExecStep, { environ, report, control }: Circumstances) {
+  constructor(exec: ExecStep, { environ, report, handshake }: Circumstances) {
     this.#exec = exec;
     this.#shared = exec.inherits && environ !== undefined;
-    const env = exec.inherits && environ !== undefined ? environ : { texts: exec.env };
+    const env = !this.#shared
+      ? { texts: exec.env }
+      : environ === "own" || environ === undefined
+      ? { environ: true } as const
+      : environ;
     this.args = [{ text: exec.path }, { texts: exec.argv }, env];
     this.path = exec.path;
-    this.label = report === undefined && control !== undefined ? LET_GO : undefined;
+    this.label = report === undefined && handshake !== undefined ? RELEASED : undefined;
   }
 
   get shown(): string[] {

@@ -11,18 +11,13 @@
  */
 
 import { type Arg, type Call, call, type Cell, GAVE_UP_VALUE } from "./call.ts";
+import { DAEMON } from "./control.ts";
 
 /** The cell in which a daemon notes its pid. */
 export const DAEMON_PID = "daemon pid";
 
-/** Where the leader's results go: the last result is the daemon's. */
-const LEADER = "leader";
-
 /** The cells that the calls use. */
-export const DAEMON_CELLS: readonly Cell[] = [
-  { name: DAEMON_PID, size: 8 },
-  { name: LEADER, size: 8 },
-];
+export const DAEMON_CELLS: readonly Cell[] = [{ name: DAEMON_PID, size: 8 }];
 
 const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
@@ -31,12 +26,8 @@ const P_ALL = 0;
 const WEXITED = 4;
 const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 
-/** The byte after which a daemon tells its pid, in eight more, if it does not share our memory. */
-export const DAEMON = 7;
-
 /** The calls. */
 export function lowerDaemon(report: number | undefined): Call[] {
-  const leader = { into: { cell: LEADER } };
   const gaveUp = { gaveUp: true } as const;
   return [
     call("session", "setsid", [], []),
@@ -45,7 +36,6 @@ export function lowerDaemon(report: number | undefined): Call[] {
         "CLONE_VM|CLONE_VFORK|SIGCHLD",
         "NULL",
       ]),
-      ...leader,
       jumps: { zero: "daemon" },
       note: "the child goes on as the daemon",
     },
@@ -59,7 +49,7 @@ export function lowerDaemon(report: number | undefined): Call[] {
         gaveUp,
         GAVE_UP_VALUE,
       ], ["…", "FUTEX_CMP_REQUEUE_PRIVATE", "0", "0", "…", String(GAVE_UP_VALUE)]),
-      ...leader,
+      unrecorded: true,
       jumps: { error: "leader ends" },
       note: "the leader of the session: has the daemon failed?",
     },
@@ -71,7 +61,7 @@ export function lowerDaemon(report: number | undefined): Call[] {
         "WEXITED",
         "NULL",
       ]),
-      ...leader,
+      unrecorded: true,
       jumps: { error: "leader ends" },
       note: "if so, it is reaped",
     },
@@ -87,15 +77,15 @@ export function lowerDaemon(report: number | undefined): Call[] {
       note: "here goes the daemon",
     },
     ...(report === undefined ? [] : [
-      tell(report, { bytes: new Uint8Array([DAEMON]) }, 1),
-      tell(report, { cell: DAEMON_PID }, 8),
+      reportPid(report, { bytes: new Uint8Array([DAEMON]) }, 1),
+      reportPid(report, { cell: DAEMON_PID }, 8),
     ]),
   ];
 }
 
-function tell(report: number, what: Arg, length: number): Call {
+function reportPid(report: number, what: Arg, length: number): Call {
   return {
     ...call("session", "write", [report, what, length], [String(report), "…", String(length)]),
-    note: "its pid",
+    note: "reports its pid",
   };
 }

@@ -27,28 +27,24 @@ const PIDTYPE_PID = 0;
 const PIDTYPE_TGID = 1;
 
 /** setexeccon(3): the context, with its NUL. */
-export function lowerSelinux(label: string, free: readonly number[]): Call[] {
-  return writeAttribute("selinux", SELINUX_EXEC, { label, value: `${label}\0` }, free);
+export function lowerSelinux(label: string): Call[] {
+  return writeAttribute("selinux", SELINUX_EXEC, { label, value: `${label}\0` });
 }
 
 /** aa_change_onexec(2): `exec` and the name of the profile. */
-export function lowerApparmor(profile: string, free: readonly number[]): Call[] {
-  return writeAttribute(
-    "apparmor",
-    APPARMOR_EXEC,
-    { label: profile, value: `exec ${profile}` },
-    free,
-  );
+export function lowerApparmor(profile: string): Call[] {
+  return writeAttribute("apparmor", APPARMOR_EXEC, { label: profile, value: `exec ${profile}` });
 }
 
-/** Opens the first of `paths` that is there, and writes the value in one go. */
+/**
+ * Opens the first of `paths` that is there, and writes the value in one go. The descriptor goes
+ * straight into the write: whatever number it has. It is closed by the exec.
+ */
 function writeAttribute(
   step: StepName,
   paths: readonly string[],
   { label, value }: { label: string; value: string },
-  free: readonly number[],
 ): Call[] {
-  const fd = free[0] ?? 3;
   const bytes = new TextEncoder().encode(value);
   const opened = `${step} opened`;
   const flags = O.WRONLY | O.CLOEXEC;
@@ -60,6 +56,7 @@ function writeAttribute(
     ]),
     path,
     label: `${step} ${index}`,
+    into: { call: opened, argument: 0 },
     jumps: {
       zero: opened,
       positive: opened,
@@ -69,15 +66,10 @@ function writeAttribute(
   return [
     ...open,
     {
-      ...call(step, "write", [fd, { bytes }, bytes.length], [
-        String(fd),
-        text(value),
-        String(bytes.length),
-      ]),
+      ...call(step, "write", [-1, { bytes }, bytes.length], ["…", text(value), `${bytes.length}`]),
       label: opened,
       meaning: `the label ${text(label)} was refused`,
     },
-    call(step, "close", [fd], [String(fd)]),
   ];
 }
 

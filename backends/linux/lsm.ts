@@ -14,17 +14,37 @@ export type ReadText = (path: string) => string | undefined;
 
 /** Throws an UnsupportedError if the plan needs a module that does not run. */
 export function requireLsm(read: ReadText, plan: Plan, driver: DriverName): void {
-  if (findStep(plan, "selinux") !== undefined && !hasSelinux(read)) {
-    throw missing("selinuxLabel", "SELinux", driver);
+  if (findStep(plan, "selinux") !== undefined) {
+    if (!isSelinuxKnown(read)) throw missing("selinuxLabel", "SELinux", driver);
+    if (!hasSelinux(read)) throw withoutPolicy(driver);
   }
   if (findStep(plan, "apparmor") !== undefined && !hasApparmor(read)) {
     throw missing("apparmorProfile", "AppArmor", driver);
   }
 }
 
-/** As is_selinux_enabled(3) finds out: the file system is known once the module is on. */
-export function hasSelinux(read: ReadText): boolean {
+/** The file system is known once the module is on. */
+function isSelinuxKnown(read: ReadText): boolean {
   return read("/proc/filesystems")?.includes("selinuxfs") === true;
+}
+
+/**
+ * As is_selinux_enabled(3) finds out. Before a policy is loaded, every process is `kernel`, and a
+ * label would be accepted and mean nothing.
+ */
+export function hasSelinux(read: ReadText): boolean {
+  if (!isSelinuxKnown(read)) return false;
+  const own = read("/proc/self/attr/current")?.replace(/\0.*$/s, "").trim();
+  return own !== undefined && own !== "" && own !== "kernel";
+}
+
+function withoutPolicy(driver: DriverName): UnsupportedError {
+  return new UnsupportedError({
+    feature: "selinuxLabel",
+    driver,
+    reason: "SELinux is enabled in this kernel, but no policy is loaded",
+    remedy: "load a policy, or leave the label out",
+  });
 }
 
 /** As aa_is_enabled(2) finds out. */

@@ -14,7 +14,12 @@ import type { Word } from "./libc.ts";
 export const ARENA: number = 256 * 1024;
 
 /** How many arenas are kept for the next child. */
-const KEPT = 4;
+let kept = 4;
+
+/** For tests: with 0, an arena is unmapped at its release, so that a later look at it is fatal. */
+export function keepArenas(count: number): void {
+  kept = count;
+}
 
 /** A program as it stands in an arena. */
 export interface Laid {
@@ -59,8 +64,8 @@ export class Arenas {
     const pooled = size <= ARENA ? this.#free.pop() : undefined;
     if (pooled !== undefined) return pooled;
     const length = Math.max(ARENA, Math.ceil(size / 4096) * 4096);
-    // Shared, so that a child that was forked after all leaves its notes where we can read them.
-    const address = this.#kernel.map(length, true);
+    // Private: a child that copies our memory has an arena of its own from then on.
+    const address = this.#kernel.map(length);
     const buffer = this.#kernel.libc.view(address, length);
     this.#living++;
     return {
@@ -73,7 +78,7 @@ export class Arenas {
 
   /** Gives an arena back. No child may run in it any more. */
   release(arena: Arena): void {
-    if (arena.size === ARENA && this.#free.length < KEPT && this.#kernel.lasting) {
+    if (arena.size === ARENA && this.#free.length < kept && this.#kernel.lasting) {
       this.#free.push(arena);
       return;
     }

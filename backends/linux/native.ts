@@ -7,6 +7,7 @@
 
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
+import { own } from "../../core/own.ts";
 import type { Plan } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import type { Arch } from "./arch.ts";
@@ -18,28 +19,41 @@ import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "./lsm.ts";
 import { testedCloner } from "./self_test.ts";
-import { BUSY_RETRIES } from "../spawner/busy.ts";
-import { type Running, Starter } from "./starter.ts";
+import { BUSY_RETRIES, patientlySync } from "../spawner/busy.ts";
+import { type Running, Starter, wasBusy } from "./starter.ts";
+import type { Stage } from "./stage_two.ts";
+import { needsStageTwo } from "./stages.ts";
 import { surroundingsOf } from "./surroundings.ts";
-import { needsTalk } from "./talk.ts";
 import { waitSync } from "./sync.ts";
 import { heedChildren } from "./reaper.ts";
 import type { Wiring } from "./wires.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
-export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string): Backend {
+export function nativeBackend(
+  host: Host,
+  libc: Libc,
+  arch: Arch,
+  { reason, stage }: { readonly reason: string; readonly stage: Stage | undefined },
+): Backend {
   const kernel = new Kernel(libc, arch, host.lasting);
   heedChildren(kernel);
-  const starter = new Starter(kernel, host, testedCloner(kernel));
+  const starter = new Starter(kernel, host, testedCloner(kernel), stage);
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
 
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
     const wiring = starter.wire(plan);
     try {
-      const { late = false, ...child } = startSync(plan, wiring, run.timeout);
+      const since = performance.now();
+      const { late = false, ...child } = own(startSync(plan, wiring, run.timeout));
       wiring.closeChildEnds();
-      const outcome = waitSync(kernel, child, wiring.takeParentEnds(), run);
+      // The time limit counts from the start.
+      const timeout = run.timeout === undefined
+        ? undefined
+        : Math.max(0, run.timeout - (performance.now() - since));
+      const left = { ...run, timeout };
+      const ends = wiring.takeParentEnds();
+      const outcome = waitSync(kernel, child, ends, left, (pid) => starter.adopt(pid));
       return late ? { ...outcome, timedOut: true } : outcome;
     } finally {
       wiring.close();
@@ -47,7 +61,9 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   }
 
   function startSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
-    if (needsTalk(plan)) return starter.startTalkingSync(plan, wiring, timeout);
+    if (needsStageTwo(plan)) {
+      return patientlySync(() => starter.launchSync(plan, wiring, timeout), wasBusy);
+    }
     for (const delay of BUSY_RETRIES) {
       const running = starter.attempt(plan, wiring, { pidfd: true });
       if (running !== undefined) return running;
@@ -57,22 +73,17 @@ export function nativeBackend(host: Host, libc: Libc, arch: Arch, reason: string
   }
 
   return {
-    info: () => infoOf(host, kernel, reason),
+    info: () => ({ ...infoOf(host, kernel, reason), stage: starter.stages.stage }),
     asyncScope,
     surroundings: surroundingsOf(kernel, host),
-    start(plan, cancel) {
+    check(plan) {
+      starter.requirePermitted(plan);
       requireLsm(read, plan, "native");
-      return starter.start(plan, cancel);
     },
-    runSync(plan, run) {
-      requireLsm(read, plan, "native");
-      return runSync(plan, run);
-    },
-    exec(plan): never {
-      requireLsm(read, plan, "native");
-      return execInPlace(starter, plan);
-    },
-    explain: (plan) => explainPlan(plan, starter.resets),
+    start: (plan, cancel) => starter.start(plan, cancel),
+    runSync,
+    exec: (plan): never => execInPlace(starter, plan),
+    explain: (plan) => explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },

@@ -1,22 +1,62 @@
 /**
- * Pid files, seen from the parent: who holds one, and tidying up after a daemon that failed.
+ * Pid files, seen from the parent: why one was refused, and tidying up after a daemon that failed.
  *
  * @module
  */
 
 import type { Call } from "./call.ts";
 import type { Encoded } from "./encoded.ts";
-import { AT_FDCWD, type Kernel, O } from "./kernel.ts";
-import { HOLDER, HOLDER_AT, LOCK, LOCKED } from "./lower_pid_file.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, type Kernel, O, S_IFMT, S_IFREG } from "./kernel.ts";
+import {
+  CREATED,
+  FOREIGN,
+  HOLDER,
+  HOLDER_AT,
+  IRREGULAR,
+  LINKED,
+  LOCK,
+  LOCKED,
+  OPEN,
+  OPENED,
+} from "./lower_pid_file.ts";
 
 const F_GETLK = 5;
 const F_SETLK = 6;
+const [ENXIO, ELOOP] = [6, 40];
 
-/** Who holds the lock which a call could not get, in words, if that is what the call was. */
-export function holderOf(program: Encoded, notes: Uint8Array, call: Call): string | undefined {
-  if (call.label?.startsWith(LOCKED) !== true) return undefined;
-  const pid = program.cell(notes, HOLDER).getInt32(HOLDER_AT, true);
-  return pid > 0 ? `locked by process ${pid}` : undefined;
+/** Why a file could not be a pid file, in words, if that is what a call has failed for. */
+export function pidFileProblem(
+  program: Encoded,
+  notes: Uint8Array,
+  { call, errno }: { readonly call: Call; readonly errno: number },
+): string | undefined {
+  const { label = "" } = call;
+  if (label.startsWith(LOCKED)) {
+    const pid = program.cell(notes, HOLDER).getInt32(HOLDER_AT, true);
+    return pid > 0 ? `locked by process ${pid}` : undefined;
+  }
+  if (label.startsWith(OPEN)) {
+    if (errno === ELOOP) return "is a symbolic link, which is not followed";
+    // A socket; or a device that has no driver.
+    return errno === ENXIO ? "is not a regular file" : undefined;
+  }
+  const field = (name: "nlink" | "uid") =>
+    program.cell(notes, OPENED).getUint32(program.arch.stat[name], true);
+  switch (label) {
+    case IRREGULAR:
+      return "is not a regular file";
+    case LINKED:
+      return `has ${field("nlink")} links`;
+    case FOREIGN:
+      return `belongs to uid ${field("uid")}`;
+    default:
+      return undefined;
+  }
+}
+
+/** Whether a program has made its pid file, which was not there before. */
+export function hasCreated(program: Encoded, notes: Uint8Array): boolean {
+  return program.cell(notes, CREATED).getInt32(0, true) > 0;
 }
 
 /**
@@ -24,18 +64,64 @@ export function holderOf(program: Encoded, notes: Uint8Array, call: Call): strin
  * dead pid in the file: else somebody else has taken it over meanwhile.
  */
 export function discardPidFile(kernel: Kernel, path: string, pid: number): void {
-  const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), O.RDWR | O.CLOEXEC, 0);
+  discard(kernel, path, pid, [String(pid)]);
+}
+
+/** Removes a pid file that a daemon has made, and did not come to lock or to write. */
+export function discardUnfinished(kernel: Kernel, path: string, pid: number): void {
+  discard(kernel, path, pid, ["", String(pid)]);
+}
+
+/** What identifies a file. */
+interface Identity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/**
+ * The name may lead to anything by now. What cannot be opened or removed stays: it is the start
+ * that has failed, and that is what is reported.
+ */
+function discard(kernel: Kernel, path: string, pid: number, contents: readonly string[]): void {
+  const flags = O.RDWR | O.CLOEXEC | O.NONBLOCK | O.NOCTTY | kernel.arch.noFollow;
+  const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), flags, 0);
   if (fd < 0) return;
   try {
-    if (!lockOf(kernel, fd, pid)) return;
-    const content = kernel.readInto(fd);
-    if (typeof content === "number") return;
-    if (new TextDecoder().decode(content.slice()) !== String(pid)) return;
-    const AT_REMOVEDIR = 0;
-    kernel.raw("unlinkat", AT_FDCWD, kernel.path(path), AT_REMOVEDIR);
+    const opened = identityOf(kernel, kernel.raw("fstat", fd, kernel.scratch), 0);
+    if (opened === undefined || !lockOf(kernel, fd, pid)) return;
+    const found = kernel.readInto(fd);
+    if (typeof found === "number") return;
+    if (!contents.includes(new TextDecoder().decode(found.slice()))) return;
+    const named = identityAt(kernel, path);
+    if (named === undefined || named.dev !== opened.dev || named.ino !== opened.ino) return;
+    kernel.raw("unlinkat", AT_FDCWD, kernel.path(path), 0);
   } finally {
     kernel.close(fd);
   }
+}
+
+/** Where in the scratch memory struct stat goes, behind the path. */
+const STAT_AT = 32 * 1024;
+
+function identityAt(kernel: Kernel, path: string): Identity | undefined {
+  const stat = kernel.scratch + STAT_AT;
+  const address = kernel.path(path);
+  const result = kernel.raw("newfstatat", AT_FDCWD, address, stat, AT_SYMLINK_NOFOLLOW);
+  return identityOf(kernel, result, STAT_AT);
+}
+
+/** Of a regular file without another name that belongs to us or to root; else undefined. */
+function identityOf(kernel: Kernel, result: number, at: number): Identity | undefined {
+  if (result < 0) return undefined;
+  const { view, arch: { stat } } = kernel;
+  if ((view.getUint32(at + stat.mode, true) & S_IFMT) !== S_IFREG) return undefined;
+  if (view.getUint32(at + stat.nlink, true) !== 1) return undefined;
+  const identity = {
+    dev: view.getBigUint64(at + stat.dev, true),
+    ino: view.getBigUint64(at + stat.ino, true),
+  };
+  const uid = view.getUint32(at + stat.uid, true);
+  return uid === 0 || uid === kernel.call("geteuid") ? identity : undefined;
 }
 
 /**

@@ -15,12 +15,13 @@
  */
 
 import type { Exit } from "../../core/backend.ts";
-import { StateError } from "../../core/errors.ts";
+import { KillError, StateError } from "../../core/errors.ts";
 import { rawFromWaitid } from "../../core/status.ts";
 import { boundOf } from "../posix/resident.ts";
 import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
 import { ERR, type Kernel } from "./kernel.ts";
+import { place, regions } from "./scratch.ts";
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -47,9 +48,12 @@ const BATCH = 256;
 /** How many of the youngest children are asked one by one. */
 const YOUNG = 4;
 
-/** Where in the scratch memory the structures of waitid(2) go, behind the events. */
-const SIGINFO_AT = 16 * 1024;
-const RUSAGE_AT = SIGINFO_AT + 128;
+/** What is in the scratch memory: struct epoll_event of each exit, and the structures of waitid(2). */
+const { events: EVENTS, siginfo: SIGINFO, rusage: RUSAGE } = regions({
+  events: BATCH * 16,
+  siginfo: 128,
+  rusage: 144,
+});
 
 /** A child that is watched. */
 interface Watched {
@@ -66,7 +70,7 @@ interface Watched {
 export interface Watch {
   /** Resolves when it was reaped; rejects if somebody else has done that. */
   readonly exited: Promise<Exit>;
-  /** Sends a signal; false if the child was reaped. */
+  /** Sends a signal; false if the child was reaped. Throws a KillError if the kernel refuses. */
   readonly kill: (signal: number) => boolean;
   /** Whether the event loop stays alive for this child. */
   readonly hold: (held: boolean) => void;
@@ -115,12 +119,25 @@ export class Reaper {
     this.#hold(watched, true);
     return {
       exited,
-      kill: (signal) =>
-        !watched.over && isChild(kernel, pid) && kernel.raw("kill", pid, signal) === 0,
+      kill: (signal) => !watched.over && isChild(kernel, pid) && send(kernel, pid, signal),
       hold: (held) => {
         if (!watched.over) this.#hold(watched, held);
       },
     };
+  }
+
+  /**
+   * Takes over a child that is not waited for any more, since it cannot be ended: it is reaped when
+   * it ends, and does not hold the event loop.
+   */
+  adopt(pid: number): void {
+    this.start();
+    const { exited, hold } = this.watch(pid);
+    hold(false);
+    // Nobody waits; that somebody else has reaped it is as good.
+    exited.catch(() => {});
+    // It may have ended before anybody listened.
+    queueMicrotask(() => this.#reapAll());
   }
 
   /** Moves the oldest of the young into the epoll set. If there is no room, it goes on as it was. */
@@ -166,12 +183,13 @@ export class Reaper {
 
   #reapOld(ended: (() => void)[]): void {
     const { size, data } = this.#kernel.arch.epollEvent;
+    const events = place(this.#kernel.scratch, EVENTS, BATCH * size);
     for (;;) {
-      const n = this.#kernel.raw("epoll_pwait", this.#epoll, this.#kernel.scratch, BATCH, 0, 0, 8);
+      const n = this.#kernel.raw("epoll_pwait", this.#epoll, events, BATCH, 0, 0, 8);
       if (n === ERR.EINTR) continue;
       const pids = Array.from(
         { length: Math.max(0, n) },
-        (_, i) => Number(this.#kernel.view.getBigUint64(i * size + data, true)),
+        (_, i) => Number(this.#kernel.view.getBigUint64(EVENTS.at + i * size + data, true)),
       );
       for (const pid of pids) {
         const watched = this.#old.get(pid);
@@ -224,17 +242,17 @@ export function heedChildren(kernel: Kernel): void {
 /** Waits for a child and reaps it; undefined if it lives and must not be waited for. */
 export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | undefined {
   const { scratch, view } = kernel;
-  const [siginfo, rusage] = [scratch + SIGINFO_AT, scratch + RUSAGE_AT];
+  const [siginfo, rusage] = [scratch + SIGINFO.at, scratch + RUSAGE.at];
   // With WNOHANG, waitid(2) returns 0 for a living child, and leaves si_pid at 0.
-  view.setInt32(SIGINFO_AT + 16, 0, true);
+  view.setInt32(SIGINFO.at + 16, 0, true);
   for (;;) {
     const result = kernel.raw("waitid", P_PID, pid, siginfo, WEXITED | flags, rusage);
     if (result === ERR.EINTR) continue;
     if (result < 0) throw kernel.error("waitid", result);
     break;
   }
-  if (view.getInt32(SIGINFO_AT + 16, true) === 0) return undefined;
-  const { raw, usage } = exitFrom(view, SIGINFO_AT, RUSAGE_AT);
+  if (view.getInt32(SIGINFO.at + 16, true) === 0) return undefined;
+  const { raw, usage } = exitFrom(view, SIGINFO.at, RUSAGE.at);
   const { userMs, systemMs } = usage;
   return { raw, usage: { userMs, systemMs, maxRssBytes: ownRss(kernel, usage.maxRssBytes) } };
 }
@@ -245,10 +263,19 @@ const bounds = new WeakMap<Kernel, number>();
 /** The largest resident size of a child; NaN if it may be ours. Ours never shrinks. */
 function ownRss(kernel: Kernel, bytes: number): number {
   if (bytes <= (bounds.get(kernel) ?? 0)) return NaN;
-  kernel.call("getrusage", RUSAGE_SELF, kernel.scratch + RUSAGE_AT);
-  const bound = boundOf(long(kernel.view, RUSAGE_AT + MAXRSS) * 1024);
+  // Where it is refused, nothing can be compared.
+  if (kernel.raw("getrusage", RUSAGE_SELF, kernel.scratch + RUSAGE.at) < 0) return NaN;
+  const bound = boundOf(long(kernel.view, RUSAGE.at + MAXRSS) * 1024);
   bounds.set(kernel, bound);
   return bytes > bound ? bytes : NaN;
+}
+
+/** Sends a signal to a child that was not reaped: its pid is its own. */
+function send(kernel: Kernel, pid: number, signal: number): boolean {
+  const result = kernel.raw("kill", pid, signal);
+  if (result === ERR.ESRCH) return false;
+  if (result < 0) throw new KillError({ pid, signal, errno: -result });
+  return true;
 }
 
 /** Whether a process is a child of this one, alive or not reaped yet. */

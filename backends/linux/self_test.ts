@@ -35,13 +35,8 @@ function selfTest(kernel: Kernel, cloner: Cloner): void {
     ],
     cells: [{ name: PID, size: 8 }],
   };
-  const { pid, program: ran, release } = cloner.clone(program, {
-    suspend: true,
-    ownMemory: false,
-    pidfd: false,
-  });
-  const noted = ran.cell(ran.notes(), PID).getInt32(0, true);
-  release();
+  const { pid, encoded, notes } = cloner.clone(program, { memory: "shared", pidfd: false });
+  const noted = notes === undefined ? undefined : encoded.cell(notes, PID).getInt32(0, true);
   const exit = reap(kernel, pid);
   if (noted === pid && exit?.raw === 0) return;
   throw new UnsupportedError({

@@ -20,6 +20,27 @@ const KEPT = 16;
 
 const buffers: Uint8Array[] = [];
 
+/**
+ * Options that a socket looks for, and copies with all that its objects inherit: each is set, so
+ * that nobody can set it for all sockets.
+ */
+const NOTHING_INHERITED = {
+  signal: undefined,
+  handle: undefined,
+  allowHalfOpen: false,
+  objectMode: undefined,
+  highWaterMark: undefined,
+  encoding: undefined,
+  read: undefined,
+  write: undefined,
+  writev: undefined,
+  destroy: undefined,
+  final: undefined,
+  construct: undefined,
+  noDelay: undefined,
+  keepAlive: undefined,
+} as SocketConstructorOpts;
+
 /** A source over a non-blocking pipe. */
 export function socketSource(SocketClass: SocketClass, fd: number): Source {
   const buffer = buffers.pop() ?? new Uint8Array(BUFFER);
@@ -27,6 +48,7 @@ export function socketSource(SocketClass: SocketClass, fd: number): Source {
   let paused = true;
   let over = false;
   const socket = new SocketClass({
+    ...NOTHING_INHERITED,
     fd,
     readable: true,
     writable: false,
@@ -74,5 +96,7 @@ export function socketSource(SocketClass: SocketClass, fd: number): Source {
 
 /** A sink over a non-blocking pipe. */
 export function socketSink(SocketClass: SocketClass, fd: number): Sink {
-  return writableSink(new SocketClass({ fd, readable: false, writable: true }));
+  return writableSink(
+    new SocketClass({ ...NOTHING_INHERITED, fd, readable: false, writable: true }),
+  );
 }

@@ -1,37 +1,38 @@
 /**
- * The start of a native child: wiring, lowering, cloning, and the word on how it went.
+ * The start of a native child: wiring, lowering, cloning, and what came of it.
  *
  * Most children are started with the parent suspended until they have exec'ed or failed; the
- * outcome then stands in shared memory. Those with a handshake, or with a hook, are talked to: see
- * talk.ts.
+ * outcome then stands in shared memory. Those whose plan needs a second stage, see stages.ts, report
+ * on a control channel from there on, see launch.ts.
  *
  * @module
  */
 
-import type { Process, Sink } from "../../core/backend.ts";
+import type { Exit, Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/descriptors.ts";
-import { HandshakeError, SpawnError } from "../../core/errors.ts";
+import { KillError, SpawnError, SystemCallError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
-import type { Cloned, Cloner } from "./clone.ts";
+import type { Cloned, CloneOptions, Cloner } from "./clone.ts";
 import type { Call, Program } from "./call.ts";
+import { joined, parseStatus, type Status } from "./control.ts";
 import { RESET_ALL, resetIgnored } from "./dispositions.ts";
-import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
-import { F, type Kernel, O } from "./kernel.ts";
+import { ERR, type Kernel } from "./kernel.ts";
 import { Environ } from "./environ.ts";
-import { SystemCallError, type Word } from "./libc.ts";
-import { type Circumstances, lower, lowerPlan, needsOwnMemory } from "./lower.ts";
+import type { Word } from "./libc.ts";
+import { type Blame, failureOf, Launch, noted, type Programs } from "./launch.ts";
+import { lowerPlan } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
-import { discardPidFile, holderOf } from "./pid_file.ts";
+import { discardPidFile, discardUnfinished } from "./pid_file.ts";
+import { PipeChannel } from "./pipe_channel.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
-import { sinkOf } from "./sink.ts";
+import { adoptedSink } from "./adopted.ts";
 import { sourceOf } from "./source.ts";
-import { isReadable } from "./sync.ts";
-import { hookError, hookRuntime, needsTalk, parseTold, silentHook, splitAtHook } from "./talk.ts";
-import { joined, Tell } from "./tell.ts";
-import { BUSY_RETRIES } from "../spawner/busy.ts";
+import { type Stage, type StagedPlan, StageFiles } from "./stage_two.ts";
+import { isDaemon, needsStageTwo } from "./stages.ts";
+import { BUSY_RETRIES, patiently } from "../spawner/busy.ts";
 import { ignoredIn } from "../posix/signals.ts";
 import { requirePermitted } from "../permitted.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
@@ -42,9 +43,18 @@ const NO_PIDFD = { pidfd: false };
 const ETXTBSY = 26;
 const SIGKILL = 9;
 
+/**
+ * How long to wait for a second stage while this process stands still, in milliseconds. Most are
+ * over in a fraction of that.
+ */
+const BRIEFLY = 3;
+
+/** How long a killed child may take to end, in milliseconds; a dead file system can hold it. */
+const TO_END = 1000;
+
 /** A child that runs its program. */
 export interface Running {
-  /** Of the process that is our child: the program, or the one that went before the daemon. */
+  /** Of the process that is our child: the program, or the one that made the daemon. */
   readonly pid: number;
   /** The same; -1 if it was not asked for. */
   readonly pidfd: number;
@@ -53,14 +63,13 @@ export interface Running {
   readonly late?: boolean;
 }
 
-/** A child that is talked to. */
-interface Talk {
+/** A child in its second stage. */
+interface Staged {
   readonly cloned: Cloned;
-  /** Our ends of the channels. */
-  readonly tell: number;
-  readonly word: number;
-  /** With a hook: the half of the program that comes after it. */
-  readonly second: Encoded | undefined;
+  readonly programs: Programs;
+  readonly channel: PipeChannel;
+  /** Of a daemon that was made in shared memory; one made in a copy of it reports its pid. */
+  readonly daemonPid: number | undefined;
 }
 
 /** Starts children natively. */
@@ -68,28 +77,36 @@ export class Starter {
   readonly kernel: Kernel;
   readonly files: Files;
   readonly cloner: Cloner;
+  readonly stages: StageFiles;
   /** How children reset the dispositions of signals. */
   readonly resets: readonly Call[];
   readonly #host: Host;
   readonly #reaper: Reaper;
+  readonly #blame: Blame;
   #copy: Environ | undefined;
   /** The address of the environment for children that inherit it. */
   readonly #environ: () => Word;
   #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
 
-  constructor(kernel: Kernel, host: Host, cloner: Cloner) {
+  constructor(kernel: Kernel, host: Host, cloner: Cloner, stage: Stage | undefined) {
     this.kernel = kernel;
     this.#host = host;
     this.cloner = cloner;
     const status = cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
-    this.#reaper = new Reaper(kernel, host);
     this.#environ = kernel.libc.sharesEnviron
       ? () => this.#copied().address()
       : () => kernel.libc.environ();
+    this.stages = new StageFiles(kernel, host, this.resets, stage, this.#environ);
+    this.#reaper = new Reaper(kernel, host);
     this.files = {
       access: (path) => accessOf(kernel, path),
       head: (path) => headOf(kernel, path),
+    };
+    this.#blame = {
+      files: this.files,
+      discardPidFile: (path, pid) => discardPidFile(kernel, path, pid),
+      discardUnfinished: (path, pid) => discardUnfinished(kernel, path, pid),
     };
   }
 
@@ -99,14 +116,18 @@ export class Starter {
     this.kernel.closeNull();
   }
 
-  /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
-  wire(plan: Plan): Wiring {
-    requirePermitted(this.#host, plan, () => this.#variablesOf(plan));
-    return openWires(this.kernel, plan);
+  /** Takes over a child that cannot be ended, and is not waited for: it is reaped when it ends. */
+  adopt(pid: number): void {
+    this.#reaper.adopt(pid);
   }
 
   #copied(): Environ {
     return this.#copy ??= new Environ(this.kernel, this.#host);
+  }
+
+  /** Refuses what the runtime's permissions do not allow. */
+  requirePermitted(plan: Plan): void {
+    requirePermitted(this.#host, plan, () => this.#variablesOf(plan));
   }
 
   /** The variables of a child, without asking the runtime for what it may not show. */
@@ -117,12 +138,19 @@ export class Starter {
     return Object.entries(known).map(([name, value]) => `${name}=${value}`);
   }
 
+  /** Opens what the child's descriptors come from. */
+  wire(plan: Plan): Wiring {
+    return openWires(this.kernel, plan);
+  }
+
   /** Starts a child and takes care of it until its end. */
   async start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
     this.#reaper.start();
     const wiring = this.wire(plan);
     try {
-      if (needsTalk(plan)) return await this.#talk(plan, wiring, cancel);
+      if (needsStageTwo(plan)) {
+        return await patiently(() => this.#launch(plan, wiring, cancel), wasBusy);
+      }
       for (const delay of BUSY_RETRIES) {
         const running = this.attempt(plan, wiring, NO_PIDFD);
         if (running !== undefined) return this.#adopt(running, wiring);
@@ -138,7 +166,7 @@ export class Starter {
   attempt(plan: Plan, wiring: Wiring, how: { pidfd: boolean }): Running | undefined {
     const outcome = this.#suspended(plan, wiring, how.pidfd);
     if (!(outcome instanceof SpawnError)) return outcome;
-    if (outcome.errno === ETXTBSY && outcome.step === "exec") return undefined;
+    if (wasBusy(outcome)) return undefined;
     throw outcome;
   }
 
@@ -150,31 +178,19 @@ export class Starter {
   }
 
   /** Starts a child while this process stands still; the error is returned, not thrown. */
-  #suspended(plan: Plan, wiring: Wiring, withPidfd: boolean): Running | SpawnError {
+  #suspended(plan: Plan, wiring: Wiring, pidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
-    const inherits = plan.exec.inherits;
     const { resets } = this;
-    const around = inherits
+    const around = plan.exec.inherits
       ? { resets, moves, free, environ: this.#environ() }
       : { resets, moves, free };
-    const how = { suspend: true, pidfd: withPidfd };
-    const { pid, pidfd, program, release } = this.#clone(
-      plan,
-      lowerPlan(plan, around),
-      how,
-    );
-    const uneventful = !program.gaveUp() && findStep(plan, "session") === undefined;
-    if (uneventful) {
-      release();
-      return { pid, pidfd, daemonPid: undefined };
+    const cloned = this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd });
+    const failure = this.#failureIn(cloned);
+    if (failure === undefined) {
+      return { pid: cloned.pid, pidfd: cloned.pidfd, daemonPid: undefined };
     }
-    const notes = program.notes();
-    release();
-    const error = this.failureOf(plan, program, notes);
-    if (error === undefined) return { pid, pidfd, daemonPid: daemonPid(plan, program, notes) };
-    reap(this.kernel, pid);
-    if (pidfd >= 0) this.kernel.close(pidfd);
-    return error;
+    this.#forget(cloned);
+    return spawnError(failure.call, failure.errno, plan.command, this.files);
   }
 
   /** One child tends to get the descriptors that the one before it got. */
@@ -185,257 +201,253 @@ export class Starter {
     return this.#latest.layout;
   }
 
-  /** Starts a child beside this process; it runs, or waits for our word, when this resolves. */
-  async #talk(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
-    const { kernel } = this;
-    const talk = this.#begin(plan, wiring, NO_PIDFD);
-    const { cloned } = talk;
-    wiring.closeChildEnds();
-    const word = adopted(kernel, this.#host, talk.word);
-    kernel.setNonblocking(talk.tell);
-    const tell = new Tell(this.#host.source(talk.tell));
-    let wordOpen = true;
-    const closeWord = () => {
-      const open = wordOpen;
-      wordOpen = false;
-      if (open) closeEnd(kernel, this.#host, word);
-      return open;
-    };
-    const watch = this.#reaper.watch(cloned.pid);
-    watch.exited.then(closeWord, closeWord);
-    const over = tell.ended().then(() => {
-      const failure = this.#verdict(plan, talk, tell.bytes());
-      cloned.release();
-      return failure;
-    });
-    const kill = () => void watch.kill(SIGKILL);
-    cancel?.addEventListener("abort", kill);
-    if (cancel?.aborted === true) kill();
-    const waits = await tell.until((told) => told.waits);
-    cancel?.removeEventListener("abort", kill);
-    const pid = daemonPid(plan, cloned.program, cloned.program.notes());
-    if (!waits) {
-      closeWord();
-      const failure = await over;
-      const shook = findStep(plan, "handshake") === undefined;
-      if (cancel?.aborted !== true && (failure !== undefined || !shook)) {
-        await watch.exited;
-        throw failure ??
-          new HandshakeError(`the child ended before it was ready: ${plan.command}`, plan);
+  /** Starts a child with a second stage; it runs, or is ready, when this resolves. */
+  async #launch(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
+    const staged = this.#stage(plan, wiring, NO_PIDFD);
+    const { cloned, programs, channel, daemonPid } = staged;
+    let watch: Watch | undefined;
+    let launch: Launch;
+    try {
+      // But not for a hook, which takes as long as a runtime takes to start.
+      if (findStep(plan, "preExec") === undefined) {
+        if (findStep(plan, "handshake") !== undefined) channel.waitForReport(BRIEFLY);
+        else channel.waitForEnd(BRIEFLY);
       }
+      const { exited, kill, hold } = watch = daemonPid === undefined
+        ? this.#reaper.watch(cloned.pid)
+        : watchGone(reap(this.kernel, cloned.pid));
+      launch = new Launch({
+        plan,
+        programs,
+        channel,
+        pid: cloned.pid,
+        exited,
+        daemonPid,
+        kill,
+        killDaemon: (pid, signal) => this.#killDaemon(channel, pid, signal),
+        hold,
+        takePipes: () => this.#connect(wiring.takeParentEnds(), exited),
+        closePipes: () => {},
+        blame: this.#blame,
+      });
+    } catch (error) {
+      if (watch === undefined) {
+        this.#abandon(staged);
+      } else {
+        channel.close();
+        leaveToReaper(watch);
+      }
+      throw error;
     }
-    const process = this.#connect(pid ?? cloned.pid, watch, wiring.takeParentEnds());
-    const daemon = pid === undefined ? {} : {
-      daemonPid: pid,
-      // A daemon in the making is not our child: it is ended by taking our word back.
-      kill: closeWord,
-    };
-    if (!waits) return { ...process, ...daemon };
-    const release = async () => {
-      const n = wordOpen ? kernel.writeFrom(word, new Uint8Array([1])) : -1;
-      closeWord();
-      const failure = await over;
-      if (failure !== undefined) throw failure;
-      if (n < 0) throw new HandshakeError(`the child has ended: ${plan.command}`, plan);
-    };
-    return { ...process, ...daemon, release };
+    return await launch.proceed(cancel);
   }
 
   /**
-   * Starts a child that must be talked to, while this process stands still. One that takes longer
-   * than `timeout` milliseconds is killed, and returned as it is.
+   * Starts a child with a second stage while this process stands still. One that takes longer than
+   * `timeout` milliseconds is killed, and returned as it is.
    */
-  startTalkingSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
-    const { kernel } = this;
-    const talk = this.#begin(plan, wiring, { pidfd: true });
-    const { cloned, tell, word } = talk;
-    kernel.close(word);
-    wiring.closeChildEnds();
-    const deadline = performance.now() + (timeout ?? Infinity);
-    const pieces: Uint8Array[] = [];
-    let late = false;
-    while (!late) {
-      late = !isReadable(kernel, tell, deadline - performance.now());
-      if (late) break;
-      const bytes = kernel.readInto(tell);
-      if (typeof bytes === "number" || bytes.length === 0) break;
-      pieces.push(bytes.slice());
-    }
-    kernel.close(tell);
-    if (late) kernel.raw("kill", cloned.pid, SIGKILL);
-    const failure = late ? undefined : this.#verdict(plan, talk, joined(pieces));
-    const daemon = daemonPid(plan, cloned.program, cloned.program.notes());
-    cloned.release();
+  launchSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
+    const staged = this.#stage(plan, wiring, { pidfd: true });
+    const { cloned, programs, channel } = staged;
     const { pid, pidfd } = cloned;
-    if (failure === undefined) return { pid, pidfd, daemonPid: daemon, late };
-    reap(kernel, pid);
-    kernel.close(pidfd);
+    let late: boolean;
+    let failure: Error | undefined;
+    let daemonPid: number | undefined;
+    try {
+      late = !channel.waitForEnd(timeout ?? Infinity);
+      if (late) {
+        this.#killStagedDaemon(staged);
+        this.kernel.raw("kill", pid, SIGKILL);
+        // Its pid file is removed when it is gone, and its locks with it.
+        channel.waitForEnd(TO_END);
+      }
+      const status = statusOf(staged);
+      failure = failureOf(plan, programs, status, { ...this.#blame, cancelled: late });
+      daemonPid = late ? undefined : status.daemonPid;
+      channel.close();
+    } catch (error) {
+      this.#abandon(staged);
+      throw error;
+    }
+    if (failure === undefined) return { pid, pidfd, daemonPid, late };
+    this.#forget(cloned);
     throw failure;
   }
 
-  /** Opens the channels and clones. Afterwards only the parent's ends of them are open here. */
-  #begin(plan: Plan, wiring: Wiring, { pidfd }: { pidfd: boolean }): Talk {
-    const { kernel } = this;
-    const hook = findStep(plan, "preExec") !== undefined;
-    const opened: number[] = [];
-    const pipe = () => {
-      const ends = kernel.pipe();
-      opened.push(ends.read, ends.write);
-      return ends;
-    };
+  /** Opens the control channel and clones. Afterwards only our ends of it are open here. */
+  #stage(plan: Plan, wiring: Wiring, { pidfd }: { pidfd: boolean }): Staged {
+    for (;;) {
+      const staged = this.stages.prepare(plan, wiring.mappings);
+      try {
+        const { program, memory, report } = staged;
+        const cloned = this.#clone(plan, program, { memory, pidfd, report });
+        const { encoded, notes } = cloned;
+        const failure = this.#failureIn(cloned);
+        if (notes === undefined || failure === undefined) return this.#beyond(plan, staged, cloned);
+        this.#forget(cloned);
+        if (this.stages.isRefused(failure)) continue;
+        throw noted(plan, encoded, notes, undefined, this.#blame);
+      } finally {
+        staged.close();
+      }
+    }
+  }
+
+  /** A child that is in its second stage. */
+  #beyond(plan: Plan, staged: StagedPlan, cloned: Cloned): Staged {
+    const programs = { encoded: staged.stageTwo ?? cloned.encoded, afterHook: staged.afterHook };
+    const channel = new PipeChannel(this.kernel, this.#host, staged.takeParentEnds());
+    const daemonPid = isDaemon(plan) && cloned.notes !== undefined
+      ? cloned.encoded.cell(cloned.notes, DAEMON_PID).getInt32(0, true)
+      : undefined;
+    return { cloned, programs, channel, daemonPid };
+  }
+
+  /** Ends a child of which nothing will come, and closes everything that belongs to it. */
+  #abandon(staged: Staged): void {
+    this.#killStagedDaemon(staged);
+    staged.channel.close();
+    this.giveUp(staged.cloned);
+  }
+
+  /**
+   * Kills a child and reaps it, and closes its pidfd. One that may not be signalled is reaped when it
+   * ends.
+   */
+  giveUp(child: Pick<Running, "pid" | "pidfd">): void {
+    if (this.kernel.raw("kill", child.pid, SIGKILL) === 0) return this.#forget(child);
+    this.adopt(child.pid);
+    if (child.pidfd >= 0) this.kernel.close(child.pidfd);
+  }
+
+  /** The process that has made the daemon has ended; it is not reaped yet. */
+  #killStagedDaemon(staged: Staged): void {
+    const { daemonPid } = statusOf(staged);
+    if (daemonPid === undefined) return;
     try {
-      const [tell, word] = [pipe(), pipe()];
-      const image = hook ? kernel.memfd("vircommand") : -1;
-      if (hook) opened.push(image);
-      const control = [tell.write, word.read, ...(hook ? [image] : [])];
-      const { moves, free, reserved } = layout(wiring.mappings, control);
-      const [tellFd = -1, wordFd = -1, imageFd = -1] = reserved;
-      const channels = { tell: tellFd, word: wordFd, image: imageFd };
-      const circumstances: Circumstances = {
-        resets: this.resets,
-        moves,
-        free,
-        control: channels,
-        blocking: wiring.mappings.map(({ from, to }) => ({
-          fd: to,
-          flags: kernel.raw("fcntl", from, F.GETFL),
-        })),
-      };
-      const halves = hook
-        ? splitAtHook(kernel.arch, plan, circumstances, channels, hookRuntime(this.#host))
-        : undefined;
-      if (halves !== undefined) kernel.writeAll(image, halves.file);
-      const program = halves?.first ?? lower(plan.steps, circumstances);
-      const cloned = this.#clone(plan, program, { suspend: hook, pidfd });
-      for (const fd of [tell.write, word.read, ...(hook ? [image] : [])]) kernel.close(fd);
-      return { cloned, tell: tell.read, word: word.write, second: halves?.second };
+      this.#killDaemon(staged.channel, daemonPid, SIGKILL);
     } catch (error) {
-      for (const fd of opened) kernel.close(fd);
+      // It ends when it finds its channel closed.
+      if (!(error instanceof KillError)) throw error;
+    }
+  }
+
+  /**
+   * A daemon is not our child: when it has ended, its pid may be another process's. A pidfd is of one
+   * process for good; if the daemon's end of the channel is open once we have it, it is the daemon's.
+   */
+  #killDaemon(channel: PipeChannel, pid: number, signal: number): boolean {
+    const { kernel } = this;
+    const pidfd = kernel.aboveStandard(kernel.raw("pidfd_open", pid, 0), true);
+    if (pidfd < 0) return false;
+    try {
+      if (channel.isHungUp) return false;
+      const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
+      if (result < 0 && result !== ERR.ESRCH) throw new KillError({ pid, signal, errno: -result });
+      return result === 0;
+    } finally {
+      kernel.close(pidfd);
+    }
+  }
+
+  /** Reaps a child that has ended, and closes its pidfd. */
+  #forget({ pid, pidfd }: Pick<Cloned, "pid" | "pidfd">): void {
+    try {
+      reap(this.kernel, pid);
+    } finally {
+      if (pidfd >= 0) this.kernel.close(pidfd);
+    }
+  }
+
+  #adopt(running: Running, wiring: Wiring): Process {
+    const { pid } = running;
+    wiring.closeChildEnds();
+    const watch = this.#watch(running);
+    try {
+      return {
+        pid,
+        exited: watch.exited,
+        ...this.#connect(wiring.takeParentEnds(), watch.exited),
+        kill: watch.kill,
+        hold: watch.hold,
+      };
+    } catch (error) {
+      leaveToReaper(watch);
       throw error;
     }
   }
 
-  /** What became of a child that is past talking: the failure, or undefined if its program runs. */
-  #verdict(plan: Plan, talk: Talk, bytes: Uint8Array): SpawnError | undefined {
-    const { cloned, second } = talk;
-    const notes = cloned.program.notes();
-    const failure = this.failureOf(plan, cloned.program, notes);
-    if (failure !== undefined || second === undefined) return failure;
-    const told = parseTold(bytes);
-    const pid = daemonPid(plan, cloned.program, notes);
-    const error = told.hook !== undefined
-      ? hookError(plan, told.hook)
-      : !told.secondHalf
-      ? silentHook(plan)
-      : told.notes === undefined
-      ? undefined
-      : this.failureOf(plan, second, told.notes, pid);
-    const pidFile = findStep(plan, "pidFile");
-    if (error !== undefined && pidFile !== undefined && pid !== undefined) {
-      discardPidFile(this.kernel, pidFile.path, pid);
-    }
-    return error;
-  }
-
-  #adopt({ pid, daemonPid }: Running, wiring: Wiring): Process {
-    wiring.closeChildEnds();
-    const ends = () => wiring.takeParentEnds();
-    if (daemonPid === undefined) return this.#connect(pid, this.#reaper.watch(pid), ends());
-    // The one that went before the daemon has ended, or is about to.
-    const exit = reap(this.kernel, pid);
-    if (exit === undefined) throw new Error("a process that was waited for is still there");
-    const gone = { exited: Promise.resolve(exit), kill: () => false, hold: () => {} };
-    return { ...this.#connect(daemonPid, gone, ends()), daemonPid };
-  }
-
-  #connect(pid: number, watch: Watch, ends: readonly ParentEnd[]): Process {
-    const buffers: Sink[] = [];
-    const process: { -readonly [K in keyof Process]: Process[K] } = {
-      pid,
-      exited: watch.exited,
-      buffers,
-      kill: watch.kill,
-      hold: watch.hold,
-    };
-    for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(this.#sink(fd));
-      else if (carries === "stdin") process.stdin = this.#sink(fd);
-      else process[carries] = sourceOf(this.kernel, this.#host, fd, watch.exited);
-    }
-    return process;
-  }
-
-  #sink(fd: number): Sink {
-    const { kernel } = this;
-    const own = adopted(kernel, this.#host, fd);
-    if (own === fd) return sinkOf(kernel, this.#host, fd);
-    // A socket must have a descriptor that nobody keeps a record of.
-    const sink = (recorded: number) => {
-      const copy = kernel.call("fcntl", recorded, F.DUPFD_CLOEXEC, 0);
-      closeEnd(kernel, this.#host, recorded);
-      return this.#host.sink(copy);
-    };
-    const writer = {
-      writeFrom: (to: number, bytes: Uint8Array) => kernel.writeFrom(to, bytes),
-      close: (of: number) => closeEnd(kernel, this.#host, of),
-      error: (call: "write", result: number) => kernel.error(call, result),
-    };
-    return sinkOf(writer, { sink }, own);
-  }
-
-  #clone(plan: Plan, program: Program, how: { suspend: boolean; pidfd: boolean }): Cloned {
-    const ownMemory = needsOwnMemory(plan);
+  #watch(child: Pick<Running, "pid" | "pidfd">): Watch {
     try {
-      return this.cloner.clone(program, { ...how, ownMemory });
+      return this.#reaper.watch(child.pid);
+    } catch (error) {
+      this.giveUp(child);
+      throw error;
+    }
+  }
+
+  #connect(
+    ends: readonly ParentEnd[],
+    exited: Promise<Exit>,
+  ): Pick<Process, "stdin" | "stdout" | "stderr" | "buffers"> {
+    const buffers: Sink[] = [];
+    const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
+    for (const { carries, fd } of ends) {
+      if (carries === "buffer") buffers.push(adoptedSink(this.kernel, this.#host, fd));
+      else if (carries === "stdin") pipes.stdin = adoptedSink(this.kernel, this.#host, fd);
+      else pipes[carries] = sourceOf(this.kernel, this.#host, fd, exited);
+    }
+    return { ...pipes, buffers };
+  }
+
+  #clone(plan: Plan, program: Program, how: CloneOptions): Cloned {
+    try {
+      return this.cloner.clone(program, how);
     } catch (error) {
       throw cloneError(error, plan);
     }
   }
 
-  /** What the notes of a program say about its failure, if it gave up; tidies up after it. */
-  failureOf(
-    plan: Plan,
-    program: Encoded,
-    notes: Uint8Array,
-    daemon?: number,
-  ): SpawnError | undefined {
-    const failure = program.failure(notes);
-    if (failure === undefined) return undefined;
-    const { call, errno } = failure;
-    const pidFile = findStep(plan, "pidFile");
-    const pid = daemon ?? daemonPid(plan, program, notes);
-    if (pidFile !== undefined && pid !== undefined && call.step !== "pidFile") {
-      discardPidFile(this.kernel, pidFile.path, pid);
+  /** What failed in the memory that a child shared with us, if something did. */
+  #failureIn(cloned: Cloned): { call: Call; errno: number } | undefined {
+    const { encoded, notes } = cloned;
+    if (notes === undefined) return undefined;
+    try {
+      return encoded.failure(notes);
+    } catch (error) {
+      this.giveUp(cloned);
+      throw error;
     }
-    return spawnError(call, errno, plan.command, this.files, holderOf(program, notes, call));
   }
 }
 
-/**
- * Our end of a pipe into a child, so that a child that waits sees its end when this thread is
- * terminated.
- */
-function adopted(kernel: Kernel, host: Host, fd: number): number {
-  const own = host.adopt?.(fd, O.WRONLY);
-  if (own === undefined) return fd;
-  kernel.close(fd);
-  return own;
+/** Ends a child of which nothing will come; it is reaped when the event loop hears of its end. */
+function leaveToReaper(watch: Watch): void {
+  watch.kill(SIGKILL);
+  watch.hold(false);
+  watch.exited.catch(() => {});
 }
 
-/** Closes what may have been adopted. */
-function closeEnd(kernel: Kernel, host: Host, fd: number): void {
-  if (host.adopt === undefined || host.closeRecorded?.(fd) !== true) kernel.close(fd);
+/** Whether the program could not be executed because it is open for writing somewhere. */
+export function wasBusy(error: unknown): boolean {
+  return error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
+}
+
+/** What a staged child has reported so far. */
+function statusOf({ channel, daemonPid }: Staged): Status {
+  const status = parseStatus(joined(channel.early));
+  return daemonPid === undefined ? status : { ...status, daemonPid };
+}
+
+/** What stands for the watch of a child that was reaped. */
+function watchGone(exit: Exit | undefined): Watch {
+  if (exit === undefined) throw new Error("a process that was waited for is still there");
+  return { exited: Promise.resolve(exit), kill: () => false, hold: () => {} };
 }
 
 function areSame(some: readonly Mapping[], others: readonly Mapping[]): boolean {
   return some.length === others.length &&
     some.every(({ from, to }, i) => others[i]?.from === from && others[i]?.to === to);
-}
-
-function daemonPid(plan: Plan, program: Encoded, notes: Uint8Array): number | undefined {
-  const session = findStep(plan, "session");
-  if (session?.grouping.kind !== "daemon") return undefined;
-  return program.cell(notes, DAEMON_PID).getInt32(0, true);
 }
 
 /** The clone itself failed: no memory, or too many processes. */

@@ -7,7 +7,7 @@
 import type { Surroundings } from "../../core/backend.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
-import type { Kernel } from "./kernel.ts";
+import { ERR, type Kernel } from "./kernel.ts";
 import { groupsOf, userById, userByName } from "./users.ts";
 
 const AT_SECURE = 23;
@@ -21,16 +21,20 @@ export function surroundingsOf(kernel: Kernel, host: Host): Surroundings {
     variable: (name) => host.variable(name),
     currentFolder: () => host.currentFolder(),
     access: (path) => accessOf(kernel, path),
-    elevated: () =>
-      kernel.libc.getauxval(AT_SECURE) !== 0 ||
-      kernel.call("getuid") !== kernel.call("geteuid") ||
-      kernel.call("getgid") !== kernel.call("getegid"),
+    elevated: () => isElevated(kernel),
     userByName: (name) => userByName(kernel, name),
     userById: (uid) => userById(kernel, uid),
     groupsOf: (name, gid) => groupsOf(kernel, name, gid),
     capabilities: () => capabilitiesOf(kernel),
     startingNofile: () => nofile === null ? nofile = startingNofile(kernel) : nofile,
   };
+}
+
+/** Whether whoever started this process has fewer rights than it: see posix/elevated.ts. */
+export function isElevated(kernel: Kernel): boolean {
+  return kernel.libc.getauxval(AT_SECURE) !== 0 ||
+    kernel.call("getuid") !== kernel.call("geteuid") ||
+    kernel.call("getgid") !== kernel.call("getegid");
 }
 
 /**
@@ -55,7 +59,7 @@ function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } |
 }
 
 /** capget(2) of the calling thread, which is the one that children inherit from. */
-function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
+export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
   const { scratch, view } = kernel;
   const DATA_AT = 8;
   const _LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;
@@ -68,6 +72,13 @@ function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]
   const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
   const PR_CAPBSET_READ = 23;
   let last = 0;
-  while (last < 63 && kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
+  while (last < 63) {
+    const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);
+    // There is none of that number. Any other failure must not look like it: a set that is to be
+    // emptied would keep all from there on.
+    if (result === ERR.EINVAL) break;
+    if (result < 0) throw kernel.error("prctl", result);
+    last++;
+  }
   return { effective, permitted, inheritable, last };
 }

@@ -6,23 +6,17 @@
  */
 
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { KillError } from "../../core/errors.ts";
+import { Draining, Escalation, SIGKILL } from "../../core/timing.ts";
 import { ERR, type Kernel } from "./kernel.ts";
 import { reap } from "./reaper.ts";
+import { place, regions } from "./scratch.ts";
 import type { Running } from "./starter.ts";
 import type { ParentEnd } from "./wires.ts";
 
 const POLLIN = 1;
 const POLLOUT = 4;
-const SIGKILL = 9;
-
-/** How many times `drain` may be started anew by output that keeps coming. */
-const DRAIN_ROUNDS = 4;
-
-/** Milliseconds in which what is in the pipes at the end can be read. */
-const LEAST_DRAIN = 50;
-
-/** Where in the scratch memory struct timespec goes, behind the poll set. */
-const TIMESPEC_AT = 8 * 1024;
+const WNOHANG = 1;
 
 /** One descriptor of the poll set. */
 interface Polled {
@@ -34,16 +28,18 @@ interface Polled {
 
 /**
  * Feeds, gathers and waits until the child has ended; reaps it and closes its pipes. A daemon goes
- * on reading its buffers when the process that was our child is gone: it is fed to the end.
+ * on reading its buffers when the process that was our child is gone: it is fed to the end. A child
+ * that is to end and cannot be ended is handed to `adopt`, which reaps it later.
  */
 export function waitSync(
   kernel: Kernel,
   child: Running,
   ends: readonly ParentEnd[],
   run: SyncRun,
+  adopt: (pid: number) => void,
 ): SyncOutcome {
   const daemon = child.daemonPid !== undefined;
-  const clock = new Clock(kernel, child.pidfd, run);
+  const clock = new Clock((signal) => send(kernel, child, signal), run);
   const output = { stdout: new Gathered(run.maxBuffer), stderr: new Gathered(run.maxBuffer) };
   let overflowed: "stdout" | "stderr" | undefined;
   let buffer = 0;
@@ -70,24 +66,39 @@ export function waitSync(
   const open = new Set([...pipes, pidfd]);
   const outputOpen = () => pipes.some((each) => each.events === POLLIN && open.has(each));
   const feeding = () => daemon && pipes.some((each) => open.has(each));
-  while (!exited || outputOpen() || feeding()) {
-    const ready = poll(kernel, [...open], clock.nextTimeout());
-    for (const each of ready) {
-      if (each.ready()) continue;
-      open.delete(each);
-      if (each !== pidfd) kernel.close(each.fd);
+  const end = (mayLive: boolean) => {
+    const exit = reap(kernel, child.pid, mayLive ? WNOHANG : 0);
+    open.add(pidfd);
+    for (const { fd } of open) kernel.close(fd);
+    if (exit === undefined) adopt(child.pid);
+    return exit;
+  };
+  let set: PollSet | undefined;
+  try {
+    set = new PollSet(kernel, open.size);
+    while (!exited || outputOpen() || feeding()) {
+      const ready = set.wait([...open], clock.nextTimeout());
+      for (const each of ready) {
+        if (each.ready()) continue;
+        open.delete(each);
+        if (each !== pidfd) kernel.close(each.fd);
+      }
+      if (clock.isOver(ready.length === 0)) break;
+      if (exited && daemon && clock.timedOut) break;
     }
-    if (clock.isOver(ready.length === 0)) break;
-    if (exited && clock.timedOut) break;
+  } catch (error) {
+    const killed = kernel.raw("pidfd_send_signal", child.pidfd, SIGKILL, 0, 0);
+    end(killed < 0 && killed !== ERR.ESRCH);
+    throw error;
+  } finally {
+    set?.close();
   }
-  const drained = !outputOpen();
-  const exit = reap(kernel, child.pid);
-  open.add(pidfd);
-  for (const { fd } of open) kernel.close(fd);
-  if (exit === undefined) throw new Error("a child that was waited for is still there");
+  const drained = exited && !outputOpen();
+  const exit = end(clock.refusal !== undefined);
   return {
     pid: child.daemonPid ?? child.pid,
     exit,
+    refusal: exit === undefined ? clock.refusal : undefined,
     stdout: output.stdout.bytes(),
     stderr: output.stderr.bytes(),
     timedOut: clock.timedOut && overflowed === undefined,
@@ -97,21 +108,26 @@ export function waitSync(
   };
 }
 
+/** Sends a signal by the pidfd, to a child that was not reaped. */
+function send(kernel: Kernel, { pid, pidfd }: Running, signal: number): void {
+  const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
+  if (result < 0 && result !== ERR.ESRCH) throw new KillError({ pid, signal, errno: -result });
+}
+
 /** What is to happen when: the time limit, the end of grace, the end of draining. */
 class Clock {
-  readonly #kernel: Kernel;
-  readonly #pidfd: number;
+  readonly #send: (signal: number) => void;
   readonly #run: SyncRun;
+  readonly #escalation = new Escalation();
   #timeoutAt: number;
-  #killAt = Infinity;
-  #drainUntil = Infinity;
-  #drainLast = Infinity;
+  #draining: Draining | undefined;
   #condemned = false;
   timedOut = false;
+  /** Why the child cannot be ended, although it should be. */
+  refusal: KillError | undefined;
 
-  constructor(kernel: Kernel, pidfd: number, run: SyncRun) {
-    this.#kernel = kernel;
-    this.#pidfd = pidfd;
+  constructor(send: (signal: number) => void, run: SyncRun) {
+    this.#send = send;
     this.#run = run;
     this.#timeoutAt = performance.now() + (run.timeout ?? Infinity);
   }
@@ -120,49 +136,54 @@ class Clock {
     if (this.#condemned) return;
     this.#condemned = true;
     this.#timeoutAt = Infinity;
-    this.#signal(this.#run.killSignal);
-    this.#killAt = performance.now() + this.#run.grace;
+    try {
+      this.#send(this.#run.killSignal);
+    } catch {
+      // It has got nothing to react to, so that there is nothing to wait for.
+      return this.#force();
+    }
+    this.#escalation.ask(performance.now(), this.#run.grace);
   }
 
   exited(): void {
-    this.#timeoutAt = Infinity;
-    this.#killAt = Infinity;
-    const now = performance.now();
-    this.#drainUntil = now + this.#run.drain;
-    this.#drainLast = now + Math.max(DRAIN_ROUNDS * this.#run.drain, LEAST_DRAIN);
+    this.#escalation.done();
+    this.#draining = new Draining(this.#run.drain, performance.now());
   }
 
-  /** Output has come: while draining, that starts the wait anew, up to a bound. */
+  /** Output has come: while draining, that starts the wait again, up to a bound. */
   arrived(): void {
-    if (this.#drainUntil === Infinity) return;
-    this.#drainUntil = Math.min(performance.now() + this.#run.drain, this.#drainLast);
+    this.#draining?.arrived(performance.now());
   }
 
   /** Milliseconds until something has to be done; Infinity if nothing has. */
   nextTimeout(): number {
-    const next = Math.min(this.#timeoutAt, this.#killAt, this.#drainUntil);
+    const drainUntil = this.#draining?.deadline ?? Infinity;
+    const next = Math.min(this.#timeoutAt, this.#escalation.killAt, drainUntil);
     return Math.max(0, next - performance.now());
   }
 
-  /**
-   * Does what is due; true if the wait for output is over. What is in the pipes at the end is
-   * read all the same, so that `drain: 0` loses nothing: it is over when it is `quiet` as well.
-   */
+  /** Does what is due; true if nothing more is waited for. `quiet`: nothing was ready. */
   isOver(quiet: boolean): boolean {
     const now = performance.now();
     if (now >= this.#timeoutAt) {
       this.timedOut = true;
+      this.#timeoutAt = Infinity;
+      // The program has ended in time, what it has left behind has not.
+      if (this.#draining !== undefined) return true;
       this.condemn();
     }
-    if (now >= this.#killAt) {
-      this.#killAt = Infinity;
-      this.#signal(SIGKILL);
-    }
-    return now >= this.#drainLast || (quiet && now >= this.#drainUntil);
+    if (now >= this.#escalation.killAt) this.#force();
+    return this.refusal !== undefined || this.#draining?.isOver(now, quiet) === true;
   }
 
-  #signal(signal: number): void {
-    this.#kernel.raw("pidfd_send_signal", this.#pidfd, signal, 0, 0);
+  #force(): void {
+    this.#escalation.done();
+    try {
+      this.#send(SIGKILL);
+    } catch (error) {
+      if (!(error instanceof KillError)) throw error;
+      this.refusal = error;
+    }
   }
 }
 
@@ -237,32 +258,73 @@ function feeder(kernel: Kernel, fd: number, bytes: Uint8Array): Polled {
 
 /** Waits for something to read, or for the end of it, at most `timeout` milliseconds. */
 export function isReadable(kernel: Kernel, fd: number, timeout: number): boolean {
-  const polled: Polled = { fd, events: POLLIN, ready: () => true };
+  return waitFor(kernel, fd, POLLIN, timeout);
+}
+
+/** Waits until nobody has the other end of a pipe that we read from, at most `timeout` ms. */
+export function waitForHangUp(kernel: Kernel, fd: number, timeout: number): boolean {
+  return waitFor(kernel, fd, 0, timeout);
+}
+
+function waitFor(kernel: Kernel, fd: number, events: number, timeout: number): boolean {
+  const polled: Polled = { fd, events, ready: () => true };
+  const set = new PollSet(kernel, 1);
   const deadline = performance.now() + timeout;
   for (;;) {
     const left = Math.max(0, deadline - performance.now());
-    if (poll(kernel, [polled], left).length > 0) return true;
+    if (set.wait([polled], left).length > 0) return true;
     if (performance.now() >= deadline) return false;
   }
 }
 
-/** Waits until something is ready, at most `timeout` milliseconds. */
-function poll(kernel: Kernel, polled: readonly Polled[], timeout: number): Polled[] {
-  const { view, scratch } = kernel;
-  polled.forEach(({ fd, events }, i) => {
-    view.setInt32(i * 8, fd, true);
-    view.setInt32(i * 8 + 4, events, true);
-  });
-  const limited = timeout < 0x7fff_ffff;
-  // Rounded up: waking a moment too early would only mean another round.
-  const nanoseconds = BigInt(Math.ceil(limited ? timeout : 0)) * 1_000_000n;
-  view.setBigInt64(TIMESPEC_AT, nanoseconds / 1_000_000_000n, true);
-  view.setBigInt64(TIMESPEC_AT + 8, nanoseconds % 1_000_000_000n, true);
-  const timespec = limited ? scratch + TIMESPEC_AT : 0;
-  const n = kernel.raw("ppoll", scratch, polled.length, timespec, 0, 8);
-  if (n < 0) {
-    if (n === ERR.EINTR) return [];
-    throw kernel.error("ppoll", n);
+/** What is in the scratch memory: struct timespec, and struct pollfd of so many descriptors. */
+const { timespec: TIMESPEC, pollfds: POLLFDS } = regions({ timespec: 16, pollfds: 32 * 1024 });
+
+/** The size of struct pollfd, in bytes. */
+const POLLFD = 8;
+
+/** The poll set: in the scratch memory or, if it has no room for so many, in memory of its own. */
+class PollSet {
+  readonly #kernel: Kernel;
+  readonly #own: number;
+  readonly #address: number;
+  readonly #view: DataView;
+
+  constructor(kernel: Kernel, most: number) {
+    const length = most * POLLFD;
+    this.#kernel = kernel;
+    this.#own = length > POLLFDS.size ? length : 0;
+    if (this.#own === 0) {
+      this.#address = place(kernel.scratch, POLLFDS, length);
+      this.#view = new DataView(kernel.view.buffer, POLLFDS.at, POLLFDS.size);
+    } else {
+      this.#address = kernel.map(length);
+      this.#view = new DataView(kernel.libc.view(this.#address, length));
+    }
   }
-  return polled.filter((_, i) => view.getInt16(i * 8 + 6, true) !== 0);
+
+  /** Waits until something is ready, at most `timeout` milliseconds. */
+  wait(polled: readonly Polled[], timeout: number): Polled[] {
+    const kernel = this.#kernel;
+    polled.forEach(({ fd, events }, i) => {
+      this.#view.setInt32(i * POLLFD, fd, true);
+      this.#view.setInt32(i * POLLFD + 4, events, true);
+    });
+    const limited = timeout < 0x7fff_ffff;
+    // Rounded up: waking a moment too early would only mean another round.
+    const nanoseconds = BigInt(Math.ceil(limited ? timeout : 0)) * 1_000_000n;
+    kernel.view.setBigInt64(TIMESPEC.at, nanoseconds / 1_000_000_000n, true);
+    kernel.view.setBigInt64(TIMESPEC.at + 8, nanoseconds % 1_000_000_000n, true);
+    const timespec = limited ? place(kernel.scratch, TIMESPEC) : 0;
+    const n = kernel.raw("ppoll", this.#address, polled.length, timespec, 0, 8);
+    if (n < 0) {
+      if (n === ERR.EINTR) return [];
+      throw kernel.error("ppoll", n);
+    }
+    return polled.filter((_, i) => this.#view.getInt16(i * POLLFD + 6, true) !== 0);
+  }
+
+  close(): void {
+    if (this.#own > 0) this.#kernel.unmap(this.#address, this.#own);
+  }
 }

@@ -22,7 +22,8 @@ import type { Word } from "./libc.ts";
 const BLOCKED_AT = 0;
 const NUMBER_AT = 16;
 const ARGUMENTS_AT = 24;
-const RESULT_AT = 48;
+/** Where the result of the clone is. */
+export const RESULT_AT = 48;
 const HEADER_AT = 56;
 const CLONE_ARGS_AT = 64;
 const PIDFD_AT = 128;

@@ -171,7 +171,9 @@ function openFile(
     "openat",
     source.path,
   );
-  checked(kernel.raw("fcntl", fd, F.SETFL, how & O.APPEND), plan, "fcntl");
+  const result = kernel.raw("fcntl", fd, F.SETFL, how & O.APPEND);
+  if (result < 0) kernel.close(fd);
+  checked(result, plan, "fcntl");
   return fd;
 }
 

@@ -12,7 +12,9 @@ import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../linux/arch_named.ts";
 import { nativeBackend } from "../linux/native.ts";
+import { stageNamed } from "../linux/stage_two.ts";
 import { portableOnProcess } from "../portable/on_process.ts";
+import { trusted } from "../posix/elevated.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import { execveOf } from "./hook.ts";
 import { nodeHost } from "./host.ts";
@@ -21,6 +23,7 @@ import { nodeFfi, nodeLibc } from "./libc.ts";
 /** The backend of this process, or the one with the driver that is asked for. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = nodeHost();
+  const stage = stageNamed(trusted(process.env["VIRCOMMAND_STAGE"]));
   const archFor = (driver: DriverName) => requireArch(driver, process.platform, process.arch);
   return choose(
     {
@@ -35,7 +38,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
             "use Node 26.1 or newer",
           );
         }
-        return nativeBackend(host, nodeLibc(ffi), arch, reason);
+        return nativeBackend(host, nodeLibc(ffi), arch, { reason, stage });
       },
       launcher: (reason) =>
         launcherBackend(host, archFor("launcher"), childProcessSpawner(), reason, {
@@ -46,7 +49,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
         portableOnProcess(host, childProcessSpawner(), "child_process.spawn", reason),
     },
     asked,
-    process.env["VIRCOMMAND_DRIVER"],
+    trusted(process.env["VIRCOMMAND_DRIVER"]),
   );
 }
 

@@ -5,24 +5,36 @@
  */
 
 import { process } from "../process.ts";
-import { type Continue, hookCode, type HookNumbers, runHook } from "../hook.ts";
+import { type Continue, hookCode, type HookNumbers, nodeSystem, runHook } from "../hook.ts";
 import { continuation } from "../linux/continue.ts";
 import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/talk.ts";
+import type { HookCommand } from "../linux/hook_split.ts";
 import type { Execve } from "../launcher/exec.ts";
 import { nodeFfi, nodeLibc, withoutWarnings } from "./libc.ts";
+import { permissionFlags } from "./permission_flags.ts";
 
-/** Executes Node anew. */
-export const hookCommand: HookCommand = (numbers) => ({
+/** Executes Node again, with the permissions of this process. */
+export const hookCommand: HookCommand = (start) => ({
   path: process.execPath,
-  argv: [process.execPath, "--no-warnings", "-e", hookCode(import.meta.url, numbers)],
+  argv: [
+    process.execPath,
+    "--no-warnings",
+    ...permissionFlags(process),
+    "-e",
+    hookCode(import.meta.url, start),
+  ],
 });
 
 /** What runs there. */
-export async function hookMain(numbers: HookNumbers): Promise<void> {
+export async function hookMain(
+  numbers: HookNumbers,
+  load: () => Promise<Record<string, unknown>>,
+): Promise<void> {
   const [arch, ffi] = [archNamed(process.arch), nodeFfi()];
-  const native = arch !== undefined && ffi !== undefined;
-  await runHook(numbers, native ? continuation(nodeLibc(ffi), arch) : continueWithoutFfi);
+  const go = arch !== undefined && ffi !== undefined
+    ? continuation(nodeLibc(ffi), arch)
+    : continueWithoutFfi;
+  await runHook(numbers, load, nodeSystem, go);
 }
 
 /** The second half finds the descriptors by numbers that Node has left alone. */

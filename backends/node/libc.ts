@@ -29,6 +29,9 @@ type ReturnOf<T> = T extends "i32" ? number : bigint;
 
 /** The FFI module, or undefined where there is none or it is not allowed. */
 export function nodeFfi(): Ffi | undefined {
+  const { permission } = process as { permission?: { has(scope: string): boolean } };
+  // The module is there all the same, and refuses whatever it is asked to do.
+  if (permission?.has("ffi") === false) return undefined;
   try {
     return withoutWarnings(() => process.getBuiltinModule?.("node:ffi") as Ffi | undefined);
   } catch {

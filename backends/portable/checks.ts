@@ -5,15 +5,46 @@
  */
 
 import { statSync } from "node:fs";
+import { process } from "../process.ts";
+import type { SyncRun } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
-import { SpawnError } from "../../core/errors.ts";
+import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import { call } from "../linux/call.ts";
-import { interpreterOf, spawnError } from "../linux/failure.ts";
-import { accessTo, headOfFile } from "../posix/files.ts";
+import { isFormatKnown, spawnError } from "../linux/failure.ts";
+import { accessTo, headOfFile, textOfFile } from "../posix/files.ts";
 import { StartError } from "../spawner/spawner.ts";
 
 const [EACCES, ENOEXEC, ENOTDIR] = [13, 8, 20];
+/** EMFILE and ENFILE; with them EAGAIN and ENOMEM. None is about the program. */
+const OUT_OF_FILES: ReadonlySet<number> = new Set([24, 23]);
+const OF_THIS_PROCESS: ReadonlySet<number> = new Set([...OUT_OF_FILES, 11, 12]);
+
+/**
+ * A spawner that waits goes on waiting for a program that it has no right to end: what bounds such
+ * a run is refused.
+ */
+export function requireEndable(plan: Plan, run: SyncRun): void {
+  if (run.timeout === undefined && run.maxBuffer === Infinity) return;
+  const uid = findStep(plan, "identity")?.ids?.uid;
+  if (uid === undefined || uid === process.getuid?.() || uid === process.geteuid?.()) return;
+  if (hasCapKill()) return;
+  throw new UnsupportedError({
+    feature: run.timeout === undefined ? "maxBuffer" : "timeout",
+    driver: "portable",
+    reason: `this process may not send signals to user ${uid}, and runSync would wait for its end`,
+    remedy: "use run(), or another driver",
+    command: plan.command,
+  });
+}
+
+/** Whether this process may send signals to those of other users, see capabilities(7). */
+function hasCapKill(): boolean {
+  const CAP_KILL = 5n;
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(textOfFile("/proc/self/status") ?? "")?.[1];
+  if (effective === undefined) return process.geteuid?.() === 0;
+  return (BigInt(`0x${effective}`) >> CAP_KILL & 1n) === 1n;
+}
 
 /** A runtime says of a missing folder that the program is missing. */
 export function requireFolder(plan: Plan): void {
@@ -50,8 +81,7 @@ export function requireProgram(plan: Plan, os: string): void {
     throw blamed(plan, new StartError(errno, access));
   }
   const head = os === "linux" ? headOfFile(path) : undefined;
-  // What is neither ELF nor a script, but has bytes that no text has, may be known to binfmt_misc.
-  if (head === undefined || interpreterOf(head) !== undefined || head.includes(0)) return;
+  if (isFormatKnown(head)) return;
   throw blamed(plan, new StartError(ENOEXEC, "ENOEXEC"));
 }
 
@@ -62,6 +92,14 @@ export function blamed(plan: Plan, error: unknown): unknown {
   // Deno's words, where this process may not look for itself.
   if (cwd !== undefined && error.message.includes("No such cwd")) {
     return folderError(plan, cwd, error.errno);
+  }
+  if (OF_THIS_PROCESS.has(error.errno)) {
+    // The spawner has not come to the program: it could not make its pipes, or no process.
+    const { errno } = error;
+    const step = OUT_OF_FILES.has(errno) ? "fds" : "clone";
+    const { command } = plan;
+    // Which call it was is not told.
+    return new SpawnError({ step, syscall: "spawn", args: [], errno, command, cause: error });
   }
   const { path, shownArgv } = plan.exec;
   const shown = [

@@ -6,13 +6,12 @@
  * @module
  */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Source } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { readableSource } from "../spawner/node_streams.ts";
+import { makePrivateFolder } from "../spawner/private_folder.ts";
 
 /** A connection. */
 export interface Merged {
@@ -27,10 +26,10 @@ export interface Merged {
 
 /** Makes a connection. */
 export async function merged(): Promise<Merged> {
-  const folder = mkdtempSync(join(tmpdir(), "vircommand-"));
+  const folder = makePrivateFolder();
   const server = createServer();
   try {
-    const path = join(folder, "s");
+    const path = folder.at("vircommand-socket");
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(path, resolve);
@@ -58,18 +57,36 @@ export async function merged(): Promise<Merged> {
     };
   } finally {
     server.close();
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 
 async function connection(server: Server, path: string): Promise<[Socket, Socket]> {
   const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  requireTwoDescriptors();
   const theirs = connect(path);
   await new Promise<void>((resolve, reject) => {
     theirs.once("error", reject);
     theirs.once("connect", () => resolve());
   });
   return [await accepted, theirs];
+}
+
+/**
+ * Throws if there are no two descriptors left, for the ends of the connection. A connection that
+ * cannot be accepted for that reason is never told of: Node drops it, Bun asks for it for ever.
+ */
+function requireTwoDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < 2) opened.push(openSync("/dev/null", "r"));
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    // Where the runtime does not let us look, there is nothing to find out.
+    if (code === "EMFILE" || code === "ENFILE") throw error;
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
 }
 
 /** Nobody documents it, all three runtimes have it; what is missing is found out. */

@@ -7,8 +7,9 @@
 
 import { UnsupportedError } from "../../core/errors.ts";
 import { type Feature, FEATURES } from "../../core/features.ts";
-import type { Plan } from "../../core/plan.ts";
+import { findStep, type Plan } from "../../core/plan.ts";
 import type { Step } from "../../core/steps.ts";
+import { textOfFile } from "../posix/files.ts";
 
 /** What the portable driver has on every runtime, and what a runtime adds. */
 export function portableFeatures(extra: readonly Feature[]): Record<Feature, boolean> {
@@ -77,4 +78,23 @@ function neededBy(step: Step): Feature[] {
 /** A spawner that changes the user drops all supplementary groups. */
 function needsGroups({ ids }: Extract<Step, { step: "identity" }>): boolean {
   return ids?.groups?.some((each) => each !== ids.gid) === true;
+}
+
+/**
+ * A program that runs as another user must not keep capabilities. An exec drops those that are
+ * neither inheritable nor ambient; a spawner cannot clear the others.
+ */
+export function requireCapsGone(plan: Plan): void {
+  const uid = findStep(plan, "identity")?.ids?.uid;
+  if (uid === undefined || uid === 0) return;
+  const status = textOfFile("/proc/thread-self/status") ?? "";
+  const kept = /^Cap(?:Inh|Amb):\s*0*[1-9a-f]/m.test(status);
+  if (!kept) return;
+  throw new UnsupportedError({
+    feature: "uid",
+    driver: "portable",
+    reason: "inheritable or ambient capabilities of this process would survive it",
+    remedy: "use the native or the launcher driver",
+    command: plan.command,
+  });
 }

@@ -9,11 +9,12 @@ import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/features.ts";
+import { own, shielded } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import { asyncScope } from "../async_scope.ts";
-import { type Placed, placeFile } from "../spawner/place.ts";
+import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
 import { contentOf } from "../launcher/sync.ts";
-import { placedFor } from "../launcher/wires.ts";
+import { writtenFor } from "../launcher/wires.ts";
 import type { Host } from "../linux/host.ts";
 import { listenForChildren } from "../posix/signals.ts";
 import { type Self, surroundingsOf } from "../posix/surroundings.ts";
@@ -28,9 +29,9 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "../spawner/spawner.ts";
-import { blamed, requireFolder, requireProgram } from "./checks.ts";
+import { blamed, requireEndable, requireFolder, requireProgram } from "./checks.ts";
 import { type Merged, merged } from "./merged.ts";
-import { portableFeatures, requireFeatures } from "./needs.ts";
+import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
 import { portableWires } from "./wires.ts";
 
 /** What the driver is built on. */
@@ -59,11 +60,8 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
   listenForChildren(runtime.onChildSignal);
   const features = portableFeatures(runtime.features);
   const { spawner, remedy } = runtime;
-  const check = (plan: Plan) => {
-    requireFeatures(plan, features, remedy);
-    requireFolder(plan);
-    requireProgram(plan, runtime.os);
-  };
+  const noExec = (plan: Plan) =>
+    new UnsupportedError({ feature: "exec", driver: "portable", remedy, command: plan.command });
   return {
     info: () => ({
       runtime: runtime.runtime,
@@ -76,12 +74,15 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
     }),
     asyncScope,
     surroundings: surroundingsOf(runtime, { nofile: false }),
-    async start(plan) {
-      check(plan);
-      return await start(spawner, plan);
+    check(plan, verb) {
+      if (verb === "exec") throw noExec(plan);
+      requireFeatures(plan, features, remedy);
+      requireCapsGone(plan);
+      requireFolder(plan);
+      requireProgram(plan, runtime.os);
     },
+    start: (plan) => start(spawner, plan),
     runSync(plan, run) {
-      check(plan);
       if (run.maxBuffer !== Infinity && !runtime.boundsSync) {
         throw new UnsupportedError({
           feature: "maxBuffer",
@@ -90,15 +91,11 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
           remedy: "use run(), or another driver",
         });
       }
+      requireEndable(plan, run);
       return runSync(spawner, plan, run);
     },
-    exec(plan) {
-      throw new UnsupportedError({
-        feature: "exec",
-        driver: "portable",
-        remedy,
-        command: plan.command,
-      });
+    exec(plan): never {
+      throw noExec(plan);
     },
     explain(plan) {
       requireFeatures(plan, features, remedy);
@@ -112,7 +109,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
 }
 
 async function start(spawner: Spawner, plan: Plan): Promise<Process> {
-  const wires = portableWires(plan);
+  const wires = shielded(() => portableWires(plan));
   let both: Merged | undefined;
   try {
     if (wires.merges) both = await merged();
@@ -163,11 +160,11 @@ function processOf(spawned: Spawned, both: Merged | undefined): Process {
 
 function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
   const wires = portableWires(plan);
-  const files: Placed[] = [];
+  const files: UnlinkedFile[] = [];
   try {
     let { stdio } = wires;
     if (wires.merges) {
-      const file = placedFor(plan, () => placeFile(new Uint8Array(0)));
+      const file = writtenFor(plan, () => writeUnlinkedData(new Uint8Array(0)));
       files.push(file);
       stdio = withBoth(stdio, file.fd);
     }
@@ -185,7 +182,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
       maxBuffer: run.maxBuffer,
     };
     const spawned = spawnSyncWith(spawner, request, plan);
-    const { lost = false, ...outcome } = spawned;
+    const { lost = false, ...outcome } = own(spawned);
     const [file] = files;
     return { ...outcome, ...(file && bothOf(file, run.maxBuffer)), drained: !lost };
   } finally {
@@ -195,7 +192,10 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
 }
 
 /** What came of both outputs. Nobody counted while it was written. */
-function bothOf({ fd }: Placed, maxBuffer: number): Pick<SyncOutcome, "stdout" | "overflowed"> {
+function bothOf(
+  { fd }: UnlinkedFile,
+  maxBuffer: number,
+): Pick<SyncOutcome, "stdout" | "overflowed"> {
   const stdout = contentOf(fd);
   const overflowed = stdout.length > maxBuffer ? "stdout" : undefined;
   return { stdout: stdout.subarray(0, maxBuffer), overflowed };

@@ -14,12 +14,18 @@ import {
   readSync,
   statSync,
 } from "node:fs";
+import { shielded } from "../../core/own.ts";
 import type { Access } from "../../core/lookup.ts";
 
 const HEAD = 4096;
 
 /** Whether a path is a regular file that this process may execute. */
 export function accessTo(path: string): Access {
+  // Node makes objects by setting their properties, which an inherited one can forbid.
+  return shielded(() => judgedAccess(path));
+}
+
+function judgedAccess(path: string): Access {
   try {
     accessSync(path, constants.X_OK);
   } catch (error) {
@@ -111,8 +117,8 @@ function codeOf(error: unknown): string {
   return typeof code === "string" ? code : "EIO";
 }
 
-/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own word, not the system's. */
-function isRefusedByRuntime(error: unknown): boolean {
+/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own refusal, not the system's. */
+export function isRefusedByRuntime(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return error.name === "NotCapable" || codeOf(error) === "ERR_ACCESS_DENIED";
 }

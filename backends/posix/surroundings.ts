@@ -8,7 +8,8 @@
 import { readFileSync } from "node:fs";
 import { process } from "../process.ts";
 import type { Surroundings } from "../../core/backend.ts";
-import { accessTo, bytesOfFile, textOfFile } from "./files.ts";
+import { elevated } from "./elevated.ts";
+import { accessTo, textOfFile } from "./files.ts";
 import { findUser, groupsListing } from "./users.ts";
 
 /** What the runtime knows of its own process. */
@@ -17,8 +18,6 @@ export interface Self {
   variable(name: string): string | undefined;
   currentFolder(): string;
 }
-
-const AT_SECURE = 23n;
 
 /** The answers. `nofile`: whether a driver can set the limit that the runtime has raised back. */
 export function surroundingsOf(self: Self, { nofile }: { nofile: boolean }): Surroundings {
@@ -35,24 +34,6 @@ export function surroundingsOf(self: Self, { nofile }: { nofile: boolean }): Sur
     capabilities: capabilitiesOf,
     startingNofile: () => starting === null ? starting = startingNofile() : starting,
   };
-}
-
-/** AT_SECURE of getauxval(3), as /proc/self/auxv has it; and by the ids. */
-export function elevated(): boolean {
-  const auxv = bytesOfFile("/proc/self/auxv");
-  if (auxv !== undefined) {
-    const view = new DataView(auxv.buffer, auxv.byteOffset, auxv.byteLength);
-    for (let at = 0; at + 16 <= auxv.length; at += 16) {
-      if (view.getBigUint64(at, true) !== AT_SECURE) continue;
-      if (view.getBigUint64(at + 8, true) !== 0n) return true;
-    }
-  }
-  try {
-    return process.getuid?.() !== process.geteuid?.() || process.getgid?.() !== process.getegid?.();
-  } catch {
-    // Deno tells its ids only to those with --allow-sys. It is not installed setuid.
-    return false;
-  }
 }
 
 function capabilitiesOf(): ReturnType<Surroundings["capabilities"]> {

@@ -4,8 +4,11 @@
  * @module
  */
 
+import { SystemCallError } from "../../core/errors.ts";
+
+const EPIPE = 32;
+
 /** Makes it. */
-export function brokenPipe(cause?: unknown): Error {
-  const options = cause === undefined ? {} : { cause };
-  return Object.assign(new Error("write EPIPE", options), { code: "EPIPE" });
+export function brokenPipe(cause?: unknown): SystemCallError {
+  return new SystemCallError("write", EPIPE, { cause });
 }

@@ -33,7 +33,12 @@ export function patientlySync<T>(attempt: () => T, isBusy: (error: unknown) => b
     } catch (error) {
       if (!isBusy(error)) throw error;
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delay);
+    sleepSync(delay);
   }
   return attempt();
+}
+
+/** Lets so many milliseconds pass while this thread stands still. */
+export function sleepSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

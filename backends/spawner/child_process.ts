@@ -11,11 +11,14 @@ import {
   spawnSync,
   type SpawnSyncOptions,
 } from "node:child_process";
+import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit } from "../../core/backend.ts";
+import { own, shielded } from "../../core/own.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
   beyond,
   errnoOf,
+  killError,
   rawOfSignal,
   REAL_TIME,
   sendByNumber,
@@ -26,7 +29,6 @@ import {
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
-  UNKNOWN_USAGE,
 } from "./spawner.ts";
 
 /** Sends a signal by its number to a process that was not reaped; false if it is gone. */
@@ -40,7 +42,8 @@ export function childProcessSpawner(send: Send = sendByNumber): Spawner {
 async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
   let child: ChildProcess;
   try {
-    child = spawn(request.path, request.argv.slice(1), optionsOf(request));
+    const options = optionsOf(request);
+    child = shielded(() => spawn(request.path, request.argv.slice(1), options));
   } catch (error) {
     throw startError(error);
   }
@@ -48,8 +51,9 @@ async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
   if (pid === undefined) {
     throw startError(await new Promise<Error>((resolve) => child.once("error", resolve)));
   }
-  // Such as a kill(2) that is refused after a change of user.
-  child.on("error", () => {});
+  // A kill(2) that is refused comes as an event, while it is called.
+  let refusal: Error | undefined;
+  child.on("error", (error) => refusal = error);
   let over = false;
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", (code, signal) => {
@@ -68,7 +72,18 @@ async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
     channel: channel ? duplexChannel(channel as Parameters<typeof duplexChannel>[0]) : undefined,
     exited,
     // Not by `signalCode`: on Deno that is set as soon as a signal was sent.
-    kill: (signal) => !over && (signal < REAL_TIME ? child.kill(signal) : send(pid, signal)),
+    kill(signal) {
+      if (over) return false;
+      if (signal >= REAL_TIME) return send(pid, signal);
+      refusal = undefined;
+      try {
+        const sent = child.kill(signal);
+        if (refusal === undefined) return sent;
+      } catch (error) {
+        throw killError(pid, signal, error);
+      }
+      throw killError(pid, signal, refusal);
+    },
     hold(held) {
       if (held) child.ref();
       else child.unref();
@@ -79,15 +94,16 @@ async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
 function startSync(request: SyncRequest): SyncSpawned {
   const { input, timeout, killSignal } = request;
   const maxBuffer = Math.floor(request.maxBuffer);
-  const options: SpawnSyncOptions = {
+  const options = own<SpawnSyncOptions>({
     ...optionsOf(request),
     // Node takes 0 for no limit; half a byte is less than the first one.
     maxBuffer: maxBuffer === 0 ? 0.5 : maxBuffer,
-    ...(input === undefined ? {} : { input }),
-    ...(timeout === undefined ? {} : { timeout: Math.max(1, Math.ceil(timeout)) }),
+    input,
+    timeout: timeout === undefined ? undefined : Math.max(1, Math.ceil(timeout)),
     killSignal: killSignal as NodeJS.Signals & number,
-  };
-  const result = spawnSync(request.path, request.argv.slice(1), options);
+    encoding: undefined,
+  } as SpawnSyncOptions);
+  const result = shielded(() => spawnSync(request.path, request.argv.slice(1), options));
   const { status, signal, error } = result;
   const code = (error as { code?: unknown } | undefined)?.code;
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
@@ -107,16 +123,25 @@ function startSync(request: SyncRequest): SyncSpawned {
 }
 
 function optionsOf(request: SpawnRequest | SyncRequest): SpawnOptions {
-  const { argv, env, cwd, uid, gid, detached, stdio } = request;
-  return {
+  const { argv, env, cwd, uid, gid, detached, stdio } = own(request);
+  // Everything is set, also what is not chosen: a runtime that copies the options would else find
+  // what somebody has set on Object.prototype.
+  return own<SpawnOptions>({
     argv0: argv[0] ?? "",
     stdio: stdio.map(stdioOf),
-    ...(env === undefined ? {} : { env: { ...env } }),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-    ...(detached === true ? { detached } : {}),
-  };
+    env: env === undefined ? undefined : own(env),
+    cwd,
+    uid,
+    gid,
+    detached: detached === true,
+    shell: false,
+    signal: undefined,
+    timeout: undefined,
+    killSignal: undefined,
+    serialization: undefined,
+    windowsHide: false,
+    windowsVerbatimArguments: undefined,
+  } as SpawnOptions);
 }
 
 function stdioOf(each: Stdio): "ignore" | "pipe" | number {

@@ -8,7 +8,7 @@
 import { process } from "../process.ts";
 import type { Exit, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
-import type { Usage } from "../../core/result.ts";
+import { KillError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/signals.ts";
 
 /**
@@ -51,7 +51,7 @@ export interface Spawned {
   /** The one channel, if one was asked for. */
   readonly channel: Channel | undefined;
   readonly exited: Promise<Exit>;
-  /** Sends a signal; false if the child is gone. */
+  /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
   hold(held: boolean): void;
 }
@@ -129,8 +129,14 @@ export function sendByNumber(pid: number, signal: number): boolean {
     return process.kill(pid, signal);
   } catch (error) {
     if ((error as { code?: unknown }).code === "ESRCH") return false;
-    throw error;
+    throw killError(pid, signal, error);
   }
+}
+
+/** A runtime's refusal to send a signal as a KillError; what has no errno stays what it is. */
+export function killError(pid: number, signal: number, cause: unknown): unknown {
+  const errno = errnoOf(cause);
+  return errno === undefined ? cause : new KillError({ pid, signal, errno, cause });
 }
 
 /** Which output is longer than the limit, if one is. */
@@ -140,6 +146,3 @@ export function beyond(
 ): SyncSpawned["overflowed"] {
   return stdout.length > limit ? "stdout" : stderr.length > limit ? "stderr" : undefined;
 }
-
-/** What a runtime does not tell of a child is not a number. */
-export const UNKNOWN_USAGE: Usage = { userMs: NaN, systemMs: NaN, maxRssBytes: NaN };

@@ -7,12 +7,18 @@
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import { brokenPipe } from "./broken_pipe.ts";
 
-/** A source over a stream that it owns. */
+/**
+ * A source over a stream that it owns. With `renews`, a read that waits when the source is to be
+ * held, or not to be any more, is made again: on Bun it is a read that keeps the event loop alive,
+ * by what was asked for when it began.
+ */
 export function streamSource(
   stream: ReadableStream<Uint8Array>,
-  hold: (held: boolean) => void = () => {},
+  { renews = false }: { readonly renews?: boolean } = NOT_AGAIN,
 ): Source {
-  const reader = stream.getReader();
+  let reader = stream.getReader();
+  let reading = false;
+  let held = true;
   let paused = false;
   let closed = false;
   let wake = () => {};
@@ -20,8 +26,17 @@ export function streamSource(
     for (;;) {
       while (paused && !closed) await new Promise<void>((resolve) => wake = resolve);
       if (closed) return;
-      const { done, value } = await reader.read();
+      const from = reader;
+      reading = true;
+      const next = await from.read().catch((error) => {
+        // What the lock was taken from: nothing of the stream is lost by that.
+        if (from !== reader) return undefined;
+        throw error;
+      });
+      reading = false;
       if (closed) return;
+      if (next === undefined) continue;
+      const { done, value } = next;
       if (done) return receiver.end();
       if (value.length > 0) receiver.chunk(value, false);
     }
@@ -46,9 +61,17 @@ export function streamSource(
       // A stream that has failed has nothing left to cancel.
       reader.cancel().catch(() => {});
     },
-    hold,
+    hold(keep) {
+      if (!renews || keep === held || closed) return;
+      held = keep;
+      if (!reading) return;
+      reader.releaseLock();
+      reader = stream.getReader();
+    },
   };
 }
+
+const NOT_AGAIN = { renews: false };
 
 /** A sink over a stream that it owns. */
 export function streamSink(

@@ -4,19 +4,27 @@
 declare namespace Deno {
   const build: { os: string; arch: string };
   const version: { deno: string };
-  const env: { get(name: string): string | undefined; toObject(): Record<string, string> };
+  const env: {
+    get(name: string): string | undefined;
+    set(name: string, value: string): void;
+    toObject(): Record<string, string>;
+  };
   const permissions: {
     querySync(
       descriptor:
         | { name: "run"; command?: string }
         | { name: "env"; variable?: string }
         | { name: "read" | "write"; path?: string }
-        | { name: "ffi" },
+        | { name: "read" | "write" | "net" | "env" | "run" | "sys" | "ffi" | "import" },
     ): {
       state: string;
+      partial: boolean;
     };
   };
-  const errors: Record<"NotCapable" | "NotFound", new (message: string) => Error>;
+  const errors: Record<
+    "NotCapable" | "NotFound" | "PermissionDenied",
+    new (message: string) => Error
+  >;
   interface ChildProcess {
     readonly pid: number;
     readonly stdin: WritableStream<Uint8Array>;
@@ -27,18 +35,19 @@ declare namespace Deno {
     ref(): void;
     unref(): void;
   }
+  interface CommandOptions {
+    args: readonly string[];
+    stdin: "null" | "piped";
+    stdout: "null" | "piped";
+    stderr: "null" | "piped";
+    env?: Record<string, string>;
+    clearEnv?: boolean;
+    cwd?: string;
+    uid?: number;
+    gid?: number;
+  }
   class Command {
-    constructor(path: string, options: {
-      args: readonly string[];
-      stdin: "null" | "piped";
-      stdout: "null" | "piped";
-      stderr: "null" | "piped";
-      env?: Record<string, string>;
-      clearEnv?: boolean;
-      cwd?: string;
-      uid?: number;
-      gid?: number;
-    });
+    constructor(path: string, options: CommandOptions);
     spawn(): ChildProcess;
     outputSync(): {
       code: number;

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { choose } from "../../backends/choose.ts";
 import type { Libc } from "../../backends/linux/libc.ts";
@@ -8,6 +8,8 @@ import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
 import { type Backend, backend, type DriverName } from "../../core/backend.ts";
 import { UnsupportedError, UsageError } from "../../core/errors.ts";
 import "../../mod.ts";
+
+const HOW = { reason: "test", stage: undefined };
 
 /** A driver of that name, which is otherwise the one of this process. */
 function fake(driver: DriverName): (reason: string) => Backend {
@@ -75,12 +77,25 @@ function sandboxed(refused: string): Libc {
 
 for (const refused of ["mprotect", "clone", "waitid"]) {
   test(`the native driver is not made where ${refused} is refused`, () => {
-    assertThrows(() => nativeBackend({} as Host, sandboxed(refused), x86_64, "test"));
+    assertThrows(() => nativeBackend({} as Host, sandboxed(refused), x86_64, HOW));
   });
 }
 
 test("nor where a child program does not do what it says", () => {
   // Every call succeeds, and nothing happens: the child has noted no pid.
-  const error = assertThrows(() => nativeBackend({} as Host, sandboxed("none"), x86_64, "test"));
+  const error = assertThrows(() => nativeBackend({} as Host, sandboxed("none"), x86_64, HOW));
   assert(error instanceof Error);
+});
+
+test("a process that is out of descriptors for the moment settles on no lesser driver", () => {
+  for (const code of ["EMFILE", "ENFILE"]) {
+    const error = Object.assign(new Error(code), { code });
+    const makers = {
+      native: () => {
+        throw error;
+      },
+      portable: () => assert(false, "the next driver was made") as never,
+    };
+    assertStrictEquals(assertThrows(() => choose(makers, undefined, undefined)), error);
+  }
 });

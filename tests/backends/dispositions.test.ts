@@ -23,7 +23,8 @@ const NONE = "0000000000000000";
 const EINVAL = -22;
 
 function starterOn(kernel: Kernel): Starter {
-  return new Starter(kernel, { hold: () => () => {} } as unknown as Host, testedCloner(kernel));
+  const host = { hold: () => () => {} } as unknown as Host;
+  return new Starter(kernel, host, testedCloner(kernel), undefined);
 }
 
 /** What /proc/self/status says in a child, whose parent has a handler for a signal. */

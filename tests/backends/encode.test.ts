@@ -7,9 +7,11 @@ import {
   CELLS,
   type Encoded,
   FAILED_AT,
+  FAILED_RESULT,
   GAVE_UP,
-  LAST_RESULT,
+  IGNORED,
   OPERATION,
+  RESULT,
 } from "../../backends/linux/encoded.ts";
 import type { Arena } from "../../backends/linux/memory.ts";
 import { ARCHES } from "../support/native.ts";
@@ -59,18 +61,18 @@ const at = (index: number) => FAILED + EPILOGUE + index * OPERATION;
 test("the header holds the first operation's address and clean notes", () => {
   const { word, encoded } = layOut([umask(1)]);
   assertEquals(encoded.header, BASE);
-  assertEquals([word(0), word(FAILED_AT), word(LAST_RESULT), word(GAVE_UP)], [
+  assertEquals([word(0), word(FAILED_AT), word(FAILED_RESULT), word(GAVE_UP)], [
     BASE + at(0),
     0,
     0,
     0,
   ]);
-  assertEquals([FAILED_AT, LAST_RESULT, GAVE_UP, CELLS, OPERATION], [8, 16, 24, 96, 96]);
+  assertEquals([FAILED_AT, FAILED_RESULT, GAVE_UP, CELLS, OPERATION], [8, 16, 24, 96, 96]);
 });
 
-test("an operation is a number, six arguments, an address for the result and three jumps", () => {
+test("an operation is a number, six arguments, and addresses for result, jumps and failure", () => {
   const { word } = layOut([call("fds", "dup3", [3, 4, 5], []), umask(0o22)]);
-  const first = Array.from({ length: 11 }, (_, i) => word(at(0) + i * 8));
+  const first = Array.from({ length: 12 }, (_, i) => word(at(0) + i * 8));
   const failed = BASE + FAILED;
   const next = BASE + at(1);
   assertEquals(first, [
@@ -81,11 +83,25 @@ test("an operation is a number, six arguments, an address for the result and thr
     0,
     0,
     0,
-    BASE + LAST_RESULT,
+    BASE + RESULT,
     failed,
     next,
     next,
+    BASE + FAILED_AT,
   ]);
+});
+
+test("a failure that says nothing is recorded where nobody reads it", () => {
+  const arena = dirtyArena();
+  encode({ calls: [{ ...umask(1), unrecorded: true }, umask(2)], cells: [] }, x86_64, arena, {
+    report: 5,
+  });
+  const recordedAt = (place: number) =>
+    Number(new DataView(arena.bytes.buffer).getBigUint64(place + 88, true)) - BASE;
+  assertEquals([recordedAt(at(0)), recordedAt(at(1))], [IGNORED, FAILED_AT]);
+  // A filter may refuse any call of the epilogue: that must not hide why it was reached.
+  const epilogue = [0, 1, 2, 3].map((i) => recordedAt(FAILED + i * OPERATION));
+  assertEquals(epilogue, Array(4).fill(IGNORED));
 });
 
 test("every call has its architecture's number, and a number is a number", () => {
@@ -99,13 +115,12 @@ test("every call has its architecture's number, and a number is a number", () =>
 test("an argument may be negative, large or a bigint of 64 bits", () => {
   const args = [-100, -1, 0xffff_ffff, 2 ** 40 + 1, 2n ** 63n, -(2n ** 40n)];
   const one = call("step", "ioctl", args, []);
-  const { word, signed, encoded } = layOut([one]);
+  const { word, signed } = layOut([one]);
   assertEquals(signed(at(0) + 8), -100n);
   assertEquals(signed(at(0) + 16), -1n);
   assertEquals([word(at(0) + 24), word(at(0) + 32)], [0xffff_ffff, 2 ** 40 + 1]);
   assertEquals(signed(at(0) + 40), -(2n ** 63n));
   assertEquals(signed(at(0) + 48), -(2n ** 40n));
-  assertEquals(encoded.argumentsOf(one).slice(0, 4), [-100, -1, 0xffff_ffff, 2 ** 40 + 1]);
 });
 
 test("text is passed by address, in UTF-8, with a NUL behind it", () => {
@@ -162,7 +177,7 @@ test("a result can become an argument of another call, or fill a cell", () => {
   const later = first + 2 * OPERATION;
   assertEquals(word(first + 56), BASE + later + 8 + 2 * 8);
   assertEquals(word(first + OPERATION + 56), BASE + CELLS);
-  assertEquals(word(later + 56), BASE + LAST_RESULT);
+  assertEquals(word(later + 56), BASE + RESULT);
 });
 
 test("a call can be given the memory of another one's argument", () => {
@@ -240,7 +255,8 @@ test("what the program before it has left in an arena is the same as if it were 
     const end = CELLS + EPILOGUE + count * OPERATION;
     assertEquals([...arena.bytes.subarray(0, end)], [...fresh.bytes.subarray(0, end)]);
     for (const each of calls) {
-      const [first = 0] = again.argumentsOf(each).map((address) => address - BASE);
+      const first = new DataView(arena.bytes.buffer).getUint32(again.placeOf(each) + 8, true) -
+        BASE % 2 ** 32;
       const text = (bytes: Uint8Array) => [...bytes.subarray(first, bytes.indexOf(0, first))];
       if (each.name === "chdir") assertEquals(text(arena.bytes), text(fresh.bytes));
     }
@@ -281,14 +297,14 @@ test("notes tell which call failed and why, once the program has given up", () =
   const calls = [umask(0), umask(1), umask(2)];
   const arena = dirtyArena();
   const encoded = encode({ calls, cells: [] }, x86_64, arena);
-  assertEquals(encoded.failure(encoded.notes()), undefined);
+  assertEquals(encoded.failure(encoded.notesIn(arena.bytes)), undefined);
   const view = new DataView(arena.bytes.buffer);
   view.setBigInt64(FAILED_AT, BigInt(BASE + at(1)), true);
-  view.setBigInt64(LAST_RESULT, -13n, true);
+  view.setBigInt64(FAILED_RESULT, -13n, true);
   // A call may fail, and the program go on.
-  assertEquals(encoded.failure(encoded.notes()), undefined);
+  assertEquals(encoded.failure(encoded.notesIn(arena.bytes)), undefined);
   view.setBigInt64(GAVE_UP, 99n, true);
-  assertEquals(encoded.failure(encoded.notes()), { call: calls[1], errno: 13 });
+  assertEquals(encoded.failure(encoded.notesIn(arena.bytes)), { call: calls[1], errno: 13 });
 });
 
 test("a program can be encoded for another address than that of its arena", () => {

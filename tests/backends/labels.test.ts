@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Arch } from "../../backends/linux/arch.ts";
 import type { Call } from "../../backends/linux/call.ts";
 import { encode } from "../../backends/linux/encode.ts";
-import { FAILED_AT, GAVE_UP, LAST_RESULT, OPERATION } from "../../backends/linux/encoded.ts";
+import { FAILED_AT, FAILED_RESULT, GAVE_UP, OPERATION } from "../../backends/linux/encoded.ts";
 import { spawnError } from "../../backends/linux/failure.ts";
 import { lower } from "../../backends/linux/lower.ts";
 import { lowerApparmor, lowerSelinux } from "../../backends/linux/lower_labels.ts";
@@ -21,37 +21,43 @@ const [x86_64] = ARCHES as [Arch, Arch];
 const AT_FDCWD = -100;
 const O_WRONLY_CLOEXEC = 0o2000001;
 
-/** Numbers that are free in the child. */
-const FREE = [6, 7, 8];
-
 /** What a call writes, as text. */
-function written(calls: readonly Call[]): { fd: unknown; text: string; length: unknown } {
+function written(calls: readonly Call[]): { text: string; length: unknown } {
   const write = calls.find(({ name }) => name === "write");
-  const [fd, data, length] = write?.args ?? [];
+  const [, data, length] = write?.args ?? [];
   assert(typeof data === "object" && "bytes" in data);
-  return { fd, text: new TextDecoder().decode(data.bytes), length };
+  return { text: new TextDecoder().decode(data.bytes), length };
+}
+
+/** Checks that what was opened is what is written to, whatever its number is. */
+function writesToWhatItOpens(calls: readonly Call[]): void {
+  const write = calls.find(({ name }) => name === "write");
+  assert(write?.label !== undefined);
+  for (const each of calls.filter(({ name }) => name === "openat")) {
+    assertEquals(each.into, { call: write.label, argument: 0 });
+  }
 }
 
 test("an SELinux context is written to attr/exec in one go, with its NUL", () => {
   const label = "system_u:system_r:svirt_t:s0:c1,c2";
-  const calls = lowerSelinux(label, FREE);
+  const calls = lowerSelinux(label);
   assertEquals(calls.map(({ step, name }) => [step, name]), [
     ["selinux", "openat"],
     ["selinux", "write"],
-    ["selinux", "close"],
   ]);
   assertEquals(calls[0]?.args, [AT_FDCWD, { text: "/proc/self/attr/exec" }, O_WRONLY_CLOEXEC, 0]);
-  assertEquals(written(calls), { fd: 6, text: `${label}\0`, length: label.length + 1 });
-  assertEquals(calls[2]?.args, [6]);
+  assertEquals(written(calls), { text: `${label}\0`, length: label.length + 1 });
+  writesToWhatItOpens(calls);
 });
 
 test("an AppArmor profile is written as a change on exec, without a NUL", () => {
-  const calls = lowerApparmor("vm //child", FREE);
-  assertEquals(written(calls), { fd: 6, text: "exec vm //child", length: 15 });
+  const calls = lowerApparmor("vm //child");
+  assertEquals(written(calls), { text: "exec vm //child", length: 15 });
+  writesToWhatItOpens(calls);
 });
 
 test("AppArmor's own file is tried first, then the one that it shares", () => {
-  const calls = lowerApparmor("p", FREE);
+  const calls = lowerApparmor("p");
   const opens = calls.filter(({ name }) => name === "openat");
   assertEquals(opens.map((each) => each.path), [
     "/proc/self/attr/apparmor/exec",
@@ -65,8 +71,8 @@ test("AppArmor's own file is tried first, then the one that it shares", () => {
 });
 
 test("a label is counted in bytes, not in characters", () => {
-  assertEquals(written(lowerApparmor("ü", FREE)).length, 7);
-  assertEquals(written(lowerSelinux("ü→", FREE)).length, 6);
+  assertEquals(written(lowerApparmor("ü")).length, 7);
+  assertEquals(written(lowerSelinux("ü→")).length, 6);
 });
 
 /** The header of a program, and its operations, in memory. */
@@ -76,11 +82,11 @@ function laidOut(calls: readonly Call[]) {
   const [bytes, words] = [new Uint8Array(buffer), new Uint32Array(buffer)];
   const arena = { address, size: buffer.byteLength, bytes, words } as Arena;
   const encoded = encode({ calls, cells: [] }, x86_64, arena);
-  return { encoded, address, view: new DataView(buffer) };
+  return { encoded, address, bytes, view: new DataView(buffer) };
 }
 
 test("encoded, the first open that fails goes on with the second, and success skips it", () => {
-  const { encoded, address, view } = laidOut(lowerApparmor("p", FREE));
+  const { encoded, address, view } = laidOut(lowerApparmor("p"));
   const first = Number(view.getBigUint64(encoded.header - address, true)) - address;
   const word = (at: number) => Number(view.getBigUint64(at, true)) - address;
   const [error, zero, positive] = [64, 72, 80].map((at) => word(first + at));
@@ -94,17 +100,17 @@ test("encoded, the first open that fails goes on with the second, and success sk
 test("a label that the module refuses is a SpawnError of its step, and says which", () => {
   for (
     const [step, calls] of [
-      ["selinux", lowerSelinux("u:r:t", FREE)],
-      ["apparmor", lowerApparmor("u:r:t", FREE)],
+      ["selinux", lowerSelinux("u:r:t")],
+      ["apparmor", lowerApparmor("u:r:t")],
     ] as const
   ) {
-    const { encoded, address, view } = laidOut(calls);
+    const { encoded, address, bytes, view } = laidOut(calls);
     const first = Number(view.getBigUint64(encoded.header - address, true));
     const at = calls.findIndex(({ name }) => name === "write");
     view.setBigInt64(FAILED_AT, BigInt(first + at * OPERATION), true);
-    view.setBigInt64(LAST_RESULT, -22n, true);
+    view.setBigInt64(FAILED_RESULT, -22n, true);
     view.setBigInt64(GAVE_UP, 99n, true);
-    const failure = encoded.failure(encoded.notes());
+    const failure = encoded.failure(encoded.notesIn(bytes));
     assert(failure !== undefined);
     const files = { access: () => "ok", head: () => undefined } as const;
     const error = spawnError(failure.call, failure.errno, "true", files);
@@ -121,7 +127,10 @@ test("a label that the module refuses is a SpawnError of its step, and says whic
 test("both labels come after the descriptors, before core, ids and folder", () => {
   const cmd = new Command("true").cwd("/").runAlone().uid(1).gid(1).maxFiles(9)
     .apparmorProfile("p").selinuxLabel("u:r:t");
-  const { calls } = lower(makePlan(freeze(cmd), imagined()).steps, { moves: [], free: () => FREE });
+  const { calls } = lower(makePlan(freeze(cmd), imagined()).steps, {
+    moves: [],
+    free: () => [6, 7, 8],
+  });
   const steps = calls.map(({ step }) => step).filter((step, i, all) => step !== all[i - 1]);
   assertEquals(steps.slice(steps.indexOf("limits")), [
     "limits",
@@ -129,6 +138,7 @@ test("both labels come after the descriptors, before core, ids and folder", () =
     "apparmor",
     "core",
     "identity",
+    "capabilities",
     "chdir",
     "unblock",
     "exec",
@@ -146,7 +156,12 @@ test("whether a module is on is read from the kernel's own files", () => {
     kernelOf(text === undefined ? {} : { [APPARMOR]: text })
   );
   assertEquals([on, off, none].map((read) => read && hasApparmor(read)), [true, false, false]);
-  assert(hasSelinux(kernelOf({ "/proc/filesystems": SELINUX_ON })));
+  const current = "/proc/self/attr/current";
+  const selinux = (label: string) =>
+    hasSelinux(kernelOf({ "/proc/filesystems": SELINUX_ON, [current]: label }));
+  assert(selinux("system_u:system_r:init_t:s0\0"));
+  // Before a policy is loaded, every process has this label.
+  assert(!selinux("kernel\0"));
   assert(!hasSelinux(kernelOf({ "/proc/filesystems": "nodev\tsysfs\n" })));
   assert(!hasSelinux(kernelOf({})));
 });
@@ -155,7 +170,10 @@ test("a label needs its own module, and no label needs none", () => {
   const planOf = (cmd: Command) => makePlan(freeze(cmd), imagined());
   const selinux = planOf(new Command("true").selinuxLabel("u:r:t"));
   const apparmor = planOf(new Command("true").apparmorProfile("p"));
-  const onlySelinux = kernelOf({ "/proc/filesystems": SELINUX_ON });
+  const onlySelinux = kernelOf({
+    "/proc/filesystems": SELINUX_ON,
+    "/proc/self/attr/current": "u:r:init_t\0",
+  });
   const onlyApparmor = kernelOf({ [APPARMOR]: "Y\n" });
   requireLsm(onlySelinux, selinux, "native");
   requireLsm(onlyApparmor, apparmor, "native");
@@ -168,4 +186,14 @@ test("a label needs its own module, and no label needs none", () => {
     const error = assertThrows(() => requireLsm(kernel, plan, "launcher"), UnsupportedError);
     assertEquals([error.feature, error.driver], [feature, "launcher"]);
   }
+});
+
+test("without a policy, a label is refused and not left out", () => {
+  const plan = makePlan(freeze(new Command("true").selinuxLabel("u:r:t")), imagined());
+  const kernel = kernelOf({
+    "/proc/filesystems": SELINUX_ON,
+    "/proc/self/attr/current": "kernel\0",
+  });
+  const error = assertThrows(() => requireLsm(kernel, plan, "native"), UnsupportedError);
+  assert(error.message.includes("no policy is loaded"), error.message);
 });

@@ -9,7 +9,7 @@ import { assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { parseReport, supervise } from "../../backends/launcher/supervisor.ts";
 import { type Arg, type Call, call } from "../../backends/linux/call.ts";
-import { RUNS } from "../../backends/linux/lower.ts";
+import { EXECUTING } from "../../backends/linux/control.ts";
 
 const CONTROL = 40;
 const WORDS = 0x0202_0202;
@@ -48,7 +48,7 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
     drained: false,
   };
   const begun = { ...nothing, pid: WORDS };
-  const running = { ...begun, told: [RUNS] };
+  const running = { ...begun, told: [EXECUTING] };
   const ended = { ...running, raw: 3 << 8, rss: 2048 };
   const over = { ...ended, timedOut: true, drained: true };
   assertEquals(seen, [nothing, begun, running, ended, over]);
@@ -59,7 +59,7 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
 function writes(): { bytes: Uint8Array; at: number | undefined }[] {
   const run = { timeout: 1000, killSignal: 15, grace: 1000, drain: 100 };
   const program = {
-    calls: [call("exec", "write", [CONTROL, { bytes: new Uint8Array([RUNS]) }, 1], [])],
+    calls: [call("exec", "write", [CONTROL, { bytes: new Uint8Array([EXECUTING]) }, 1], [])],
     cells: [],
   };
   const { calls } = supervise(program, { stdio: [], pipes: [] }, CONTROL, run);

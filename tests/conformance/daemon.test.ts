@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
 import {
   chmodSync,
   closeSync,
@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { Command, SpawnError, syscalls, UsageError } from "../../mod.ts";
+import { Command, SpawnError, syscalls, TimeoutError, UsageError } from "../../mod.ts";
 import {
   asleep,
   endDaemon,
@@ -171,14 +171,32 @@ conform("neither a time limit nor an abort reaches a daemon that runs", async (t
   const controller = new AbortController();
   const cmd = sleep().daemonize();
   const { signal } = controller;
-  const child = await cmd.spawn({ timeout: 1, signal });
+  // Long enough for the start, which it does reach.
+  const child = await cmd.spawn({ timeout: 500, signal });
   t.defer(() => endDaemon(child.pid));
   // The process between us and the daemon may not have been reaped yet.
   controller.abort();
   await child.wait({ timeout: 1 });
-  await new Command("sleep", 0.05).run();
+  await new Command("sleep", 0.6).run();
   assert(isRunning(child.pid));
 });
+
+conform("a time limit that is over before a daemon runs leaves none", async () => {
+  for (let round = 0; round < 5; round++) {
+    const marker = `1000.${round}${process.pid}`;
+    try {
+      const { daemonPid } = await new Command("sleep", marker).daemonize().run({ timeout: 1 });
+      // It was quicker.
+      assert(daemonPid !== undefined && isRunning(daemonPid));
+      await endDaemon(daemonPid);
+    } catch (error) {
+      assertInstanceOf(error, TimeoutError);
+      assertEquals(error.result.daemonPid, undefined);
+      const left = await new Command("pgrep", "-f", `sleep ${marker}`).run({ check: false });
+      assertEquals(left.stdout, "");
+    }
+  }
+}, { needs: ["pgrep"] });
 
 /** A daemon that must fail to start, and what it would leave if it did not. */
 async function leavesNothing(

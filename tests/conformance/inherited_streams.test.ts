@@ -260,7 +260,7 @@ for (const fd of [0, 1, 2]) {
     // Deno keeps its standard streams. Bun never closes what it has opened at these numbers itself,
     // a copy of a pipe that it reads for one; and Node's own spawner keeps sockets there.
     if (taken.includes(original)) return;
-    const own = driver !== "native" ? 1 : runtime === "node" ? 4 : 3;
+    const own = runtime === "bun" ? 0 : driver === "native" ? 4 : 1;
     assertEquals(outcomes.slice(0, own), Array(own).fill("SpawnError EBADF"));
     if (driver === "native" && runtime === "node") assertEquals(taken, []);
   }, {

@@ -152,7 +152,8 @@ conform("text, bytes and json fail as run does", async () => {
   await assertRejects(() => sh("exit 3").text(), ExitError);
   await assertRejects(() => sh("exit 3").bytes(), ExitError);
   await assertRejects(() => sh("exit 3").json(), ExitError);
-  await assertRejects(() => sh("echo no json").json(), SyntaxError);
+  const error = await failure(ResultError, () => sh("echo no json").json());
+  assertInstanceOf(error.cause, SyntaxError);
 });
 
 conform("run and runSync take an argument list and options", async () => {

@@ -1,28 +1,50 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import {
   AbortError,
+  type Child,
   Command,
   CommandError,
   ExitError,
   MaxBufferError,
   secret,
+  SpawnError,
   TimeoutError,
 } from "../../mod.ts";
-import { failure, thrown } from "../support/failures.ts";
+import { failure, thrown, WAYS } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
+import { program } from "../support/runtime.ts";
 
 const TOKEN = "hunter2-token";
 const VALUE = "hunter2-value";
 
-/** Everything that an error may show, as text. */
+/** How the runtimes themselves print a value. */
+function printed(value: unknown): string {
+  const { Bun, Deno } = globalThis as unknown as {
+    Bun?: { inspect(value: unknown, options: object): string };
+    Deno?: { inspect(value: unknown, options: object): string };
+  };
+  return [
+    inspect(value, { depth: 20, showHidden: true, maxArrayLength: 1000 }),
+    Bun?.inspect(value, { depth: 20 }),
+    Deno?.inspect(value, { depth: 20, showHidden: true }),
+  ].join("\n");
+}
+
+/** Everything that an error may show, as text: its fields, its result and its causes too. */
 function everything(error: unknown): string {
   assert(error instanceof CommandError);
-  const { message, stack, command } = error;
-  const fields = Object.entries(error).map(([name, value]) =>
-    name === "result" ? "" : `${name}: ${JSON.stringify(value)}`
-  );
-  return [message, stack, command, String(error), ...fields].join("\n");
+  const texts: string[] = [];
+  for (let each: unknown = error; each instanceof Error; each = each.cause) {
+    const { message, stack } = each;
+    const fields = Object.getOwnPropertyNames(each).map((name) =>
+      `${name}: ${JSON.stringify((each as Error & Record<string, unknown>)[name])}`
+    );
+    texts.push(message, stack ?? "", String(each), JSON.stringify(each), printed(each), ...fields);
+  }
+  return [error.command, ...texts, printed(structuredClone({ ...error }))].join("\n");
 }
 
 function hidden(text: string): void {
@@ -53,10 +75,96 @@ conform("toString and explain show a mask in its place", () => {
 conform("a plain environment value shows in toString, but in no error", async () => {
   const cmd = new Command("false").env("PLAIN", "hunter2-plain");
   assertStringIncludes(cmd.toString(), "hunter2-plain");
-  hidden(everything(await thrown(() => cmd.run())));
+  for (const run of Object.values(WAYS)) {
+    hidden(everything(await thrown(async () => await (await run(cmd) as Partial<Child>).wait?.())));
+  }
 });
 
-conform("the result shows a mask in its place", async () => {
+/** Ways by which a value can come to the environment, other than `env(name, value)`. */
+const VALUES: Record<string, (cmd: Command) => Command> = {
+  "env of a record": (cmd) => cmd.env({ A: "hunter2-a", B: "hunter2-b" }),
+  "envString": (cmd) => cmd.envString("A=hunter2-string=more"),
+  "a default of envPass": (cmd) => cmd.envPass("VIRCOMMAND_UNSET", { default: "hunter2-default" }),
+  "envXdg": (cmd) => cmd.envXdg("/hunter2-folder"),
+  "a value that a shell would have to quote": (cmd) => cmd.env("A", "it's hunter2 $(x)\n"),
+};
+
+for (const [what, set] of Object.entries(VALUES)) {
+  conform(`${what} shows in no error, whatever goes wrong`, async () => {
+    const make = (...argv: string[]) => set(Command.from(argv));
+    const shell = () => make("sh", "-c", "exec sleep 1000");
+    hidden(everything(await failure(ExitError, () => make("/bin/false").run())));
+    hidden(everything(await failure(ExitError, () => make("/bin/false").runSync())));
+    hidden(everything(await thrown(() => make("/no/such/program").run())));
+    hidden(everything(await thrown(() => make("/no/such/program").runSync())));
+    hidden(everything(await thrown(() => make("/bin/true").cwd("/no/such/folder").run())));
+    hidden(everything(await thrown(() => make("/bin/true").stdin({ file: "/no/such" }).run())));
+    hidden(everything(await thrown(() => make("/bin/echo", "x").json())));
+    hidden(everything(await failure(TimeoutError, () => shell().run({ timeout: 30 }))));
+    hidden(
+      everything(await failure(AbortError, () => shell().run({ signal: AbortSignal.abort() }))),
+    );
+    const during = { signal: AbortSignal.timeout(30) };
+    hidden(everything(await failure(AbortError, () => shell().run(during))));
+    const yes = () => make("sh", "-c", "exec yes");
+    hidden(everything(await failure(MaxBufferError, () => yes().run({ maxBuffer: 10 }))));
+  });
+}
+
+conform("values that were put in the wrong place show in no misuse", () => {
+  for (
+    const cmd of [
+      new Command("true").env("TOKEN=hunter2", "x"),
+      new Command("true").env({ "TOKEN=hunter2": "x" }),
+      new Command("true").envString("hunter2-without-a-name"),
+      new Command("true").env("A", "hunter2\0"),
+      new Command("true").envString("=hunter2"),
+    ]
+  ) {
+    hidden(everything(cmd.error));
+  }
+});
+
+const LEAKY_HOOK = `export default (data, { argv, env }) => {
+  if (data.how === "throw") throw new Error("bad: " + argv.join(" ") + " " + env.PASSWORD + "\\n\\x1b[2J");
+  return 3;
+};\n`;
+
+conform("what a hook throws shows a mask in the place of secrets", async ({ folder }) => {
+  const hook = join(folder(), "hook.mjs");
+  writeFileSync(hook, LEAKY_HOOK);
+  const make = (how: string) =>
+    new Command("true", secret(TOKEN)).env("PASSWORD", secret(VALUE))
+      .envPass("PATH").envPass("HOME").envPass("DENO_DIR")
+      .preExec(hook, { how, password: "hunter2-data" });
+  const error = await failure(SpawnError, () => make("throw").run());
+  hidden(everything(error));
+  assertStringIncludes(error.message, "bad: true *** ***\\n\\x1b[2J");
+  assert(error.cause instanceof Error);
+  assertStringIncludes(error.cause.message, "bad: true *** ***");
+  // What it is given is nothing that an error tells.
+  hidden(everything(await failure(SpawnError, () => make("return").run())));
+}, { features: ["preExec"] });
+
+for (const which of ["exit", "exit sync", "spawn", "timeout", "abort"]) {
+  conform(
+    `an uncaught error (${which}) prints neither secrets nor environment values`,
+    async () => {
+      const { stderr, code } = await program("uncaught", which).run({ check: false });
+      assert(code !== 0);
+      assertStringIncludes(stderr, "Error");
+      assertStringIncludes(stderr, "TOKEN='***'");
+      hidden(stderr);
+    },
+  );
+}
+
+conform("the result shows a mask in its place, and no environment value", async () => {
+  const plain = await new Command("true").env("A", "hunter2-plain").run();
+  assertEquals(plain.command, "A='***' true");
+  assertEquals(new Command("true").env("A", "hunter2-plain").runSync().command, plain.command);
+  hidden(JSON.stringify(plain));
+  hidden(printed(plain));
   const result = await new Command("true", secret(TOKEN)).env("A", secret(VALUE)).run();
   hidden(JSON.stringify([result.command, result.argv]));
   hidden(inspect(result, { depth: 5 }));

@@ -189,9 +189,9 @@ conform("the error of a failing stream reaches the caller", async () => {
   await assertRejects(() => cat(stream), RangeError, "broken");
 });
 
-conform("a piece that is neither text nor bytes is a TypeError", async () => {
-  await assertRejects(() => cat(lazily<unknown>("a", 7) as AsyncIterable<string>), TypeError);
-  await assertRejects(() => cat([null] as unknown as string[]), TypeError);
+conform("a piece that is neither text nor bytes is a UsageError", async () => {
+  await assertRejects(() => cat(lazily<unknown>("a", 7) as AsyncIterable<string>), UsageError);
+  await assertRejects(() => cat([null] as unknown as string[]), UsageError);
 });
 
 conform("input is taken from a source no faster than the program reads", async ({ defer }) => {

@@ -97,12 +97,12 @@ conform("runSync takes no asynchronous source, no stream and no pipe", async () 
 });
 
 conform(
-  "a piece of input that is neither text nor bytes is a TypeError with runSync too",
+  "a piece of input that is neither text nor bytes is a UsageError with runSync too",
   async () => {
     const error = await thrown(() =>
       new Command("cat").stdin([7] as unknown as string[]).runSync()
     );
-    assert(error instanceof TypeError);
+    assert(error instanceof UsageError);
   },
 );
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Command, MaxBufferError } from "../../mod.ts";
 import { failure, WAYS } from "../support/failures.ts";
-import { conform } from "../support/harness.ts";
+import { conform, isRunning, until } from "../support/harness.ts";
 
 const SIX = ["-c", "printf 123456"];
 
@@ -40,3 +40,14 @@ conform("runSync: no output is not too much for a maxBuffer of 0", () => {
   assertEquals(new Command("true").runSync({ maxBuffer: 0 }).stdout, "");
   assertEquals(new Command("sh", ...SIX).runSync({ maxBuffer: 6.5 }).stdout, "123456");
 });
+
+conform(
+  "runSync: a program that is ended for its output is gone when the error comes",
+  async () => {
+    const script = "head -c 200000 /dev/zero; exec sleep 1000";
+    const cmd = new Command("sh", "-c", script);
+    const { result } = await failure(MaxBufferError, () => cmd.runSync({ maxBuffer: 1000 }));
+    // It may have been ended with whoever kept watch over it, whose end came first.
+    await until("the program has ended", () => !isRunning(result.pid));
+  },
+);

@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { spawnSync } from "node:child_process";
 import os from "node:os";
+import process from "node:process";
 import { test } from "node:test";
 import { errnoName, errnoNumber, errnoText } from "../../core/errno.ts";
 
@@ -33,6 +35,35 @@ test("names and numbers lead to each other, and each error has a text of its own
     texts.add(errnoText(n));
   }
   assertEquals([texts.size, texts.has("unknown error")], [130, false]);
+});
+
+/** What the C library says, by way of a program that asks it; undefined where there is none. */
+function systemsTexts(): Map<number, string> | undefined {
+  const numbers = Array.from({ length: 132 }, (_, i) => i + 1);
+  const ways: [string, string[]][] = [
+    ["python3", ["-c", "import os\nfor n in range(1, 133): print(n, os.strerror(n))"]],
+    ["perl", ["-e", 'for $n (1..132) { $! = $n; print "$n $!\\n" }']],
+  ];
+  for (const [program, args] of ways) {
+    const env = { ...process.env, LC_ALL: "C" };
+    const { status, stdout } = spawnSync(program, args, { encoding: "utf8", env });
+    if (status !== 0) continue;
+    const lines = stdout.trim().split("\n").map((line) => /^(\d+) (.*)$/.exec(line) ?? []);
+    const texts = new Map(lines.map(([, number, text]) => [Number(number), text ?? ""]));
+    if (numbers.every((n) => texts.has(n))) return texts;
+  }
+  return undefined;
+}
+
+const system = process.platform === "linux" ? systemsTexts() : undefined;
+
+test("the text of every error is strerror(3)'s", {
+  skip: system === undefined ? "neither python3 nor perl is here to ask" : false,
+}, () => {
+  for (const [number, text] of system ?? []) {
+    const known = errnoNumber(errnoName(number)) === number;
+    assertEquals(known ? errnoText(number) : `Unknown error ${number}`, text);
+  }
 });
 
 const TEXTS: [number, string][] = [

@@ -1,15 +1,24 @@
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { test } from "node:test";
 import {
   AbortError,
   CommandError,
   ExitError,
   HandshakeError,
+  isErrno,
   MaxBufferError,
+  PermissionError,
   ResultError,
   SpawnError,
   type SpawnFailure,
   StateError,
+  SystemCallError,
   TimeoutError,
   UnsupportedError,
   UsageError,
@@ -30,6 +39,8 @@ const CLASSES: [name: string, error: CommandError][] = [
   ["UsageError", new UsageError("m")],
   ["StateError", new StateError("m")],
   ["UnsupportedError", new UnsupportedError({ feature: "f", driver: "d", remedy: "r" })],
+  ["PermissionError", new PermissionError("m", { code: "NotCapable" })],
+  ["SystemCallError", new SystemCallError("read", 5)],
   ["SpawnError", new SpawnError(FAILURE)],
   ["AbortError", new AbortError("m")],
   ["HandshakeError", new HandshakeError("m")],
@@ -145,6 +156,85 @@ test("an UnsupportedError says what, by which driver, why, and the way out", () 
     because.message,
     "umask is not supported by the portable driver (no FFI): use Linux",
   );
+});
+
+test("a SystemCallError says which call failed, on what and why, and for which command", () => {
+  const cause = new RangeError();
+  const error = new SystemCallError("write", 28, { path: "/x", command: "tool", cause });
+  assertEquals(
+    error.message,
+    'write "/x": ENOSPC: No space left on device; command: tool',
+  );
+  const { syscall, errno, code, path, command } = error;
+  assertEquals([syscall, errno, code, path, command], ["write", 28, "ENOSPC", "/x", "tool"]);
+  assertStrictEquals(error.cause, cause);
+  assertEquals(new SystemCallError("read", 5).message, "read: EIO: Input/output error");
+  const said = new SystemCallError("read", 5, { detail: "the disk is gone" });
+  assertEquals(said.message, "read: EIO: the disk is gone");
+});
+
+test("a PermissionError says what was refused, and keeps what the runtime reported", () => {
+  const cause = new RangeError();
+  const fields = { code: "NotCapable", permission: "run", resource: "/bin/true", cause };
+  const error = new PermissionError("Requires run access", { ...fields, command: "true" });
+  assertEquals(
+    error.message,
+    'not permitted by the runtime: run "/bin/true": Requires run access; command: true',
+  );
+  const { code, permission, resource, command } = error;
+  assertEquals([code, permission, resource, command], ["NotCapable", "run", "/bin/true", "true"]);
+  assertStrictEquals(error.cause, cause);
+  const bare = new PermissionError("no", { code: "ERR_ACCESS_DENIED" });
+  assertEquals(bare.message, "not permitted by the runtime: no");
+  assertEquals([bare.permission, bare.resource], [undefined, undefined]);
+});
+
+/** What a result that was read in the wrong place looks like: a pid, a success, a pointer. */
+const NO_ERRNOS = [0, -2, -8318, 8318, 4096, 2.5, NaN, Infinity, 2 ** 31];
+
+for (const errno of NO_ERRNOS) {
+  test(`${errno} is no error number: no error blames the system with it`, () => {
+    assert(!isErrno(errno));
+    for (
+      const make of [
+        () => new SpawnError({ ...FAILURE, step: "session", errno, command: "tool" }),
+        () => new SystemCallError("read", errno, { command: "tool" }),
+      ]
+    ) {
+      const error = assertThrows(make);
+      assertInstanceOf(error, CommandError);
+      assertEquals([error.constructor, error.command], [CommandError, "tool"]);
+      assert(error.message.startsWith("internal error: "), error.message);
+      assert(error.message.includes(String(errno)));
+    }
+  });
+}
+
+test("every error number that Linux can return is one", () => {
+  for (const errno of [1, 2, 132, 133, 512, 4095]) assert(isErrno(errno));
+});
+
+test("an AbortError is a ResultError if, and only if, there is a result", () => {
+  const [before, during] = [new AbortError("m"), new AbortError("m", { result })];
+  assertEquals([before instanceof ResultError, during instanceof ResultError], [false, true]);
+  for (const error of [before, during]) {
+    assertInstanceOf(error, AbortError);
+    assertInstanceOf(error, CommandError);
+    for (const Class of [ExitError, TimeoutError, MaxBufferError, SpawnError]) {
+      assert(!(error instanceof Class));
+    }
+  }
+  const fields = (
+    { code, exitCode, signal, stdout, stderr }: AbortError,
+  ) => [code, exitCode, signal, stdout, stderr];
+  assertEquals(fields(before), [undefined, undefined, undefined, undefined, undefined]);
+  assertEquals(fields(during), [3, 3, null, "out", "err"]);
+  // Nor is anything else one that has a result.
+  for (const other of [{ result }, Object.assign(new Error(), { result }), null, undefined, 1]) {
+    assert(!(other instanceof ResultError));
+  }
+  assert(new ExitError("m", result) instanceof ResultError);
+  assert(!(new ResultError("m", result) instanceof ExitError));
 });
 
 test("an AbortError has the signal's reason, and a result only if something ran", () => {

@@ -10,9 +10,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { keepArenas } from "../../backends/linux/memory.ts";
 import { backendInfo, Command, UnsupportedError } from "../../mod.ts";
 import { limitOf } from "./limits.ts";
 import { noteSkip } from "./skips.ts";
+
+// An arena is unmapped when it is released, so that whoever looks at it later ends the process.
+keepArenas(0);
 
 /** What a test gets from the harness. */
 export interface Context {

@@ -88,11 +88,6 @@ const PORTABLE: readonly Limit[] = [
     reason: "Deno's spawner does not wait for exec",
   },
   {
-    runtime: "bun",
-    tests: /^a (runtime exits although|time limit does not keep) .* unref'ed/,
-    reason: "Bun's pipes keep it alive",
-  },
-  {
     runtime: "deno",
     tests: /^a child can be stopped and continued/,
     reason: "Deno's status of a child that stops is not that of one that ends",

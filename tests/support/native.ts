@@ -30,7 +30,8 @@ export async function openKernel(without?: SyscallName): Promise<Kernel> {
   return new Kernel(libc, { ...arch, numbers: { ...arch.numbers, [without]: NO_CALL } });
 }
 
-async function openLibc(): Promise<Libc> {
+/** libc, through this runtime's FFI. */
+export async function openLibc(): Promise<Libc> {
   if ("Deno" in globalThis) return (await import("../../backends/deno/libc.ts")).denoLibc();
   if ("Bun" in globalThis) return (await import("../../backends/bun/libc.ts")).bunLibc();
   const { nodeFfi, nodeLibc } = await import("../../backends/node/libc.ts");

@@ -10,8 +10,7 @@ import type { Arch } from "../arch.ts";
   The interpreter: runs the operations of a child program, 96 bytes each (see ../encode.ts).
   x0 = header. tests/backends/interpreter.test.ts assembles this listing and compares.
 
-    mov x19, x0
-    ldr x20, [x19]
+    ldr x20, [x0]
 1:  ldp x8, x0, [x20]
     ldp x1, x2, [x20, 16]
     ldp x3, x4, [x20, 32]
@@ -26,13 +25,24 @@ import type { Arch } from "../arch.ts";
     b 1b
 2:  ldr x20, [x20, 72]
     b 1b
-3:  str x20, [x19, 8]
+3:  ldr x6, [x20, 88]
+    stp x20, x0, [x6]
     ldr x20, [x20, 64]
     b 1b
 */
 const interpreter =
-  "f30300aa740240f9880240a9810a41a9831242a9851a40f9010000d4861e40f9c00000f91f0000f1" +
-  "80000054a4000054942a40f9f5ffff17942640f9f3ffff17740600f9942240f9f0ffff17";
+  "140040f9880240a9810a41a9831242a9851a40f9010000d4861e40f9c00000f91f0000f180000054" +
+  "a4000054942a40f9f5ffff17942640f9f3ffff17862e40f9d40000a9942240f9efffff17";
+
+/*
+  The prologue of a program file: stores where its environment stands, behind argc, one argument and
+  a NULL on the stack, at the address that the header names. x0 = header (see ../encoded.ts).
+
+    ldr x1, [x0, 56]
+    add x2, sp, 24
+    str x2, [x1]
+*/
+const prologue = "011c40f9e2630091220000f9";
 
 /*
   The starter: makes a child that goes on into the interpreter, which stands behind it, and returns
@@ -165,7 +175,9 @@ export const aarch64: Arch = {
   interpreter,
   starter,
   // ldr x0, .+8; b .+12; then the address
-  entry: ["4000005803000014", ""],
+  entry: ["4000005803000014", prologue],
+  prologue,
   epollEvent: { size: 16, data: 8 },
-  stat: { size: 128, dev: 0, ino: 8, nlink: 20, mode: 16 },
+  stat: { size: 128, dev: 0, ino: 8, nlink: 20, mode: 16, uid: 24 },
+  noFollow: 0o100000,
 };

@@ -10,8 +10,7 @@ import type { Arch } from "../arch.ts";
   The interpreter: runs the operations of a child program, 96 bytes each (see ../encode.ts).
   rdi = header. tests/backends/interpreter.test.ts assembles this listing and compares.
 
-    mov r12, rdi
-    mov rbx, [r12]
+    mov rbx, [rdi]
 1:  mov rax, [rbx]
     mov rdi, [rbx+8]
     mov rsi, [rbx+16]
@@ -29,13 +28,25 @@ import type { Arch } from "../arch.ts";
     jmp 1b
 2:  mov rbx, [rbx+72]
     jmp 1b
-3:  mov [r12+8], rbx
+3:  mov rcx, [rbx+88]
+    mov [rcx], rbx
+    mov [rcx+8], rax
     mov rbx, [rbx+64]
     jmp 1b
 */
 const interpreter =
-  "4989fc498b1c24488b03488b7b08488b7310488b53184c8b53204c8b43284c8b4b300f05488b4b38" +
-  "4889014885c07408780c488b5b50ebcf488b5b48ebc949895c2408488b5b40ebbe";
+  "488b1f488b03488b7b08488b7310488b53184c8b53204c8b43284c8b4b300f05488b4b3848890148" +
+  "85c07408780c488b5b50ebcf488b5b48ebc9488b4b5848891948894108488b5b40ebb8";
+
+/*
+  The prologue of a program file: stores where its environment stands, behind argc, one argument and
+  a NULL on the stack, at the address that the header names. rdi = header (see ../encoded.ts).
+
+    mov rax, [rdi+56]
+    lea rcx, [rsp+24]
+    mov [rax], rcx
+*/
+const prologue = "488b4738488d4c2418488908";
 
 /*
   The starter: makes a child that goes on into the interpreter, which stands behind it, and returns
@@ -170,8 +181,10 @@ export const x86_64: Arch = {
   interpreter,
   starter,
   // movabs rdi, imm64
-  entry: ["48bf", ""],
+  entry: ["48bf", prologue],
+  prologue,
   // struct epoll_event is packed on this architecture only.
   epollEvent: { size: 12, data: 4 },
-  stat: { size: 144, dev: 0, ino: 8, nlink: 16, mode: 24 },
+  stat: { size: 144, dev: 0, ino: 8, nlink: 16, mode: 24, uid: 28 },
+  noFollow: 0o400000,
 };

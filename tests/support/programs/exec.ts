@@ -17,6 +17,11 @@ try {
   if (what === "missing") new Command(rest[0] ?? "/no/such/program").exec();
   if (what === "chdir") new Command("true").cwd("/no/such/folder").exec();
   if (what === "capture") new Command("true").stdout("capture").exec();
+  if (what === "selinuxLabel" || what === "apparmorProfile") {
+    const cmd = new Command("true").umask(0o77).cwd("/").limit("core", 0, 0).env("A", "b");
+    if (what === "selinuxLabel") cmd.selinuxLabel("a_label").exec();
+    else cmd.apparmorProfile("a_label").exec();
+  }
   if (what === "daemon") new Command("true").daemonize().exec();
 } catch (error) {
   const text = error instanceof SpawnError
@@ -30,4 +35,9 @@ try {
   closeSync(fd);
   const after = await new Command("echo", "after").text();
   process.stdout.write(`${text} ${alive} ${after}`);
+  if (what.endsWith("Label") || what.endsWith("Profile")) {
+    // As its children have them; nothing of the command has become its own.
+    const { stdout } = await new Command("sh", "-c", "umask; ulimit -H -c").run();
+    process.stdout.write(stdout.replace("\n", " "));
+  }
 }

@@ -1,5 +1,6 @@
 // Runs a few programs with the permissions that it was given, and tells what came of each.
 import process from "node:process";
+import type { PermissionError } from "../../../mod.ts";
 
 const tell: Record<string, string> = {};
 try {
@@ -8,8 +9,9 @@ try {
     try {
       tell[name] = String(await run());
     } catch (error) {
-      const { name: kind, code } = error as { name?: string; code?: string };
-      tell[name] = code === undefined ? `${kind}` : `${kind} ${code}`;
+      const { name: kind, code, permission, resource, cause } = error as Partial<PermissionError>;
+      const known = [kind, code, permission, resource, (cause as Error | undefined)?.name];
+      tell[name] = known.filter((each) => each !== undefined).join(" ");
     }
   };
   await check("driver", () => backendInfo().driver);

@@ -1,0 +1,57 @@
+/**
+ * Options as own properties. Whoever can set a property of `Object.prototype` must not be able to
+ * choose a folder, a user or a time limit for every program that is started afterwards.
+ *
+ * @module
+ */
+
+/** A copy of the object's own properties that inherits from nothing. */
+export function own<T extends object>(options: T): T {
+  return Object.assign(Object.create(null) as T, options);
+}
+
+/** What every object has from birth; V8's and JavaScriptCore's own are the same. */
+const STANDARD: ReadonlySet<string | symbol> = new Set([
+  "constructor",
+  "hasOwnProperty",
+  "isPrototypeOf",
+  "propertyIsEnumerable",
+  "toLocaleString",
+  "toString",
+  "valueOf",
+  "__defineGetter__",
+  "__defineSetter__",
+  "__lookupGetter__",
+  "__lookupSetter__",
+  "__proto__",
+]);
+
+/**
+ * Whether somebody has set a property that all objects inherit. Where many small objects are read,
+ * that is asked once, and only then are they copied with {@linkcode own}.
+ */
+export function isPolluted(): boolean {
+  for (const key of Reflect.ownKeys(Object.prototype)) if (!STANDARD.has(key)) return true;
+  return false;
+}
+
+/**
+ * Calls `action`, a function of the runtime, while no object inherits such a property: Node makes
+ * the sockets of a child from options of its own, which do. Only what happens before it returns is
+ * protected; a property that cannot be removed for that long stays.
+ */
+export function shielded<T>(action: () => T): T {
+  if (!isPolluted()) return action();
+  const hidden: [string | symbol, PropertyDescriptor][] = [];
+  for (const key of Reflect.ownKeys(Object.prototype)) {
+    const property = Object.getOwnPropertyDescriptor(Object.prototype, key);
+    if (STANDARD.has(key) || property?.configurable !== true) continue;
+    hidden.push([key, own(property)]);
+    Reflect.deleteProperty(Object.prototype, key);
+  }
+  try {
+    return action();
+  } finally {
+    for (const [key, property] of hidden) Object.defineProperty(Object.prototype, key, property);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * What happens to a pid file between two calls of the child program: other calls are put there.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { type Arg, type Call, call } from "../../backends/linux/call.ts";
+import { Cloner } from "../../backends/linux/clone.ts";
+import { encode, sizeOf } from "../../backends/linux/encode.ts";
+import { ARGUMENTS, CELLS, EPILOGUE, OPERATION } from "../../backends/linux/encoded.ts";
+import { AT_FDCWD, type Kernel } from "../../backends/linux/kernel.ts";
+import { lower } from "../../backends/linux/lower.ts";
+import { DAEMON_PID } from "../../backends/linux/lower_daemon.ts";
+import { LOCKED, lowerPidFile, OPENED } from "../../backends/linux/lower_pid_file.ts";
+import { discardUnfinished, hasCreated } from "../../backends/linux/pid_file.ts";
+import { reap } from "../../backends/linux/reaper.ts";
+import { Command } from "../../core/command.ts";
+import { layout } from "../../core/descriptors.ts";
+import { freeze } from "../../core/draft.ts";
+import { makePlan } from "../../core/plan.ts";
+import { conform } from "../support/harness.ts";
+import { ARCHES, noNativeParts, openKernel } from "../support/native.ts";
+import { imagined } from "../support/surroundings.ts";
+
+const skip = noNativeParts();
+
+/** What came of a daemon whose program was changed. */
+interface Outcome {
+  readonly pid: number;
+  readonly failed: Call | undefined;
+  readonly errno: number | undefined;
+  readonly created: boolean;
+}
+
+/** Starts a daemon with a pid file, and with another program than the one that it should have. */
+function startChanged(
+  kernel: Kernel,
+  path: string,
+  change: (calls: readonly Call[]) => readonly Call[],
+): Outcome {
+  const cmd = new Command("/bin/true").daemonize().pidFile(path);
+  const plan = makePlan(freeze(cmd), imagined());
+  const { moves, free } = layout([0, 1, 2].map((fd) => ({ from: fd, to: fd })));
+  const { calls, cells } = lower(plan.steps, { moves, free });
+  const cloned = new Cloner(kernel).clone({ calls: change(calls), cells }, {
+    memory: "shared",
+    pidfd: false,
+  });
+  const { encoded, notes } = cloned;
+  assert(notes !== undefined);
+  const failure = encoded.failure(notes);
+  const pid = encoded.cell(notes, DAEMON_PID).getInt32(0, true);
+  const created = hasCreated(encoded, notes);
+  reap(kernel, cloned.pid);
+  return { pid, failed: failure?.call, errno: failure?.errno, created };
+}
+
+/** Starts a daemon in whose program another call stands before those with these labels. */
+async function startWith(
+  path: string,
+  labels: readonly string[],
+  other: Call,
+): Promise<Outcome> {
+  return startChanged(await openKernel(), path, (calls) => {
+    for (const label of labels) assert(calls.some((each) => each.label === label), label);
+    return calls.flatMap((each) => {
+      if (each.label === undefined || !labels.includes(each.label)) return [each];
+      // Whatever goes to the call goes to the one before it.
+      const { label, ...original } = each;
+      return [{ ...other, label }, original];
+    });
+  });
+}
+
+const remove = (path: string) => call("pidFile", "unlinkat", [AT_FDCWD, { text: path }, 0], []);
+
+for (const label of [`${OPENED} 0`, `${LOCKED} 0`]) {
+  conform(`a file that loses its name before ${label} is made again`, async (t) => {
+    const path = join(t.folder(), "pid");
+    const { pid, failed } = await startWith(path, [label], remove(path));
+    assertEquals(failed, undefined);
+    assertEquals(readFileSync(path, "utf8"), String(pid));
+  }, { skip });
+}
+
+conform(
+  "a file that loses its name again and again is an error, and nothing is left",
+  async (t) => {
+    const path = join(t.folder(), "pid");
+    const labels = lowerPidFile(path, [3, 4, 5]).flatMap(({ label = "" }) =>
+      label.startsWith(`${LOCKED} `) ? [label] : []
+    );
+    assert(labels.length > 1);
+    const { failed } = await startWith(path, labels, remove(path));
+    const meaning = "the file was replaced again and again while it was being locked";
+    assertEquals(failed?.meaning, meaning);
+    assert(!existsSync(path));
+  },
+  { skip },
+);
+
+conform("the place where a file is examined is that of each architecture", () => {
+  const places = {
+    x86_64: { mode: 24, nlink: 16, uid: 28, noFollow: 0x2_0000 },
+    aarch64: { mode: 16, nlink: 20, uid: 24, noFollow: 0x8000 },
+  };
+  const calls = lowerPidFile("/run/pid", [3, 4, 5]);
+  const cells = ["holder", "created", "opened", "named", "digits", "pipe"]
+    .map((name) => ({ name: `pid file: ${name}`, size: 144 }));
+  for (const arch of ARCHES) {
+    const { mode, nlink, uid, noFollow } = places[arch.name];
+    assertEquals([arch.stat.mode, arch.stat.nlink, arch.stat.uid], [mode, nlink, uid]);
+    const size = sizeOf({ calls, cells });
+    const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
+    const room = {
+      address: 0x10_0000,
+      size,
+      bytes: new Uint8Array(buffer),
+      words: new Uint32Array(buffer),
+    };
+    encode({ calls, cells }, arch, room);
+    const beginning = CELLS + cells.length * 144 + EPILOGUE * OPERATION;
+    const argumentAt = (call: Call, index: number) => {
+      const at = beginning + calls.indexOf(call) * OPERATION + ARGUMENTS + index * 8;
+      return new DataView(buffer).getUint32(at, true);
+    };
+    const argumentOf = (given: (arg: Arg) => boolean, index: number) => {
+      const found = calls.filter(({ args }) => given(args[index] ?? 0));
+      return found.map((each) => argumentAt(each, index));
+    };
+    const [fstat] = calls.filter(({ name }) => name === "fstat");
+    assert(fstat !== undefined);
+    const opened = argumentAt(fstat, 1);
+    for (const [field, at] of [["mode", mode], ["nlink", nlink], ["uid", uid]] as const) {
+      const given = (arg: Arg) =>
+        typeof arg === "object" && "offset" in arg && arg.offset === field;
+      assertEquals(new Set(argumentOf(given, 0)), new Set([opened + at]), field);
+    }
+    const flags = argumentOf((arg) => typeof arg === "object" && "byArch" in arg, 2);
+    assert(flags.length > 0 && flags.every((each) => (each & 0x2_8000) === noFollow));
+  }
+});
+
+conform("a link that takes the file's place while it is locked is refused", async (t) => {
+  const dir = t.folder();
+  const [path, target] = [join(dir, "pid"), join(dir, "target")];
+  writeFileSync(target, "important");
+  symlinkSync(target, join(dir, "link"));
+  const rename: Call = call("pidFile", 264, [
+    AT_FDCWD,
+    { text: join(dir, "link") },
+    AT_FDCWD,
+    { text: path },
+  ], []);
+  const { failed, errno } = await startWith(path, [`${LOCKED} 0`], rename);
+  assertEquals([failed?.name, errno], ["openat", 40]);
+  assertEquals(readFileSync(target, "utf8"), "important");
+}, { skip: skip ?? (process.arch === "x64" ? undefined : "renameat has another number here") });
+
+conform("whichever call fails, no file is left that a daemon has made", async (t) => {
+  const path = join(t.folder(), "pid");
+  const kernel = await openKernel();
+  const { length } = lowerPidFile(path, [3, 4, 5]);
+  let failures = 0;
+  for (let index = 0; index < length; index++) {
+    let broken = "";
+    const { pid, failed, created } = startChanged(kernel, path, (calls) => {
+      const at = calls.findIndex(({ step }) => step === "pidFile") + index;
+      const original = calls[at];
+      assert(original?.step === "pidFile");
+      broken = `${original.name} ${original.label}`;
+      return calls.with(at, { ...original, name: "close", args: [-1] });
+    });
+    if (failed !== undefined) {
+      failures++;
+      assertEquals(failed.step, "pidFile", broken);
+      if (created) discardUnfinished(kernel, path, pid);
+      assert(!existsSync(path), broken);
+    } else {
+      assertEquals(readFileSync(path, "utf8"), String(pid), broken);
+      rmSync(path);
+    }
+  }
+  assert(failures > 20);
+}, { skip });

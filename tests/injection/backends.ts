@@ -1,0 +1,66 @@
+/**
+ * Backends whose parts can be made to fail, put together as each runtime's folder does it.
+ *
+ * @module
+ */
+
+import { existsSync } from "node:fs";
+import process from "node:process";
+import type { Backend, DriverName } from "../../core/backend.ts";
+import { launcherBackend } from "../../backends/launcher/launcher.ts";
+import { aarch64 } from "../../backends/linux/arch/aarch64.ts";
+import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
+import type { Host } from "../../backends/linux/host.ts";
+import { nativeBackend } from "../../backends/linux/native.ts";
+import type { Spawner } from "../../backends/spawner/spawner.ts";
+import { openLibc } from "../support/native.ts";
+import { faultyHost, faultyLibc, faultySpawner } from "./faults.ts";
+
+const REASON = "fault injection";
+
+/** Makes the backend of a driver and hands it over; what closes it. */
+export async function faultyBackend(
+  driver: DriverName,
+  use: (backend: Backend) => void,
+): Promise<(() => void)[]> {
+  const arch = process.arch === "arm64" ? aarch64 : x86_64;
+  const closers: (() => void)[] = [];
+  const host = faultyHost({
+    ...await hostHere(),
+    onThreadEnd: (action) => closers.push(action),
+  });
+  const guarded = await border();
+  if (driver === "native") {
+    const libc = faultyLibc(await openLibc(), arch);
+    use(guarded(() => nativeBackend(host, libc, arch, { reason: REASON, stage: undefined })));
+  } else if (driver === "launcher") {
+    const spawner = faultySpawner(await spawnerHere());
+    const hooks = { any: true, withPidFile: false };
+    use(
+      guarded(() => launcherBackend(host, arch, spawner, REASON, { hooks, execve: undefined })),
+    );
+  } else {
+    throw new Error(`no faults are known for the ${driver} driver`);
+  }
+  return closers;
+}
+
+type Guard = (make: () => Backend) => Backend;
+
+/** The border between backends and the core, as mod.ts puts it up, if there is one. */
+async function border(): Promise<Guard> {
+  const file = new URL("../../backends/border.ts", import.meta.url);
+  if (!existsSync(file)) return (make) => make();
+  return (await import(file.href) as { guarded: Guard }).guarded;
+}
+
+async function hostHere(): Promise<Host> {
+  if ("Deno" in globalThis) return (await import("../../backends/deno/host.ts")).denoHost();
+  if ("Bun" in globalThis) return (await import("../../backends/bun/host.ts")).bunHost();
+  return (await import("../../backends/node/host.ts")).nodeHost();
+}
+
+async function spawnerHere(): Promise<Spawner> {
+  if ("Bun" in globalThis) return (await import("../../backends/bun/spawner.ts")).bunSpawner();
+  return (await import("../../backends/spawner/child_process.ts")).childProcessSpawner();
+}
