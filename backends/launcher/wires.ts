@@ -6,7 +6,7 @@
  * @module
  */
 
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { constants, fstatSync, openSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { own } from "../../core/own.ts";
@@ -14,7 +14,7 @@ import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
-import { textOfFile } from "../posix/files.ts";
+import { closeFd, textOfFile } from "../posix/files.ts";
 import type { UnlinkedFile } from "../spawner/unlinked_file.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
@@ -64,7 +64,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
   const opened: number[] = [];
   const corrections: Call[] = [];
   const close = () => {
-    for (const fd of opened.splice(0)) closeSync(fd);
+    for (const fd of opened.splice(0)) closeFd(fd);
   };
   const numbers = new Map<number, number>();
   const isNull = (to: number) =>
