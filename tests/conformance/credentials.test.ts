@@ -59,6 +59,14 @@ const handedOn = (...names: string[]) => [caps("inh", ...names), caps("ambient",
 const needs = { root: true, needs: ["setpriv"], features: ["uid", "allowCap"] };
 const { driver } = backendInfo();
 
+function hasNative(): boolean {
+  try {
+    return backendInfo("native").driver === "native";
+  } catch {
+    return false;
+  }
+}
+
 /** Parents that have capabilities which they could hand on. */
 const PARENTS: Record<string, readonly string[]> = {
   "with ambient capabilities": asUser(1000, ...handedOn("setuid", "setgid", "net_raw")),
