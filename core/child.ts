@@ -30,7 +30,7 @@ import {
   readableFrom,
   writableTo,
 } from "./streams.ts";
-import { Escalation, SIGKILL, SIGTERM } from "./timing.ts";
+import { Escalation, hurriedDrain, SIGKILL, SIGTERM } from "./timing.ts";
 
 /** What a child is made from. */
 export interface Started {
@@ -104,6 +104,7 @@ export class Child implements AsyncDisposable {
   #isLetGo = false;
   /** Who waits for outputs that may be cut short. */
   #cuts: readonly (() => void)[] = NO_ONE;
+  #isCut = false;
   /** When the program has ended, as `performance.now()` counts. */
   #endedAt = Infinity;
   /** Ends the watch over time limit and signal that were given to `spawn()`. */
@@ -476,7 +477,13 @@ export class Child implements AsyncDisposable {
     }
   }
 
+  #onCut(cut: () => void): void {
+    if (this.#isCut) cut();
+    else this.#cuts = [...this.#cuts, cut];
+  }
+
   #cutOutputs(): void {
+    this.#isCut = true;
     for (const each of this.#cuts) each();
     this.#cuts = NO_ONE;
   }
@@ -486,10 +493,9 @@ export class Child implements AsyncDisposable {
     const { maxBuffer: limit } = options;
     this.#unsettled++;
     if (this.#stdout !== undefined) this.#isRead.add(this.#stdout);
-    const onCut = (cut: () => void) => void (this.#cuts = [...this.#cuts, cut]);
     return {
       exited: this.#exited,
-      onCut,
+      onCut: (cut) => this.#onCut(cut),
       limit,
       overflow: (piece) => this.#condemn({ why: "overflow", stream: piece, limit }, options),
       drain: async (flow) => {
@@ -504,10 +510,10 @@ export class Child implements AsyncDisposable {
 
   #drain(flows: readonly Flow[], drain: number): Promise<boolean> {
     return endOf(flows, {
-      drain,
+      drain: this.#verdict === undefined ? drain : hurriedDrain(drain),
       endedAt: this.#endedAt,
       hurried: () => this.#verdict !== undefined,
-      onCut: (cut) => this.#cuts = [...this.#cuts, cut],
+      onCut: (cut) => this.#onCut(cut),
       held: true,
     });
   }
