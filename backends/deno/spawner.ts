@@ -72,7 +72,7 @@ function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
   const { path, argv, env, cwd, uid, gid, stdio } = own(request);
   const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(wordFor);
   // Nothing of it is inherited: see core/own.ts.
-  const options: Deno.CommandOptions = own({
+  const options = own({
     args: argv.slice(1),
     stdin,
     stdout,

@@ -14,7 +14,10 @@ declare namespace Deno {
       state: string;
     };
   };
-  const errors: Record<"NotCapable" | "NotFound", new (message: string) => Error>;
+  const errors: Record<
+    "NotCapable" | "NotFound" | "PermissionDenied",
+    new (message: string) => Error
+  >;
   interface ChildProcess {
     readonly pid: number;
     readonly stdin: WritableStream<Uint8Array>;
