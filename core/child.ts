@@ -11,7 +11,7 @@ import { CommandError, HandshakeError, KillError, StateError, UsageError } from 
 import { judge, type Verdict } from "./judgement.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
 import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
-import { own } from "./own.ts";
+import { guarded, own } from "./own.ts";
 import { describe, shownArgv, type Spoken } from "./plan.ts";
 import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
@@ -125,7 +125,7 @@ export class Child implements AsyncDisposable {
   /** Takes a started process over. Children are made by `Command.spawn()`. */
   constructor(started: Started) {
     this.#started = started;
-    this.#process = own(started.process);
+    this.#process = guarded(started.process);
     this.#verdict = started.verdict;
     if (this.#process.release !== undefined) this.#state = "handshaking";
     this.#connect();

@@ -10,7 +10,7 @@ import { sayings } from "./draft.ts";
 import { resolveCaps, resolveIds } from "./identity.ts";
 import { limits } from "./limits.ts";
 import { absolute } from "./lookup.ts";
-import { own } from "./own.ts";
+import { guarded } from "./own.ts";
 import { inOrder } from "./order.ts";
 import type { Spec } from "./spec.ts";
 import type { OutputForm, StdinForm } from "./stdio.ts";
@@ -59,7 +59,7 @@ const MOST_KEPT = 8;
 
 /** The frame for a spec. Streams come from the spec unless they are given. */
 export function frameOf(spec: Spec, around: Surroundings, streams: Partial<Streams>): Frame {
-  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = own(streams);
+  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = guarded(streams);
   const sources: Sources = [inputSource(stdin), outputSource(stdout, 1), outputSource(stderr, 2)];
   const attributes = attributesOf(spec);
   for (const kept of KEPT) {
