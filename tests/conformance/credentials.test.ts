@@ -118,7 +118,7 @@ conform(
     await new Command("setcap", "cap_setuid,cap_setgid+ep", binary).run();
     const told = { uid: 1001, gid: 1001 };
     const text = await printed(t, told, { prefix: asUser(1000), binary });
-    if (driver === "native") {
+    if (hasNative()) {
       assertEquals(seen(text), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
     } else {
       assertStringIncludes(text, "UnsupportedError: uid is not supported by the launcher driver");
