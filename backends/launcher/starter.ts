@@ -5,7 +5,7 @@
  * @module
  */
 
-import { closeSync, constants, writeSync } from "node:fs";
+import { constants, writeSync } from "node:fs";
 import { process } from "../process.ts";
 import { own, shielded } from "../../core/own.ts";
 import type { Process, Sink } from "../../core/backend.ts";
@@ -17,7 +17,7 @@ import { hookRuntime } from "../linux/hook_split.ts";
 import type { Host } from "../linux/host.ts";
 import { type Blame, Launch, type Programs } from "../linux/launch.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
-import { accessTo, headOfFile, openAboveStandard, textOfFile } from "../posix/files.ts";
+import { accessTo, closeFd, headOfFile, openAboveStandard, textOfFile } from "../posix/files.ts";
 import { elevated } from "../posix/elevated.ts";
 import {
   sendByNumber,
@@ -183,18 +183,24 @@ class Pipes {
 
   /** Hands our ends over. */
   take(): Pick<Process, "stdin" | "stdout" | "stderr" | "buffers"> {
-    const ends = this.#ends;
-    this.#ends = [];
     const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = own({});
     for (const name of ["stdin", "stdout", "stderr"] as const) {
       const own = this.#spawned[name];
       if (own !== undefined) Object.assign(pipes, { [name]: own });
     }
     const buffers: Sink[] = [];
-    for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(this.#sink(fd));
-      else if (carries === "stdin") pipes.stdin = this.#sink(fd);
-      else pipes[carries] = this.#host.source(fd);
+    try {
+      for (let end = this.#ends[0]; end !== undefined; end = this.#ends[0]) {
+        const { carries, fd } = end;
+        if (carries === "buffer") buffers.push(this.#sink(fd));
+        else if (carries === "stdin") pipes.stdin = this.#sink(fd);
+        else pipes[carries] = this.#host.source(fd);
+        // From here on it has another owner.
+        this.#ends.shift();
+      }
+    } catch (error) {
+      for (const each of [pipes.stdin, pipes.stdout, pipes.stderr, ...buffers]) each?.close();
+      throw error;
     }
     return { ...pipes, buffers };
   }
@@ -202,7 +208,7 @@ class Pipes {
   /** Closes what was not handed over. */
   close(): void {
     for (const { fd } of this.#ends.splice(0)) {
-      if (this.#host.openPipe === undefined) closeSync(fd);
+      if (this.#host.openPipe === undefined) closeFd(fd);
       else this.#host.source(fd).close();
     }
   }
@@ -242,7 +248,7 @@ const WRITER: Writer = {
       return -Math.abs(errno);
     }
   },
-  close: (fd) => closeSync(fd),
+  close: (fd) => closeFd(fd),
   error: (call, result) => new SystemCallError(call, -result),
 };
 

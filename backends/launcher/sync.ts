@@ -11,7 +11,7 @@ import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
 import { SIGKILL } from "../../core/timing.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
 import type { Host } from "../linux/host.ts";
@@ -30,6 +30,7 @@ import {
 } from "../spawner/unlinked_file.ts";
 import { isDaemon } from "../linux/stages.ts";
 import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
+import { discardPidFile } from "./pid_file.ts";
 import { restoreFor } from "./credentials.ts";
 import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
 import { requireDescriptors, stdioWith, wiresOf, writtenFor } from "./wires.ts";
@@ -58,6 +59,8 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     return file;
   };
   requireDescriptors(plan);
+  /** What is reported of a child that was started. */
+  let started: UnlinkedFile | undefined;
   try {
     const report = write(() => writeUnlinkedData(new Uint8Array(0)));
     let buffer = 0;
@@ -94,6 +97,7 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
+      started = report;
       const { told, ...supervised } = parseReport(contentOf(report.fd));
       const status = parseStatus(told);
       const { timedOut, drained } = supervised;
@@ -118,9 +122,22 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     } finally {
       wires.close();
     }
+  } catch (error) {
+    if (started !== undefined && isDaemon(plan)) endFailedDaemon(plan, started.fd);
+    throw error;
   } finally {
     for (const file of files) file.close();
   }
+}
+
+/** Ends a daemon whose start has failed here, after it came to its program. */
+function endFailedDaemon(plan: Plan, report: number): void {
+  const { told, pid } = parseReport(contentOf(report));
+  const { daemonPid } = parseStatus(told);
+  if (pid === undefined || daemonPid === undefined) return;
+  endDaemon(pid, daemonPid);
+  const pidFile = findStep(plan, "pidFile");
+  if (pidFile !== undefined) discardPidFile(pidFile.path, daemonPid);
 }
 
 /** How long a killed daemon may take to be gone, in milliseconds. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { closeSync, constants, fstatSync } from "node:fs";
+import { constants, fstatSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { own } from "../../core/own.ts";
@@ -15,7 +15,7 @@ import type { PipeName, WireSource } from "../../core/steps.ts";
 import { type Call, call, octal } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
 import { READABLE } from "../linux/wires.ts";
-import { openAboveStandard, textOfFile } from "../posix/files.ts";
+import { closeFd, openAboveStandard, textOfFile } from "../posix/files.ts";
 import { type StandardStream, standardStream } from "../posix/standard_stream.ts";
 import type { UnlinkedFile } from "../spawner/unlinked_file.ts";
 import type { Stdio } from "../spawner/spawner.ts";
@@ -66,7 +66,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
   const opened: number[] = [];
   const corrections: Call[] = [];
   const close = () => {
-    for (const fd of opened.splice(0)) closeSync(fd);
+    for (const fd of opened.splice(0)) closeFd(fd);
   };
   const numbers = new Map<number, number>();
   const isNull = (to: number) =>

@@ -41,6 +41,7 @@ export const ERR = {
   ESRCH: -3,
   EINTR: -4,
   EAGAIN: -11,
+  ENOMEM: -12,
   EACCES: -13,
   EINVAL: -22,
   EPIPE: -32,

@@ -127,7 +127,12 @@ export class Launch {
   async #progress(cancel: AbortSignal | undefined, kill: () => void): Promise<Process> {
     const { plan, openPipes, channel } = this.#launched;
     if (openPipes !== undefined && await this.#reader.until(({ pipes }) => pipes)) {
-      await openPipes();
+      try {
+        await openPipes();
+      } catch (error) {
+        // A child that was killed meanwhile has none.
+        if (cancel?.aborted !== true) throw error;
+      }
       channel.write(GO);
     }
     // A daemon that is known only now may be what is to be killed.

@@ -9,7 +9,7 @@ import type { Source } from "../../core/backend.ts";
 import { adopted, closeAdopted } from "./adopted.ts";
 import type { ControlChannel } from "./control.ts";
 import type { Host } from "./host.ts";
-import type { Kernel } from "./kernel.ts";
+import { ERR, type Kernel } from "./kernel.ts";
 import { isReadable, waitForHangUp } from "./sync.ts";
 
 /** Our ends of the two pipes. */
@@ -68,8 +68,10 @@ export class PipeChannel implements ControlChannel {
   }
 
   write(bytes: Uint8Array): void {
-    // EPIPE: the child is gone, which the end of its reports tells.
-    if (this.#go !== undefined) this.#kernel.writeFrom(this.#go, bytes);
+    if (this.#go === undefined) return;
+    const n = this.#kernel.writeFrom(this.#go, bytes);
+    // EPIPE: the child is gone, which the end of its reports says.
+    if (n < 0 && n !== ERR.EPIPE) throw this.#kernel.error("write", n);
   }
 
   listen(heard: (bytes: Uint8Array) => void, ended: () => void): void {

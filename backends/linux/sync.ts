@@ -7,7 +7,7 @@
 
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
-import { Draining, Escalation, SIGKILL } from "../../core/timing.ts";
+import { Draining, Escalation, hurriedDrain, SIGKILL } from "../../core/timing.ts";
 import { ERR, type Kernel } from "./kernel.ts";
 import { reap } from "./reaper.ts";
 import { place, regions } from "./scratch.ts";
@@ -147,7 +147,9 @@ class Clock {
 
   exited(): void {
     this.#escalation.done();
-    this.#draining = new Draining(this.#run.drain, performance.now());
+    const { drain } = this.#run;
+    const wait = this.#condemned ? hurriedDrain(drain) : drain;
+    this.#draining = new Draining(wait, performance.now());
   }
 
   /** Output has come: while draining, that starts the wait again, up to a bound. */
@@ -229,7 +231,8 @@ function gatherer(
     events: POLLIN,
     ready() {
       const bytes = kernel.readInto(fd);
-      if (typeof bytes === "number") return bytes === ERR.EAGAIN;
+      if (bytes === ERR.EAGAIN) return true;
+      if (typeof bytes === "number") throw kernel.error("read", bytes);
       if (bytes.length === 0) return false;
       arrived();
       if (into.add(bytes)) return true;
@@ -248,8 +251,10 @@ function feeder(kernel: Kernel, fd: number, bytes: Uint8Array): Polled {
       if (rest.length > 0) {
         const n = kernel.writeFrom(fd, rest);
         if (n === ERR.EAGAIN) return true;
-        // EPIPE: the program has read what it wanted.
-        rest = n < 0 ? new Uint8Array(0) : rest.subarray(n);
+        // The program has read what it wanted.
+        if (n === ERR.EPIPE) return false;
+        if (n < 0) throw kernel.error("write", n);
+        rest = rest.subarray(n);
       }
       return rest.length > 0;
     },
@@ -319,7 +324,10 @@ class PollSet {
     const n = kernel.raw("ppoll", this.#address, polled.length, timespec, 0, 8);
     if (n < 0) {
       if (n === ERR.EINTR) return [];
-      throw kernel.error("ppoll", n);
+      if (n !== ERR.ENOMEM) throw kernel.error("ppoll", n);
+      // There is none for the moment. To give up would be worse: the child is there, and runs.
+      kernel.sleep(1);
+      return [];
     }
     return polled.filter((_, i) => this.#view.getInt16(i * POLLFD + 6, true) !== 0);
   }

@@ -4,12 +4,13 @@
  * @module
  */
 
-import { closeSync, constants, fstatSync } from "node:fs";
+import { constants, fstatSync } from "node:fs";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import { openFile, requireDescriptors } from "../launcher/wires.ts";
 import { openAboveStandard } from "../posix/files.ts";
 import { standardStreamNow } from "../posix/standard_stream.ts";
 import type { Stdio } from "../spawner/spawner.ts";
+import { closeFd } from "../posix/files.ts";
 
 /** Everything that a child is given. */
 export interface PortableWires {
@@ -27,7 +28,7 @@ export function portableWires(plan: Plan): PortableWires {
   const { wires } = stepOf(plan, "fds");
   const opened: number[] = [];
   const close = () => {
-    for (const fd of opened.splice(0)) closeSync(fd);
+    for (const fd of opened.splice(0)) closeFd(fd);
   };
   const last = Math.max(2, ...wires.map(({ to }) => to));
   const stdio = Array.from({ length: last + 1 }, (): Stdio => "null");

@@ -19,6 +19,19 @@ import type { Access } from "../../core/lookup.ts";
 
 const HEAD = 4096;
 
+/**
+ * Closes a descriptor of ours. Linux frees the number whatever close(2) returns, such as the EIO of
+ * a file system that has gone away; thrown, it would only keep what comes next from being closed.
+ */
+export function closeFd(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch (error) {
+    // Not ours, or not any more: a mistake.
+    if (codeOf(error) === "EBADF") throw error;
+  }
+}
+
 /** Whether a path is a regular file that this process may execute. */
 export function accessTo(path: string): Access {
   // Node makes objects by setting their properties, which an inherited one can forbid.
@@ -57,7 +70,7 @@ export function headOfFile(path: string): Uint8Array | undefined {
   } catch {
     return undefined;
   } finally {
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 
