@@ -13,7 +13,7 @@ import {
   readFileSync,
   unlinkSync,
 } from "node:fs";
-import process from "node:process";
+import { process } from "../process.ts";
 import { closeFd, textOfFile } from "../posix/files.ts";
 
 /**

@@ -7,7 +7,7 @@
  */
 
 import { fstatSync, readSync } from "node:fs";
-import process from "node:process";
+import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
 import { SIGKILL } from "../../core/timing.ts";
@@ -21,7 +21,7 @@ import { laidOut } from "../linux/laid_out.ts";
 import { failureOf } from "../linux/launch.ts";
 import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
 import { elevated } from "../posix/elevated.ts";
-import { lowerAll } from "./assembly.ts";
+import { lowerAll, openToOthers } from "./assembly.ts";
 import { patientlySync, sleepSync } from "../spawner/busy.ts";
 import {
   type UnlinkedFile,
@@ -84,12 +84,15 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const support = { arch, runtime, restore: restoreFor(plan) };
       const outlives = isDaemon(plan) && wires.image !== undefined;
       const alive = outlives ? aliveFd(wires) : undefined;
-      const { halves, ...child } = lowerAll(plan, wires, control, support, alive);
+      // A daemon is meant to outlive its parent.
+      const bound = !isDaemon(plan);
+      const { halves, ...child } = lowerAll(plan, wires, control, support, { alive, bound });
       const image = halves === undefined
         ? undefined
         : write(() => writeUnlinkedProgram(halves.file));
       const restore = halves === undefined ? support.restore : [];
-      const calls = [...wires.corrections, ...restore, ...child.calls];
+      const open = openToOthers(plan, wires.pipes);
+      const calls = [...wires.corrections, ...open, ...restore, ...child.calls];
       const whole = supervise({ ...child, calls }, wires, control, run, { outlives });
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));

@@ -6,6 +6,7 @@
  */
 
 import type { Source } from "../../core/backend.ts";
+import { adopted, closeAdopted } from "./adopted.ts";
 import type { ControlChannel } from "./control.ts";
 import type { Host } from "./host.ts";
 import { ERR, type Kernel } from "./kernel.ts";
@@ -27,7 +28,7 @@ export class PipeChannel implements ControlChannel {
     this.#kernel = kernel;
     this.#host = host;
     this.#status = fds.status;
-    this.#go = fds.go;
+    this.#go = fds.go === undefined ? undefined : adopted(kernel, host, fds.go);
   }
 
   /** Whether no process has the child's end any more. */
@@ -83,7 +84,7 @@ export class PipeChannel implements ControlChannel {
 
   /** Closes both ends: a child that waits at its handshake ends. */
   close(): void {
-    if (this.#go !== undefined) this.#kernel.close(this.#go);
+    if (this.#go !== undefined) closeAdopted(this.#kernel, this.#host, this.#go);
     this.#go = undefined;
     if (!this.#statusOpen) return;
     this.#statusOpen = false;

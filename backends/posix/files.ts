@@ -90,6 +90,32 @@ export function bytesOfFile(
   }
 }
 
+/**
+ * Opens a file at a number above the standard streams, as `open` or as open(2) does. If this process
+ * has closed one of those, its number is the next to be given out, and a child that inherits the
+ * stream would be handed the file. It may be opened twice then.
+ */
+export function openAboveStandard(path: string, flags: number | string, mode?: number): number {
+  return aboveStandard(() => openSync(path, flags, mode));
+}
+
+/** The same for whatever opens a file. */
+export function aboveStandard(open: () => number): number {
+  const fd = open();
+  if (fd > 2) return fd;
+  const low = [fd];
+  try {
+    while (low.length < 3) {
+      const filler = openSync("/dev/null", constants.O_RDONLY);
+      low.push(filler);
+      if (filler > 2) break;
+    }
+    return open();
+  } finally {
+    for (const each of low) closeSync(each);
+  }
+}
+
 function exists(path: string): boolean {
   try {
     statSync(path);

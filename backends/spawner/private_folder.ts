@@ -6,7 +6,7 @@
 
 import { chmodSync, constants, fstatSync, mkdtempSync, openSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
+import { process } from "../process.ts";
 import { closeFd, isRefusedByRuntime } from "../posix/files.ts";
 import { inSomeFolder } from "./folders.ts";
 

@@ -19,7 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
+import { process } from "../process.ts";
 import { elevated } from "../posix/elevated.ts";
 import { inSomeFolder, requireTrusted } from "./folders.ts";
 import { closeFd } from "../posix/files.ts";
