@@ -146,6 +146,7 @@ export function supervise(
     op("read", [pidfd, { cell: SLOTS[0] }, slots.length * 8]),
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
+    { ...op("getpid", []), into: { call: "child of ours?", argument: 5 } },
     ...(held.some(({ label }) => label === IS_SUPERVISED)
       ? [{ ...op("getpid", []), into: { call: IS_SUPERVISED, argument: 5 } }]
       : []),
@@ -187,7 +188,8 @@ export function supervise(
       // It has got nothing to react to, so that there is nothing to wait for.
       jumps: { error: "force" },
     },
-    go(arm(grace, run.grace), "loop"),
+    // Without a clock there is no time to give it.
+    { ...arm(grace, run.grace), jumps: { zero: "loop", positive: "loop", error: "force" } },
     { ...op("read", [grace, { cell: "ticks" }, 8]), label: "grace?", jumps: { error: "loop" } },
     {
       ...op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]),
@@ -268,8 +270,24 @@ export function supervise(
       { ...op("exit_group", [0]), label: "pumped" },
     ]),
 
-    // The program. If the spawner kills its supervisor, it is not to be left behind.
+    { ...op("exit_group", [ABANDONED_STATUS]), label: "left behind" },
+    // The program. If the spawner kills its supervisor, or the supervisor gives up, it is not to be
+    // left behind; also if that has happened before it could ask for its own end.
     { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "program" },
+    { ...op("getppid", []), into: { cell: "own pid" } },
+    {
+      // Fails if the cell does not hold the last argument, which the supervisor has filled in.
+      ...op("futex", [
+        { cell: "own pid" },
+        FUTEX_CMP_REQUEUE_PRIVATE,
+        0,
+        0,
+        { cell: "own pid" },
+        0,
+      ]),
+      label: "child of ours?",
+      jumps: { error: "left behind" },
+    },
     { ...op("getpid", []), into: { cell: "own pid" } },
     op("pwrite64", [control, { cell: "own pid" }, 8, PID_AT]),
     ...held,
