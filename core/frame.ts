@@ -154,7 +154,7 @@ function stepsOf(
     steps.push({ step: "apparmor", profile: spec.apparmorProfile });
   }
   if (spec.coreScheduling !== undefined) {
-    steps.push({ step: "core", scheduling: spec.coreScheduling });
+    steps.push({ step: "coreSched", scheduling: spec.coreScheduling });
   }
   const ids = lookingUp("identity", () => resolveIds(spec, around), command);
   const caps = lookingUp("capabilities", () => resolveCaps(spec, around), command);

@@ -21,7 +21,7 @@
  *   may need numbers above a lowered `nofile`.
  * - `preExec`: with the final descriptors and limits, and before any privilege is given up.
  * - `selinux`, `apparmor`: labels for the exec to come; a new user might not be allowed to ask.
- * - `core`: the core scheduling cookie, while capabilities are there.
+ * - `coreSched`: the core scheduling cookie, while capabilities are there.
  * - `identity`: groups before gid before uid, for each takes away the right to do the next.
  * - `capabilities`: those that survive the change of user; see lowering for how the two interlock.
  * - `chdir`: as the user that the program will have, so that a folder it may not enter is refused.
@@ -40,7 +40,7 @@ export const ORDER = [
   "preExec",
   "selinux",
   "apparmor",
-  "core",
+  "coreSched",
   "identity",
   "capabilities",
   "chdir",

@@ -50,7 +50,7 @@ export type FrameStep =
   | { readonly step: "preExec"; readonly hook: PreExec }
   | { readonly step: "selinux"; readonly label: string }
   | { readonly step: "apparmor"; readonly profile: string }
-  | { readonly step: "core"; readonly scheduling: CoreScheduling }
+  | { readonly step: "coreSched"; readonly scheduling: CoreScheduling }
   | { readonly step: "identity"; readonly ids: Ids | undefined; readonly caps: Caps | undefined }
   | { readonly step: "chdir"; readonly path: string }
   | { readonly step: "step"; readonly call: PaletteCall }

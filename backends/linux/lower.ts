@@ -124,7 +124,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       return lowerSelinux(step.label);
     case "apparmor":
       return lowerApparmor(step.profile);
-    case "core":
+    case "coreSched":
       return [lowerCore(step.scheduling)];
     case "identity":
       return lowerIdentity(step.ids, step.caps);

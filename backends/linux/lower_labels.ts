@@ -76,7 +76,7 @@ function writeAttribute(
 /** prctl(2) PR_SCHED_CORE: a cookie of one's own, for all threads, or that of another process. */
 export function lowerCore(scheduling: CoreScheduling): Call {
   if (scheduling.kind === "alone") {
-    return call("core", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_TGID, 0], [
+    return call("coreSched", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_TGID, 0], [
       "PR_SCHED_CORE",
       "PR_SCHED_CORE_CREATE",
       "0",
@@ -84,7 +84,7 @@ export function lowerCore(scheduling: CoreScheduling): Call {
     ]);
   }
   const { pid } = scheduling;
-  return call("core", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0], [
+  return call("coreSched", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0], [
     "PR_SCHED_CORE",
     "PR_SCHED_CORE_SHARE_FROM",
     String(pid),

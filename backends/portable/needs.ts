@@ -62,7 +62,7 @@ function neededBy(step: Step): Feature[] {
     case "session":
       return [{ session: "session", group: "processGroup", daemon: "daemonize" } as const]
         .map((names) => names[step.grouping.kind]);
-    case "core":
+    case "coreSched":
       return [step.scheduling.kind === "alone" ? "runAlone" : "runAmong"];
     case "identity":
       return [
