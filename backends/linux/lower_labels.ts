@@ -84,10 +84,15 @@ export function lowerCore(scheduling: CoreScheduling): Call {
     ]);
   }
   const { pid } = scheduling;
-  return call("coreSched", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0], [
-    "PR_SCHED_CORE",
-    "PR_SCHED_CORE_SHARE_FROM",
-    String(pid),
-    "PIDTYPE_PID",
-  ]);
+  return call(
+    "coreSched",
+    "prctl",
+    [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0],
+    [
+      "PR_SCHED_CORE",
+      "PR_SCHED_CORE_SHARE_FROM",
+      String(pid),
+      "PIDTYPE_PID",
+    ],
+  );
 }

@@ -25,14 +25,15 @@ export function requireFeatures(
   remedy: string,
 ): void {
   for (const step of plan.steps) {
-    for (const feature of neededBy(step)) {
+    for (const feature of featuresOf(step)) {
       if (features[feature]) continue;
       throw new UnsupportedError({ feature, driver: "portable", remedy, command: plan.command });
     }
   }
 }
 
-function neededBy(step: Step): Feature[] {
+/** The features that a step is: none if every driver has it. */
+export function featuresOf(step: Step): Feature[] {
   switch (step.step) {
     case "signals":
     case "unblock":

@@ -27,7 +27,14 @@ async function expectAnswer(make: () => Command, errno: number): Promise<void> {
   }
   const { code } = await failure(SpawnError, () => make().run());
   const syscall = "prctl";
-  await failsToStart(make, { step: "coreSched", syscall, code, errno, path: undefined, exitCode: 125 });
+  await failsToStart(make, {
+    step: "coreSched",
+    syscall,
+    code,
+    errno,
+    path: undefined,
+    exitCode: 125,
+  });
 }
 
 conform("runAlone takes a new cookie, or says that the kernel refused", async () => {
