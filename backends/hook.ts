@@ -7,7 +7,7 @@
  */
 
 import { closeSync, readSync, writeSync } from "node:fs";
-import process from "node:process";
+import { process } from "./process.ts";
 import { HOOK_FAILED, type HookFailure } from "./linux/control.ts";
 
 /** Where the runtime finds what the hook is to know. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { own } from "./own.ts";
+
 /** One thing that was said about the environment. */
 export type EnvOp =
   | { readonly op: "set"; readonly name: string; readonly value: string }
@@ -41,9 +43,10 @@ export function buildEnv(
         env.clear();
         break;
       case "pass": {
-        if (options.otherUser === true && each.otherUser === "block") break;
-        const value = passed(each, parent, options.setuid === true);
-        if (value !== undefined) env.set(each.name, value);
+        const pass = own(each);
+        if (options.otherUser === true && pass.otherUser === "block") break;
+        const value = passed(pass, parent, options.setuid === true);
+        if (value !== undefined) env.set(pass.name, value);
         break;
       }
       default:

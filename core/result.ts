@@ -15,8 +15,9 @@ export interface Usage {
   /** Time on a processor in the kernel, in milliseconds. */
   readonly systemMs: number;
   /**
-   * The largest resident size, in bytes. Linux counts from before exec, when the child still
-   * shared this process's memory: it is never less than what this process had then.
+   * The largest resident size, in bytes; `NaN` if it cannot be known. Linux counts from before exec,
+   * when the child still shared this process's memory: only a size that is clearly greater than any
+   * that this process has had itself is the program's own.
    */
   readonly maxRssBytes: number;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import process from "node:process";
+import { process } from "../process.ts";
 
 /** malloc(3), free(3), and memory as it is. */
 export interface Memory {

@@ -5,25 +5,31 @@
  */
 
 import { closeSync } from "node:fs";
-import process from "node:process";
+import { isMainThread } from "node:worker_threads";
+import { process } from "../process.ts";
 import { holdByOneTimer } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
 import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
 import { bun } from "./runtime.ts";
 
+const environment = () => ({ ...process.env }) as Record<string, string>;
+
 /** Makes the host. */
 export function bunHost(): Host {
   return {
     runtime: "bun",
     version: bun.version,
-    environment: () => ({ ...process.env }) as Record<string, string>,
+    environment,
+    environmentIfAllowed: environment,
     // Not what every object has, such as `constructor`.
     variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
     currentFolder: () => process.cwd(),
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),
     hook: hookCommand,
+    lasting: isMainThread,
+    closesFiles: false,
     hold: holdByOneTimer,
     onChildSignal: (listener) => void process.on("SIGCHLD", listener),
   };

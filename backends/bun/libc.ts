@@ -34,6 +34,7 @@ export function bunLibc(): Libc {
   });
   return {
     environ,
+    sharesEnviron: false,
     syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) =>
       result(Number(symbols.syscall(number, a, b, c, d, e, f))),
     invoke: (address, argument) => void symbols.bsearch(argument, argument, 1, 8, address),

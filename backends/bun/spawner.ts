@@ -4,9 +4,10 @@
  * @module
  */
 
-import process from "node:process";
+import { process } from "../process.ts";
 import { UNKNOWN_USAGE } from "../../core/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
+import { boundOf } from "../posix/resident.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { own, shielded } from "../../core/own.ts";
@@ -148,10 +149,12 @@ function rawOf(
 function usageOf(usage: BunUsage | undefined): Exit["usage"] {
   if (usage === undefined) return UNKNOWN_USAGE;
   const { cpuTime, maxRSS } = usage;
+  // Bun starts programs without copying its memory. Its own size is in KiB.
+  const bound = boundOf(process.resourceUsage().maxRSS * 1024);
   return {
     userMs: Number(cpuTime.user) / 1000,
     systemMs: Number(cpuTime.system) / 1000,
-    maxRssBytes: maxRSS,
+    maxRssBytes: maxRSS > bound ? maxRSS : NaN,
   };
 }
 

@@ -4,12 +4,13 @@
  * @module
  */
 
-import { closeSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
-import process from "node:process";
-import { isMainThread } from "node:worker_threads";
+import { process } from "../process.ts";
 import { holdByNewTimers } from "../linux/hold.ts";
 import type { Host } from "../linux/host.ts";
+import { isWorker } from "./worker.ts";
+import { openAboveStandard } from "../posix/files.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../linux/socket.ts";
 
@@ -19,14 +20,14 @@ export function denoHost(): Host {
     runtime: "deno",
     version: Deno.version.deno,
     environment: () => Deno.env.toObject(),
+    // Asked first, because Deno would ask the user otherwise.
+    environmentIfAllowed: () => isGranted({ name: "env" }) ? Deno.env.toObject() : undefined,
     variable: (name) => Deno.env.get(name),
     currentFolder: () => Deno.cwd(),
-    checkRun(path) {
-      const { state } = Deno.permissions.querySync({ name: "run", command: path });
-      if (state === "granted") return;
-      throw new Deno.errors.NotCapable(
-        `Requires run access to ${JSON.stringify(path)}, run again with the --allow-run flag`,
-      );
+    checkRun,
+    checkFile(path, access) {
+      if (isGranted({ name: access, path })) return;
+      throw refusal(`${access} access to ${JSON.stringify(path)}`, `--allow-${access}`);
     },
     closeRecorded(fd) {
       try {
@@ -39,10 +40,50 @@ export function denoHost(): Host {
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     hook: hookCommand,
+    lasting: !isWorker,
+    closesFiles: true,
+    // Deno closes its files with the thread, but not the descriptors that a socket was given.
+    ...(isWorker ? { adopt } : {}),
     onThreadEnd(action) {
-      if (!isMainThread) process.once("exit", action);
+      if (isWorker) process.once("exit", action);
     },
     hold: holdByNewTimers,
     onChildSignal: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
+}
+
+/** Deno has /proc only for those with all permissions. Asked first, because it would ask the user. */
+function adopt(fd: number, flags: number): number | undefined {
+  const path = `/proc/self/fd/${fd}`;
+  const names = ["read", "write"] as const;
+  if (names.some((name) => !isGranted({ name, path }))) return undefined;
+  try {
+    return openAboveStandard(path, flags | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
+
+function isGranted(descriptor: Parameters<typeof Deno.permissions.querySync>[0]): boolean {
+  return Deno.permissions.querySync(descriptor).state === "granted";
+}
+
+/** What loads code into another program. Deno.Command refuses the same: see ld.so(8). */
+const LOADS_CODE = /^(LD_|DYLD_)[^=]*=.*\S/s;
+
+/** Who may run some programs may not make them run something else. */
+function checkRun(path: string, environment: () => Iterable<string>): void {
+  if (isGranted({ name: "run" })) return;
+  if (!isGranted({ name: "run", command: path })) {
+    throw refusal(`run access to ${JSON.stringify(path)}`, "--allow-run");
+  }
+  for (const variable of environment()) {
+    if (!LOADS_CODE.test(variable)) continue;
+    const [name = ""] = variable.split("=");
+    throw refusal(`run access to all programs for one with the variable ${name}`, "--allow-run");
+  }
+}
+
+function refusal(what: string, flag: string): Error {
+  return new Deno.errors.NotCapable(`Requires ${what}, run again with the ${flag} flag`);
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Libc } from "../linux/libc.ts";
+import { isWorker } from "./worker.ts";
 
 /** Opens libc. Throws if FFI is not allowed. */
 export function denoLibc(): Libc {
@@ -36,6 +37,7 @@ export function denoLibc(): Libc {
     invoke: (address, argument) =>
       void symbols.bsearch(word(argument), word(argument), 1n, 8n, word(address)),
     environ: () => Number(environ[0]),
+    sharesEnviron: true,
     getauxval: (type) => Number(symbols.getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>
       symbols.getpwnam_r(word(name), word(entry), word(strings), word(size), word(found)),
@@ -43,6 +45,14 @@ export function denoLibc(): Libc {
       symbols.getpwuid_r(uid, word(entry), word(strings), word(size), word(found)),
     getgrouplist: (name, gid, groups, count) =>
       symbols.getgrouplist(word(name), gid, word(groups), word(count)),
+    ...(isWorker ? { memory } : {}),
     view: (address, length) => view(Deno.UnsafePointer.create(BigInt(address)), length),
   };
+}
+
+/** Memory of a buffer: V8 keeps it in its place, and frees it with the isolate. */
+function memory(length: number): { address: number; buffer: ArrayBuffer } {
+  const buffer = new ArrayBuffer(length);
+  const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
+  return { address: Number(Deno.UnsafePointer.value(pointer)), buffer };
 }

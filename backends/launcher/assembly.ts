@@ -7,16 +7,17 @@
  */
 
 import { layout } from "../../core/descriptors.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
-import { type Call, call, type Cell, type Program } from "../linux/call.ts";
+import { type Call, call, type Cell, octal, type Program } from "../linux/call.ts";
 import { O } from "../linux/kernel.ts";
 import { ABANDONED_STATUS, type Circumstances, lower } from "../linux/lower.ts";
 import { PIPES } from "../linux/control.ts";
 import { type Halves, type HookRuntime, splitAtHook } from "../linux/hook_split.ts";
-import { textOfFile } from "../posix/files.ts";
+import { READABLE, WRITABLE } from "../linux/wires.ts";
+import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
 import { CONTROL } from "./boot.ts";
-import type { Wires } from "./wires.ts";
+import { intoChild, type Wires } from "./wires.ts";
 
 const GO = "launcher: go";
 const OVER = "launcher: over";
@@ -62,6 +63,7 @@ export function assemble(plan: Plan, wires: Wires, support: HookSupport): Assemb
       ...pipeCells.map(({ name }) =>
         call("fds", "pipe2", [{ cell: name }, O.CLOEXEC], ["…", "O_CLOEXEC"])
       ),
+      ...openToOthers(plan, pipes),
       tell(control, PIPES),
       hear(control, undefined),
     ]),
@@ -73,17 +75,29 @@ export function assemble(plan: Plan, wires: Wires, support: HookSupport): Assemb
   };
 }
 
-/** The plan lowered for a child of the launcher; with a hook, only what comes before it. */
+/** Lets a child that becomes another user open its pipes by their names; see READABLE. */
+export function openToOthers(plan: Plan, pipes: Wires["pipes"]): Call[] {
+  if (findStep(plan, "identity")?.ids === undefined) return [];
+  return pipes.map((pipe) => {
+    const [fd, mode] = intoChild(pipe) ? [pipe.read, READABLE] : [pipe.write, WRITABLE];
+    return call("fds", "fchmod", [fd, mode], [String(fd), octal(mode)]);
+  });
+}
+
+/**
+ * The plan lowered for a child of the launcher; with a hook, only what comes before it. A `bound`
+ * child is killed when its parent ends.
+ */
 export function lowerAll(
   plan: Plan,
   wires: Wires,
   control: number,
   { arch, runtime, restore }: HookSupport,
-  alive?: number,
+  { alive, bound = false }: { readonly alive?: number | undefined; readonly bound?: boolean } = {},
 ): Program & { readonly halves: Halves | undefined } {
   const { image } = wires;
   const more = [image, alive].filter((fd) => fd !== undefined);
-  const around = circumstancesOf(wires, control, more);
+  const around = { ...circumstancesOf(wires, control, more), bound };
   if (image === undefined) return { ...lower(plan.steps, around), halves: undefined };
   const inChild = (fd: number) => {
     const found = around.reserved[1 + more.indexOf(fd)];
@@ -109,9 +123,8 @@ export function lowerAll(
 function flagsOf(plan: Plan): NonNullable<Circumstances["blocking"]> {
   return stepOf(plan, "fds").wires.map(({ to, source }) => {
     if (source.from === "file") return { fd: to, flags: source.access === "append" ? O.APPEND : 0 };
-    const info = source.from === "fd" ? textOfFile(`/proc/self/fdinfo/${source.fd}`) : undefined;
-    const flags = parseInt(/^flags:\s*([0-7]+)/m.exec(info ?? "")?.[1] ?? "0", 8);
-    return { fd: to, flags: flags & (O.APPEND | O.NONBLOCK) };
+    const flags = source.from === "fd" ? flagsOfFd(source.fd) ?? 0 : 0;
+    return { fd: to, flags: flags & (to > 2 ? O.APPEND | O.NONBLOCK : O.APPEND) };
   });
 }
 

@@ -9,6 +9,9 @@
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
+import { type Call, call, text } from "../linux/call.ts";
+import { AT_FDCWD, F, O } from "../linux/kernel.ts";
+import { blockingFlagsOf, canReopen } from "../posix/standard_stream.ts";
 import { execFile } from "../linux/exec_program.ts";
 import { requireFolder, requireProgram } from "../portable/checks.ts";
 import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
@@ -37,12 +40,46 @@ export function requireExecDescriptors(plan: Plan): void {
   }
 }
 
+const STREAMS = [0, 1, 2];
+
+/**
+ * Takes O_NONBLOCK, which Node has set, from a standard stream: from a new description of a pipe or
+ * terminal, since other processes may share the old one; else from the one there is.
+ */
+function waitAt(fd: number): Call[] {
+  const flags = blockingFlagsOf(fd);
+  if (flags === undefined) return [];
+  const path = `/proc/self/fd/${fd}`;
+  const [place, clear] = [`new ${fd}`, `clear ${fd}`];
+  const how = (flags & O_ACCMODE) | O.NONBLOCK | O.NOCTTY | O.CLOEXEC;
+  const setFlags = {
+    ...call("fds", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", "…"]),
+    label: clear,
+  };
+  if (!canReopen(fd)) return [setFlags];
+  return [
+    {
+      ...call("fds", "openat", [AT_FDCWD, { text: path }, how, 0], ["AT_FDCWD", text(path), "…"]),
+      into: { call: place, argument: 0 },
+      jumps: { error: clear },
+    },
+    { ...call("fds", "dup3", [-1, fd, 0], ["…", String(fd), "0"]), label: place },
+    setFlags,
+  ];
+}
+
+const O_ACCMODE = 3;
+
 /** Replaces this process. Returns only to throw. */
 export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
   requireFolder(plan);
   requireProgram(plan, "linux");
   const file = writeUnlinkedProgram(
-    execFile(arch, plan, { moves: [], restore: restoreFor(plan), close: [] }),
+    execFile(arch, plan, {
+      moves: [],
+      restore: [...STREAMS.flatMap(waitAt), ...restoreFor(plan)],
+      close: [],
+    }),
   );
   try {
     execve(file.path, ["vircommand"], {});

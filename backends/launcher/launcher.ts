@@ -12,6 +12,7 @@ import { asyncScope } from "../async_scope.ts";
 import { findStep, type Plan } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { explainPlan } from "../linux/explain.ts";
+import { requirePermitted } from "../permitted.ts";
 import type { Host } from "../linux/host.ts";
 import { hasApparmor, hasSelinux, requireLsm } from "../linux/lsm.ts";
 import { textOfFile } from "../posix/files.ts";
@@ -50,7 +51,7 @@ export function launcherBackend(
   const { hooks } = runtime;
   const starter = new LauncherStarter(host, arch, spawner);
   // Where no program file can be executed, that should be known before the driver is chosen.
-  void starter.launcher;
+  starter.launcher.close();
   const features = {
     ...Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>,
     selinuxLabel: hasSelinux(textOfFile),
@@ -97,6 +98,7 @@ export function launcherBackend(
     asyncScope,
     surroundings: surroundingsOf(host, { nofile: true }),
     check(plan, verb) {
+      requirePermitted(host, plan, () => plan.exec.env);
       if (verb === "exec") requireExec(plan);
       requireHook(plan);
       requireLsm(textOfFile, plan, "launcher");

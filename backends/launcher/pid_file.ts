@@ -6,7 +6,6 @@
 
 import {
   type BigIntStats,
-  closeSync,
   constants,
   fstatSync,
   lstatSync,
@@ -14,8 +13,8 @@ import {
   readFileSync,
   unlinkSync,
 } from "node:fs";
-import process from "node:process";
-import { textOfFile } from "../posix/files.ts";
+import { process } from "../process.ts";
+import { closeFd, textOfFile } from "../posix/files.ts";
 
 /**
  * Removes a pid file whose daemon `pid` did not come to exec: only while the dead pid stands in it.
@@ -52,7 +51,7 @@ function discard(path: string, pid: number, contents: readonly string[]): void {
     // Somebody else was quicker, or it is not ours to remove.
     if (typeof (error as { code?: unknown }).code !== "string") throw error;
   } finally {
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 

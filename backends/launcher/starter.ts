@@ -5,9 +5,8 @@
  * @module
  */
 
-import { closeSync, constants, openSync, writeSync } from "node:fs";
-import process from "node:process";
-import { isMainThread } from "node:worker_threads";
+import { constants, writeSync } from "node:fs";
+import { process } from "../process.ts";
 import { own, shielded } from "../../core/own.ts";
 import type { Process, Sink } from "../../core/backend.ts";
 import { SpawnError, SystemCallError } from "../../core/errors.ts";
@@ -18,7 +17,7 @@ import { hookRuntime } from "../linux/hook_split.ts";
 import type { Host } from "../linux/host.ts";
 import { type Blame, Launch, type Programs } from "../linux/launch.ts";
 import { sinkOf, type Writer } from "../linux/sink.ts";
-import { accessTo, headOfFile, textOfFile } from "../posix/files.ts";
+import { accessTo, closeFd, headOfFile, openAboveStandard, textOfFile } from "../posix/files.ts";
 import { elevated } from "../posix/elevated.ts";
 import {
   sendByNumber,
@@ -54,14 +53,17 @@ export class LauncherStarter {
     this.#spawner = spawner;
   }
 
-  /** The launcher's file, written when it is first needed. */
-  get launcher(): string {
+  /** The launcher's file, written when it is first needed, and kept in a thread that lasts. */
+  get launcher(): UnlinkedFile {
+    const { lasting, closesFiles } = this.#host;
+    if (!lasting && !closesFiles) return writeUnlinkedProgram(launcherFile(this.#arch));
     if (this.#launcher === undefined) {
-      const file = this.#launcher = writeUnlinkedProgram(launcherFile(this.#arch));
+      const file = writeUnlinkedProgram(launcherFile(this.#arch));
       // A worker's descriptors are the process's, and would stay when it has ended.
-      if (!isMainThread) process.once("exit", () => file.close());
+      if (!lasting) process.once("exit", () => file.close());
+      this.#launcher = { ...file, close: () => {} };
     }
-    return this.#launcher.path;
+    return this.#launcher;
   }
 
   /** Starts a child and takes care of it until its end. */
@@ -114,11 +116,13 @@ export class LauncherStarter {
   }
 
   async #spawn(plan: Plan, stdio: readonly Stdio[]): Promise<Spawned> {
-    const { launcher } = this;
+    const { path, close } = writtenFor(plan, () => this.launcher);
     try {
-      return await this.#spawner.spawn({ path: launcher, argv: ["vircommand"], env: {}, stdio });
+      return await this.#spawner.spawn({ path, argv: ["vircommand"], env: {}, stdio });
     } catch (error) {
       throw startFailure(plan, error);
+    } finally {
+      close();
     }
   }
 }
@@ -160,13 +164,15 @@ class Pipes {
   }
 
   /** Opens our ends of the pipes that the child has made. */
-  open(): void {
+  async open(): Promise<void> {
+    const { openPipe } = this.#host;
     for (const pipe of this.#made) {
       const write = intoChild(pipe);
       const path = `/proc/${this.#spawned.pid}/fd/${write ? pipe.write : pipe.read}`;
       const how = write ? constants.O_WRONLY : constants.O_RDONLY;
       try {
-        const fd = openSync(path, how | constants.O_NONBLOCK);
+        const flags = how | constants.O_NONBLOCK;
+        const fd = await openPipe?.(path, flags) ?? openAboveStandard(path, flags);
         this.#ends.push({ carries: pipe.carries, fd });
       } catch (error) {
         const args = ["AT_FDCWD", JSON.stringify(path)];
@@ -177,25 +183,39 @@ class Pipes {
 
   /** Hands our ends over. */
   take(): Pick<Process, "stdin" | "stdout" | "stderr" | "buffers"> {
-    const ends = this.#ends;
-    this.#ends = [];
     const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = own({});
     for (const name of ["stdin", "stdout", "stderr"] as const) {
       const own = this.#spawned[name];
       if (own !== undefined) Object.assign(pipes, { [name]: own });
     }
     const buffers: Sink[] = [];
-    for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(sinkOf(WRITER, this.#host, fd));
-      else if (carries === "stdin") pipes.stdin = sinkOf(WRITER, this.#host, fd);
-      else pipes[carries] = this.#host.source(fd);
+    try {
+      for (let end = this.#ends[0]; end !== undefined; end = this.#ends[0]) {
+        const { carries, fd } = end;
+        if (carries === "buffer") buffers.push(this.#sink(fd));
+        else if (carries === "stdin") pipes.stdin = this.#sink(fd);
+        else pipes[carries] = this.#host.source(fd);
+        // From here on it has another owner.
+        this.#ends.shift();
+      }
+    } catch (error) {
+      for (const each of [pipes.stdin, pipes.stdout, pipes.stderr, ...buffers]) each?.close();
+      throw error;
     }
     return { ...pipes, buffers };
   }
 
   /** Closes what was not handed over. */
   close(): void {
-    for (const { fd } of this.#ends.splice(0)) closeSync(fd);
+    for (const { fd } of this.#ends.splice(0)) {
+      if (this.#host.openPipe === undefined) closeFd(fd);
+      else this.#host.source(fd).close();
+    }
+  }
+
+  /** What is opened by `openPipe` is the runtime's from the start. */
+  #sink(fd: number): Sink {
+    return this.#host.openPipe === undefined ? sinkOf(WRITER, this.#host, fd) : this.#host.sink(fd);
   }
 }
 
@@ -228,7 +248,7 @@ const WRITER: Writer = {
       return -Math.abs(errno);
     }
   },
-  close: (fd) => closeSync(fd),
+  close: (fd) => closeFd(fd),
   error: (call, result) => new SystemCallError(call, -result),
 };
 

@@ -15,13 +15,13 @@ import type { Exit, SyncRun } from "../../core/backend.ts";
 import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import { F, O } from "../linux/kernel.ts";
+import { ABANDONED_STATUS, PR_SET_PDEATHSIG } from "../linux/lower.ts";
 import { exitFrom } from "../linux/reaper.ts";
 import type { SyscallName } from "../linux/arch.ts";
 import type { Wires } from "./wires.ts";
 
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
-const PR_SET_PDEATHSIG = 1;
 const P_PIDFD = 3;
 const WEXITED = 4;
 const POLLIN = 1;
@@ -128,6 +128,7 @@ export function supervise(
     timeout,
   ];
   const limited = run.timeout !== undefined;
+  const held = heldToSupervisor(program.calls);
 
   const calls: Call[] = [
     // A daemon must not come to its program when nobody waits for it any more.
@@ -145,6 +146,9 @@ export function supervise(
     op("read", [pidfd, { cell: SLOTS[0] }, slots.length * 8]),
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
+    ...(held.some(({ label }) => label === IS_SUPERVISED)
+      ? [{ ...op("getpid", []), into: { call: IS_SUPERVISED, argument: 5 } }]
+      : []),
     // The lowest number is free again for the pidfd.
     {
       ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
@@ -268,12 +272,14 @@ export function supervise(
     { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "program" },
     { ...op("getpid", []), into: { cell: "own pid" } },
     op("pwrite64", [control, { cell: "own pid" }, 8, PID_AT]),
-    ...program.calls,
+    ...held,
   ];
   const cells: Cell[] = [
     ...SLOTS.map((name) => ({ name, size: 8 })),
     ...pipes.map((_, i) => ({ name: pipeCell(i), size: 8 })),
-    ...["scratch", "alive", "pidfd", "ticks", "own pid", "timed out", "drained"].map((name) => ({
+    ...["scratch", "alive", "pidfd", "ticks", "own pid", "parent pid", "timed out", "drained"].map((
+      name,
+    ) => ({
       name,
       size: 8,
     })),
@@ -282,6 +288,36 @@ export function supervise(
     ...program.cells,
   ];
   return { calls, cells };
+}
+
+const IS_SUPERVISED = "is supervised?";
+const SUPERVISED = "supervised";
+const ORPHANED = "orphaned";
+
+/**
+ * The calls of the program. A change of identity ends the bond of PR_SET_PDEATHSIG, see prctl(2),
+ * and it is made again by these calls. If the supervisor was ended in between, the child has another
+ * parent by then, and no signal would ever come.
+ */
+function heldToSupervisor(calls: readonly Call[]): Call[] {
+  const bond = calls.findLastIndex(({ args: [first], name, step }) =>
+    step === "identity" && name === "prctl" && first === PR_SET_PDEATHSIG
+  );
+  if (bond < 0) return [...calls];
+  const word = { cell: "parent pid" };
+  return [
+    ...calls.slice(0, bond + 1),
+    { ...op("getppid", []), into: word },
+    {
+      // Compares with the last argument, which the supervisor has filled in before the clone.
+      ...op("futex", [word, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, word, 0]),
+      label: IS_SUPERVISED,
+      jumps: { zero: SUPERVISED, positive: SUPERVISED, error: ORPHANED },
+    },
+    { ...op("exit_group", [ABANDONED_STATUS]), label: ORPHANED },
+    { ...op("getpid", []), label: SUPERVISED },
+    ...calls.slice(bond + 1),
+  ];
 }
 
 /**

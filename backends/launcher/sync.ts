@@ -7,11 +7,11 @@
  */
 
 import { fstatSync, readSync } from "node:fs";
-import process from "node:process";
+import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
 import { SIGKILL } from "../../core/timing.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Arch } from "../linux/arch.ts";
 import { elfOf } from "../linux/elf.ts";
 import type { Host } from "../linux/host.ts";
@@ -21,7 +21,7 @@ import { laidOut } from "../linux/laid_out.ts";
 import { failureOf } from "../linux/launch.ts";
 import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
 import { elevated } from "../posix/elevated.ts";
-import { lowerAll } from "./assembly.ts";
+import { lowerAll, openToOthers } from "./assembly.ts";
 import { patientlySync, sleepSync } from "../spawner/busy.ts";
 import {
   type UnlinkedFile,
@@ -30,6 +30,7 @@ import {
 } from "../spawner/unlinked_file.ts";
 import { isDaemon } from "../linux/stages.ts";
 import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
+import { discardPidFile } from "./pid_file.ts";
 import { restoreFor } from "./credentials.ts";
 import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
 import { requireDescriptors, stdioWith, wiresOf, writtenFor } from "./wires.ts";
@@ -58,6 +59,8 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     return file;
   };
   requireDescriptors(plan);
+  /** What is reported of a child that was started. */
+  let started: UnlinkedFile | undefined;
   try {
     const report = write(() => writeUnlinkedData(new Uint8Array(0)));
     let buffer = 0;
@@ -81,16 +84,20 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const support = { arch, runtime, restore: restoreFor(plan) };
       const outlives = isDaemon(plan) && wires.image !== undefined;
       const alive = outlives ? aliveFd(wires) : undefined;
-      const { halves, ...child } = lowerAll(plan, wires, control, support, alive);
+      // A daemon is meant to outlive its parent.
+      const bound = !isDaemon(plan);
+      const { halves, ...child } = lowerAll(plan, wires, control, support, { alive, bound });
       const image = halves === undefined
         ? undefined
         : write(() => writeUnlinkedProgram(halves.file));
       const restore = halves === undefined ? support.restore : [];
-      const calls = [...wires.corrections, ...restore, ...child.calls];
+      const open = openToOthers(plan, wires.pipes);
+      const calls = [...wires.corrections, ...open, ...restore, ...child.calls];
       const whole = supervise({ ...child, calls }, wires, control, run, { outlives });
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
+      started = report;
       const { told, ...supervised } = parseReport(contentOf(report.fd));
       const status = parseStatus(told);
       const { timedOut, drained } = supervised;
@@ -115,9 +122,22 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     } finally {
       wires.close();
     }
+  } catch (error) {
+    if (started !== undefined && isDaemon(plan)) endFailedDaemon(plan, started.fd);
+    throw error;
   } finally {
     for (const file of files) file.close();
   }
+}
+
+/** Ends a daemon whose start has failed here, after it came to its program. */
+function endFailedDaemon(plan: Plan, report: number): void {
+  const { told, pid } = parseReport(contentOf(report));
+  const { daemonPid } = parseStatus(told);
+  if (pid === undefined || daemonPid === undefined) return;
+  endDaemon(pid, daemonPid);
+  const pidFile = findStep(plan, "pidFile");
+  if (pidFile !== undefined) discardPidFile(pidFile.path, daemonPid);
 }
 
 /** How long a killed daemon may take to be gone, in milliseconds. */

@@ -6,15 +6,17 @@
  * @module
  */
 
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { constants, fstatSync } from "node:fs";
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { own } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { PipeName, WireSource } from "../../core/steps.ts";
-import { type Call, call } from "../linux/call.ts";
+import { type Call, call, octal } from "../linux/call.ts";
 import { F } from "../linux/kernel.ts";
-import { textOfFile } from "../posix/files.ts";
+import { READABLE } from "../linux/wires.ts";
+import { closeFd, openAboveStandard, textOfFile } from "../posix/files.ts";
+import { type StandardStream, standardStream } from "../posix/standard_stream.ts";
 import type { UnlinkedFile } from "../spawner/unlinked_file.ts";
 import type { Stdio } from "../spawner/spawner.ts";
 
@@ -64,7 +66,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
   const opened: number[] = [];
   const corrections: Call[] = [];
   const close = () => {
-    for (const fd of opened.splice(0)) closeSync(fd);
+    for (const fd of opened.splice(0)) closeFd(fd);
   };
   const numbers = new Map<number, number>();
   const isNull = (to: number) =>
@@ -74,7 +76,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
     if (fd !== 0 || (stdio[0] !== "null" && stdio[0] !== 0)) return stdio.push(fd) - 1;
     stdio[0] = 0;
     if (isNull(0) && numbers.get(0) === 0) {
-      const nothing = openSync("/dev/null", constants.O_RDWR);
+      const nothing = openAboveStandard("/dev/null", constants.O_RDWR);
       opened.push(nothing);
       numbers.set(0, stdio.push(nothing) - 1);
     }
@@ -85,21 +87,33 @@ export function wiresOf(plan: Plan, given: Base): Wires {
       // Only standard streams can be null; a runtime opens each as it is used.
       if (source.from === "null") numbers.set(to, to);
       if (source.from === "fd") {
-        numbers.set(to, hand(source.fd));
+        // Programs expect to wait at their standard streams; what else is passed stays as it is.
+        const { fd, isNew, flags } = to > 2 ? passed(source.fd) : standardStream(source.fd);
+        if (isNew) opened.push(fd);
+        const at = hand(fd);
+        numbers.set(to, at);
+        if (flags !== undefined) corrections.push(setFlags(at, flags));
       }
       if (source.from === "file") {
         const { fd, flags } = openFile(plan, source);
         opened.push(fd);
         const at = stdio.push(fd) - 1;
         numbers.set(to, at);
-        corrections.push(call("fds", "fcntl", [at, F.SETFL, flags], [String(at), "F_SETFL", "…"]));
+        corrections.push(setFlags(at, flags));
       }
       if (source.from === "pipe" && base.own === true && source.carries !== "buffer") {
         stdio[to] = "pipe";
         numbers.set(to, to);
       }
       const handed = source.from === "pipe" ? base.pipe?.(source.carries) : undefined;
-      if (handed !== undefined) numbers.set(to, stdio.push(handed.handed) - 1);
+      if (handed !== undefined) {
+        const at = stdio.push(handed.handed) - 1;
+        numbers.set(to, at);
+        // Else a child of another user could not open it by its name.
+        if (findStep(plan, "identity")?.ids !== undefined) {
+          corrections.push(call("fds", "fchmod", [at, READABLE], [String(at), octal(READABLE)]));
+        }
+      }
     }
   } catch (error) {
     close();
@@ -118,6 +132,14 @@ export function wiresOf(plan: Plan, given: Base): Wires {
   const mappings = wires.map(({ to }): Mapping => ({ from: numbers.get(to) ?? to, to }));
   const above = Math.max(stdio.length + 2 * pipes.length, ...mappings.map(({ to }) => to + 1));
   return { stdio, mappings, pipes, above, image, corrections, close };
+}
+
+function passed(fd: number): StandardStream {
+  return { fd, isNew: false, flags: undefined };
+}
+
+function setFlags(fd: number, flags: number): Call {
+  return call("fds", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", "…"]);
 }
 
 /** The descriptors of a child, with the file of a hook in its place. */
@@ -185,7 +207,8 @@ export function openFile(
   }[source.access];
   try {
     const flags = how | constants.O_NOCTTY | constants.O_NONBLOCK;
-    return { fd: openSync(source.path, flags, source.mode), flags: how & constants.O_APPEND };
+    const fd = openAboveStandard(source.path, flags, source.mode);
+    return { fd, flags: how & constants.O_APPEND };
   } catch (error) {
     throw descriptorError(
       plan,

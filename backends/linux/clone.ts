@@ -45,14 +45,17 @@ export interface CloneOptions {
 export class Cloner {
   readonly #kernel: Kernel;
   readonly #arenas: Arenas;
-  readonly #starter: Word;
+  /** The page of machine code; undefined in a thread that keeps none. */
+  readonly #starter: Word | undefined;
   #ticket: Ticket;
 
   /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#arenas = new Arenas(kernel);
-    this.#starter = mapCode(kernel);
+    const code = mapCode(kernel);
+    this.#starter = kernel.lasting ? code : undefined;
+    if (!kernel.lasting) kernel.unmap(code, CODE_SIZE);
     this.#ticket = new Ticket(kernel, true);
   }
 
@@ -102,19 +105,26 @@ export class Cloner {
     const flags = sharing | (how.pidfd ? CLONE_PIDFD : 0);
     const ticket = this.#ticket;
     ticket.fill(header, flags);
-    this.#kernel.libc.invoke(this.#starter, ticket.address);
+    const kernel = this.#kernel;
+    const code = this.#starter ?? mapCode(kernel);
+    try {
+      kernel.libc.invoke(code, ticket.address);
+    } finally {
+      if (code !== this.#starter) kernel.unmap(code, CODE_SIZE);
+    }
     const pid = ticket.result;
-    if (pid < 0) throw this.#kernel.error(ticket.clears ? "clone3" : "clone", pid);
-    return { pid, pidfd: how.pidfd ? ticket.pidfd : -1 };
+    if (pid < 0) throw kernel.error(ticket.clears ? "clone3" : "clone", pid);
+    return { pid, pidfd: how.pidfd ? kernel.aboveStandard(ticket.pidfd, true) : -1 };
   }
 }
+
+const CODE_SIZE = 4096;
 
 /** The starter, and the interpreter behind it. The page is never writable and executable at once. */
 function mapCode(kernel: Kernel): Word {
   const code = hexBytes(kernel.arch.starter + kernel.arch.interpreter);
-  const length = 4096;
-  const page = kernel.map(length);
-  new Uint8Array(kernel.libc.view(page, length)).set(code);
-  kernel.call("mprotect", page, length, PROT_READ_EXEC);
+  const page = kernel.map(CODE_SIZE);
+  new Uint8Array(kernel.libc.view(page, CODE_SIZE)).set(code);
+  kernel.call("mprotect", page, CODE_SIZE, PROT_READ_EXEC);
   return page;
 }

@@ -41,6 +41,7 @@ export const ERR = {
   ESRCH: -3,
   EINTR: -4,
   EAGAIN: -11,
+  ENOMEM: -12,
   EACCES: -13,
   EINVAL: -22,
   EPIPE: -32,
@@ -56,6 +57,9 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;
 
+/** The first number that is no standard stream's. */
+const FIRST_OWN = 3;
+
 /** How much of the scratch memory a path takes at most: twice PATH_MAX, see path_resolution(7). */
 export const PATH_SIZE = 8192;
 
@@ -69,14 +73,20 @@ export class Kernel {
   readonly scratch: Word;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /**
+   * Whether this thread lasts as long as its process. Another one keeps nothing from one child to
+   * the next that would be left when it is terminated.
+   */
+  readonly lasting: boolean;
   #nullFd = -1;
 
   /** Maps the scratch memory; throws if not even that is allowed. */
-  constructor(libc: Libc, arch: Arch) {
+  constructor(libc: Libc, arch: Arch, lasting: boolean = true) {
     this.libc = libc;
     this.arch = arch;
-    this.scratch = this.map(SCRATCH);
-    const buffer = libc.view(this.scratch, SCRATCH);
+    this.lasting = lasting;
+    const { address, buffer } = this.memory(SCRATCH);
+    this.scratch = address;
     this.bytes = new Uint8Array(buffer);
     this.view = new DataView(buffer);
   }
@@ -113,23 +123,60 @@ export class Kernel {
     return this.call("mmap", 0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   }
 
+  /** Memory for as long as this thread lasts, zero at first. */
+  memory(length: number): { readonly address: Word; readonly buffer: ArrayBuffer } {
+    const own = this.libc.memory?.(length);
+    if (own !== undefined) return own;
+    const address = this.map(length);
+    return { address, buffer: this.libc.view(address, length) };
+  }
+
   unmap(address: Word, length: number): void {
     this.call("munmap", address, length);
   }
 
-  /** Both ends of a new pipe, closed on exec. */
-  pipe(): { read: number; write: number } {
-    this.call("pipe2", this.scratch, O.CLOEXEC);
-    return { read: this.view.getInt32(0, true), write: this.view.getInt32(4, true) };
+  /**
+   * A descriptor of our own, at a number above the standard streams. If this process has closed one
+   * of those, the kernel gives its number to whatever is opened next, and a child that inherits the
+   * stream would be handed that. Takes and returns the result of a call: a negative errno is passed
+   * through. If there is no other number, the descriptor is closed, or with `anyway` kept.
+   */
+  aboveStandard(fd: number, anyway: boolean = false): number {
+    if (fd < 0 || fd >= FIRST_OWN) return fd;
+    const moved = this.raw("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN);
+    if (moved < 0 && anyway) return fd;
+    this.close(fd);
+    return moved;
   }
 
-  /** A descriptor of /dev/null, the same each time, closed on exec; or the negative errno. */
+  /** Both ends of a new pipe, closed on exec; or the negative errno. */
+  tryPipe(): { read: number; write: number } | number {
+    const result = this.raw("pipe2", this.scratch, O.CLOEXEC);
+    if (result < 0) return result;
+    const ends = [this.view.getInt32(0, true), this.view.getInt32(4, true)];
+    const [read = -1, write = -1] = ends.map((fd) => this.aboveStandard(fd));
+    if (read >= 0 && write >= 0) return { read, write };
+    for (const fd of [read, write]) if (fd >= 0) this.close(fd);
+    return Math.min(read, write);
+  }
+
+  /** Both ends of a new pipe, closed on exec. */
+  pipe(): { read: number; write: number } {
+    const ends = this.tryPipe();
+    if (typeof ends === "number") throw this.error("pipe2", ends);
+    return ends;
+  }
+
+  /**
+   * A descriptor of /dev/null, closed on exec; or the negative errno. In a lasting thread it is the
+   * same each time, and stays open; elsewhere the caller closes it.
+   */
   nullFd(): number {
-    if (this.#nullFd < 0) {
-      const path = this.path("/dev/null");
-      this.#nullFd = this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0);
-    }
-    return this.#nullFd;
+    if (this.#nullFd >= 0) return this.#nullFd;
+    const path = this.path("/dev/null");
+    const fd = this.aboveStandard(this.raw("openat", AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0));
+    if (this.lasting) this.#nullFd = fd;
+    return fd;
   }
 
   /** Closes that descriptor, if it is open. */

@@ -52,7 +52,7 @@ export interface Launched {
   killDaemon(pid: number, signal: number): boolean;
   hold(held: boolean): void;
   /** Opens our ends of the pipes that the child has made, if it makes them. */
-  openPipes?(): void;
+  openPipes?(): Promise<void>;
   /** Hands over our ends of the pipes. */
   takePipes(): Pick<Process, "stdin" | "stdout" | "stderr" | "buffers">;
   /** Closes those that were not handed over. */
@@ -127,7 +127,7 @@ export class Launch {
   async #progress(cancel: AbortSignal | undefined, kill: () => void): Promise<Process> {
     const { plan, openPipes, channel } = this.#launched;
     if (openPipes !== undefined && await this.#reader.until(({ pipes }) => pipes)) {
-      openPipes();
+      await openPipes();
       channel.write(GO);
     }
     // A daemon that is known only now may be what is to be killed.

@@ -17,11 +17,10 @@ export interface Libc {
    * bsearch(3) can: it calls the function to compare what it looks for with the only element.
    */
   invoke(address: Word, argument: Word): void;
-  /**
-   * The runtime's variables as environ(7), until the next call. A child that inherits them all is
-   * given this address: copying them costs as much as all else in a start.
-   */
+  /** The runtime's variables as environ(7). */
   environ(): Word;
+  /** Whether that is libc's own, which other threads may change; else it stays until the next call. */
+  readonly sharesEnviron: boolean;
   /** getauxval(3). */
   getauxval(type: number): number;
   /** getpwnam_r(3): an errno; the entry is there if what `result` points to is not null. */
@@ -30,6 +29,11 @@ export interface Libc {
   getpwuid_r(uid: number, entry: Word, strings: Word, size: number, result: Word): number;
   /** getgrouplist(3): -1 if the array is too small. */
   getgrouplist(name: Word, gid: number, groups: Word, count: Word): number;
+  /**
+   * Memory that the runtime frees with this thread, and does not move. Only where a thread may end
+   * before its process does.
+   */
+  memory?(length: number): { readonly address: Word; readonly buffer: ArrayBuffer };
   /** Memory at an address, as it is, not a copy. */
   view(address: Word, length: number): ArrayBuffer;
 }

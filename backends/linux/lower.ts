@@ -49,6 +49,8 @@ export interface Circumstances {
   readonly environ?: Word | "own";
   /** The child's end of the control channel, if it does not share its parent's memory. */
   readonly report?: number;
+  /** Whether the child is killed when its parent ends, also after a change of identity. */
+  readonly bound?: boolean;
   /** Where a child reports that it is ready, and where it waits for the parent's byte. */
   readonly handshake?: { readonly status: number; readonly go: number };
   /** The flags of the child's descriptors, which a hook's runtime may have changed. */
@@ -127,7 +129,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
     case "coreSched":
       return [lowerCore(step.scheduling)];
     case "identity":
-      return lowerIdentity(step.ids, step.caps);
+      return [...lowerIdentity(step.ids, step.caps), ...(around.bound === true ? BIND : [])];
     case "chdir": {
       const { path } = step;
       return [{ ...call("chdir", "chdir", [{ text: path }], [text(path)]), path }];
@@ -153,6 +155,15 @@ const UNBLOCK: readonly Call[] = [
     "NULL",
     "8",
   ]),
+];
+
+/** prctl(2): which signal is sent to the child when its parent ends. */
+export const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+/** A change of credentials clears it. */
+const BIND: readonly Call[] = [
+  call("identity", "prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], ["PR_SET_PDEATHSIG", "SIGKILL"]),
 ];
 
 function moveFd(move: FdMove, fdName: (fd: number) => string = String): Call {

@@ -29,5 +29,7 @@ export function canExecuteMemfd(kernel: Kernel): boolean {
 
 function create(kernel: Kernel): number {
   const fd = kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC | MFD_EXEC);
-  return fd === EINVAL ? kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC) : fd;
+  return kernel.aboveStandard(
+    fd === EINVAL ? kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC) : fd,
+  );
 }

@@ -78,7 +78,7 @@ export class Arenas {
 
   /** Gives an arena back. No child may run in it any more. */
   release(arena: Arena): void {
-    if (arena.size === ARENA && this.#free.length < kept) {
+    if (arena.size === ARENA && this.#free.length < kept && this.#kernel.lasting) {
       this.#free.push(arena);
       return;
     }

@@ -35,7 +35,7 @@ export function nativeBackend(
   arch: Arch,
   { reason, stage }: { readonly reason: string; readonly stage: Stage | undefined },
 ): Backend {
-  const kernel = new Kernel(libc, arch);
+  const kernel = new Kernel(libc, arch, host.lasting);
   heedChildren(kernel);
   const starter = new Starter(kernel, host, testedCloner(kernel), stage);
   host.onThreadEnd?.(() => starter.close());
@@ -76,7 +76,10 @@ export function nativeBackend(
     info: () => ({ ...infoOf(host, kernel, reason), stage: starter.stages.stage }),
     asyncScope,
     surroundings: surroundingsOf(kernel, host),
-    check: (plan) => requireLsm(read, plan, "native"),
+    check(plan) {
+      starter.requirePermitted(plan);
+      requireLsm(read, plan, "native");
+    },
     start: (plan, cancel) => starter.start(plan, cancel),
     runSync,
     exec: (plan): never => execInPlace(starter, plan),

@@ -6,9 +6,10 @@
  */
 
 import type { Source } from "../../core/backend.ts";
+import { adopted, closeAdopted } from "./adopted.ts";
 import type { ControlChannel } from "./control.ts";
 import type { Host } from "./host.ts";
-import type { Kernel } from "./kernel.ts";
+import { ERR, type Kernel } from "./kernel.ts";
 import { isReadable, waitForHangUp } from "./sync.ts";
 
 /** Our ends of the two pipes. */
@@ -27,7 +28,7 @@ export class PipeChannel implements ControlChannel {
     this.#kernel = kernel;
     this.#host = host;
     this.#status = fds.status;
-    this.#go = fds.go;
+    this.#go = fds.go === undefined ? undefined : adopted(kernel, host, fds.go);
   }
 
   /** Whether no process has the child's end any more. */
@@ -67,8 +68,10 @@ export class PipeChannel implements ControlChannel {
   }
 
   write(bytes: Uint8Array): void {
-    // EPIPE: the child is gone, which the end of its reports tells.
-    if (this.#go !== undefined) this.#kernel.writeFrom(this.#go, bytes);
+    if (this.#go === undefined) return;
+    const n = this.#kernel.writeFrom(this.#go, bytes);
+    // EPIPE: the child is gone, which the end of its reports says.
+    if (n < 0 && n !== ERR.EPIPE) throw this.#kernel.error("write", n);
   }
 
   listen(heard: (bytes: Uint8Array) => void, ended: () => void): void {
@@ -81,7 +84,7 @@ export class PipeChannel implements ControlChannel {
 
   /** Closes both ends: a child that waits at its handshake ends. */
   close(): void {
-    if (this.#go !== undefined) this.#kernel.close(this.#go);
+    if (this.#go !== undefined) closeAdopted(this.#kernel, this.#host, this.#go);
     this.#go = undefined;
     if (!this.#statusOpen) return;
     this.#statusOpen = false;

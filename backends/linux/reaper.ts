@@ -17,6 +17,7 @@
 import type { Exit } from "../../core/backend.ts";
 import { KillError, StateError } from "../../core/errors.ts";
 import { rawFromWaitid } from "../../core/status.ts";
+import { boundOf } from "../posix/resident.ts";
 import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
 import { ERR, type Kernel } from "./kernel.ts";
@@ -29,6 +30,10 @@ const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x100_0000;
+
+const RUSAGE_SELF = 0;
+/** Where ru_maxrss stands in struct rusage; in KiB. */
+const MAXRSS = 32;
 
 const SIGCHLD = 17;
 const SIG_IGN = 1n;
@@ -79,7 +84,9 @@ export class Reaper {
   readonly #young: Watched[] = [];
   /** The others, which are in the epoll set, by their pid. */
   readonly #old = new Map<number, Watched>();
+  /** Open only while there are old ones: a thread that is terminated closes nothing. */
   #epoll = -1;
+  #listens = false;
   #holds = 0;
   readonly #keepAwake: Hold;
 
@@ -89,10 +96,10 @@ export class Reaper {
     this.#keepAwake = host.hold();
   }
 
-  /** Makes the epoll set and the listener, once. Called before the first clone. */
+  /** Begins to listen, once. Called before the first clone. */
   start(): void {
-    if (this.#epoll >= 0) return;
-    this.#epoll = this.#kernel.call("epoll_create1", EPOLL_CLOEXEC);
+    if (this.#listens) return;
+    this.#listens = true;
     this.#host.onChildSignal(() => this.#reapAll());
   }
 
@@ -139,7 +146,11 @@ export class Reaper {
     if (oldest === undefined) return;
     const { scratch, view, arch } = this.#kernel;
     const { pid } = oldest;
-    const pidfd = this.#kernel.raw("pidfd_open", pid, 0);
+    if (this.#epoll < 0) {
+      this.#epoll = this.#kernel.aboveStandard(this.#kernel.raw("epoll_create1", EPOLL_CLOEXEC));
+      if (this.#epoll < 0) return;
+    }
+    const pidfd = this.#kernel.aboveStandard(this.#kernel.raw("pidfd_open", pid, 0));
     if (pidfd < 0) return;
     view.setUint32(0, EPOLLIN, true);
     view.setBigUint64(arch.epollEvent.data, BigInt(pid), true);
@@ -165,6 +176,7 @@ export class Reaper {
       }
     }
     if (this.#old.size > 0) this.#reapOld(ended);
+    if (this.#old.size === 0) this.close();
     // Told last: a listener may start the next child, and use the scratch memory.
     for (const tell of ended) tell();
   }
@@ -240,7 +252,22 @@ export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | und
     break;
   }
   if (view.getInt32(SIGINFO.at + 16, true) === 0) return undefined;
-  return exitFrom(view, SIGINFO.at, RUSAGE.at);
+  const { raw, usage } = exitFrom(view, SIGINFO.at, RUSAGE.at);
+  const { userMs, systemMs } = usage;
+  return { raw, usage: { userMs, systemMs, maxRssBytes: ownRss(kernel, usage.maxRssBytes) } };
+}
+
+/** For each process once: what a child must exceed so that it is known to be its own. */
+const bounds = new WeakMap<Kernel, number>();
+
+/** The largest resident size of a child; NaN if it may be ours. Ours never shrinks. */
+function ownRss(kernel: Kernel, bytes: number): number {
+  if (bytes <= (bounds.get(kernel) ?? 0)) return NaN;
+  // Where it is refused, nothing can be compared.
+  if (kernel.raw("getrusage", RUSAGE_SELF, kernel.scratch + RUSAGE.at) < 0) return NaN;
+  const bound = boundOf(long(kernel.view, RUSAGE.at + MAXRSS) * 1024);
+  bounds.set(kernel, bound);
+  return bytes > bound ? bytes : NaN;
 }
 
 /** Sends a signal to a child that was not reaped: its pid is its own. */
@@ -260,16 +287,18 @@ function isChild(kernel: Kernel, pid: number): boolean {
 export function exitFrom(view: DataView, siginfo: number, rusage: number): Exit {
   const code = view.getInt32(siginfo + 8, true);
   const status = view.getInt32(siginfo + 24, true);
-  // Neither seconds nor KiB are negative: halves cost less than a BigInt.
-  const long = (at: number) =>
-    view.getUint32(rusage + at, true) + view.getUint32(rusage + at + 4, true) * 0x1_0000_0000;
-  const ms = (at: number) => long(at) * 1000 + long(at + 8) / 1000;
+  const ms = (at: number) => long(view, rusage + at) * 1000 + long(view, rusage + at + 8) / 1000;
   return {
     raw: rawFromWaitid(code, status),
     usage: {
       userMs: ms(0),
       systemMs: ms(16),
-      maxRssBytes: long(32) * 1024,
+      maxRssBytes: long(view, rusage + MAXRSS) * 1024,
     },
   };
+}
+
+/** Neither seconds nor KiB are negative: halves cost less than a BigInt. */
+function long(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }

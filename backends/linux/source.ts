@@ -32,7 +32,12 @@ export function sourceOf(
   let flowNow: (() => void) | undefined;
   const flow = (receiver: Receiver) => {
     flowNow = undefined;
-    flowing = host.source(fd);
+    try {
+      flowing = host.source(fd);
+    } catch (error) {
+      // Some of the calls come from a timer, where nobody would catch it.
+      return receiver.end(error instanceof Error ? error : new Error(String(error)));
+    }
     if (!held) flowing.hold(false);
     flowing.start(receiver);
   };

@@ -22,6 +22,7 @@ import { type Halves, hookRuntime, splitAtHook } from "./hook_split.ts";
 import type { Host } from "./host.ts";
 import { F, type Kernel, O } from "./kernel.ts";
 import { laidOut } from "./laid_out.ts";
+import type { Word } from "./libc.ts";
 import { type Circumstances, lower } from "./lower.ts";
 import { canExecuteMemfd, programMemfd } from "./memfd.ts";
 import { cutInStages } from "./stages.ts";
@@ -91,10 +92,19 @@ export class StageFiles {
   readonly #kernel: Kernel;
   readonly #host: Host;
   readonly #resets: readonly Call[];
+  /** The address of the environment for children that inherit it. */
+  readonly #environ: () => Word;
   #stage: Stage;
 
-  constructor(kernel: Kernel, host: Host, resets: readonly Call[], forced: Stage | undefined) {
+  constructor(
+    kernel: Kernel,
+    host: Host,
+    resets: readonly Call[],
+    forced: Stage | undefined,
+    environ: () => Word,
+  ) {
     this.#kernel = kernel;
+    this.#environ = environ;
     this.#host = host;
     this.#resets = resets;
     this.#stage = forced ?? (canExecuteMemfd(kernel) ? "memfd" : "copy");
@@ -190,7 +200,7 @@ export class StageFiles {
           ...first.calls,
           ...channels.map((fd) => setCloseOnExec(fd, false)),
           ...before,
-          executeFile(inChild(stageFile), inherits ? kernel.libc.environ() : NO_ENVIRONMENT),
+          executeFile(inChild(stageFile), inherits ? this.#environ() : NO_ENVIRONMENT),
         ];
         program = { ...first, calls };
       }
@@ -238,7 +248,12 @@ export class StageFiles {
   #imageFd(): number {
     const kernel = this.#kernel;
     if (this.#stage === "memfd") return programMemfd(kernel);
-    return kernel.call("fcntl", kernel.nullFd(), F.DUPFD_CLOEXEC, 3);
+    const nothing = kernel.nullFd();
+    try {
+      return kernel.call("fcntl", nothing, F.DUPFD_CLOEXEC, 3);
+    } finally {
+      if (!kernel.lasting && nothing >= 0) kernel.close(nothing);
+    }
   }
 
   #fill(plan: Plan, fd: number, file: Uint8Array): void {

@@ -20,18 +20,21 @@ import { type Files, spawnError } from "./failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { ERR, type Kernel } from "./kernel.ts";
+import { Environ } from "./environ.ts";
+import type { Word } from "./libc.ts";
 import { type Blame, failureOf, Launch, noted, type Programs } from "./launch.ts";
 import { lowerPlan } from "./lower.ts";
 import { DAEMON_PID } from "./lower_daemon.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
 import { PipeChannel } from "./pipe_channel.ts";
 import { reap, Reaper, type Watch } from "./reaper.ts";
-import { sinkOf } from "./sink.ts";
+import { adoptedSink } from "./adopted.ts";
 import { sourceOf } from "./source.ts";
 import { type Stage, type StagedPlan, StageFiles } from "./stage_two.ts";
 import { isDaemon, needsStageTwo } from "./stages.ts";
 import { BUSY_RETRIES, patiently } from "../spawner/busy.ts";
 import { ignoredIn } from "../posix/signals.ts";
+import { requirePermitted } from "../permitted.ts";
 import { openWires, type ParentEnd, type Wiring } from "./wires.ts";
 
 /** A child whose end SIGCHLD tells of is watched by its pid. */
@@ -80,6 +83,9 @@ export class Starter {
   readonly #host: Host;
   readonly #reaper: Reaper;
   readonly #blame: Blame;
+  #copy: Environ | undefined;
+  /** The address of the environment for children that inherit it. */
+  readonly #environ: () => Word;
   #latest: { readonly mappings: readonly Mapping[]; readonly layout: Layout } | undefined;
 
   constructor(kernel: Kernel, host: Host, cloner: Cloner, stage: Stage | undefined) {
@@ -88,7 +94,10 @@ export class Starter {
     this.cloner = cloner;
     const status = cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
-    this.stages = new StageFiles(kernel, host, this.resets, stage);
+    this.#environ = kernel.libc.sharesEnviron
+      ? () => this.#copied().address()
+      : () => kernel.libc.environ();
+    this.stages = new StageFiles(kernel, host, this.resets, stage, this.#environ);
     this.#reaper = new Reaper(kernel, host);
     this.files = {
       access: (path) => accessOf(kernel, path),
@@ -112,9 +121,25 @@ export class Starter {
     this.#reaper.adopt(pid);
   }
 
-  /** Opens what the child's descriptors come from, if the runtime lets the program run at all. */
+  #copied(): Environ {
+    return this.#copy ??= new Environ(this.kernel, this.#host);
+  }
+
+  /** Refuses what the runtime's permissions do not allow. */
+  requirePermitted(plan: Plan): void {
+    requirePermitted(this.#host, plan, () => this.#variablesOf(plan));
+  }
+
+  /** The variables of a child, without asking the runtime for what it may not show. */
+  #variablesOf({ exec }: Plan): readonly string[] {
+    if (!exec.inherits) return exec.env;
+    const known = this.#host.environmentIfAllowed?.();
+    if (known === undefined) return this.#copied().variables();
+    return Object.entries(known).map(([name, value]) => `${name}=${value}`);
+  }
+
+  /** Opens what the child's descriptors come from. */
   wire(plan: Plan): Wiring {
-    this.#host.checkRun?.(plan.exec.path);
     return openWires(this.kernel, plan);
   }
 
@@ -156,9 +181,8 @@ export class Starter {
   #suspended(plan: Plan, wiring: Wiring, pidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
     const { resets } = this;
-    // Nothing changes the environment while this thread stands still.
     const around = plan.exec.inherits
-      ? { resets, moves, free, environ: this.kernel.libc.environ() }
+      ? { resets, moves, free, environ: this.#environ() }
       : { resets, moves, free };
     const cloned = this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd });
     const failure = this.#failureIn(cloned);
@@ -314,7 +338,7 @@ export class Starter {
    */
   #killDaemon(channel: PipeChannel, pid: number, signal: number): boolean {
     const { kernel } = this;
-    const pidfd = kernel.raw("pidfd_open", pid, 0);
+    const pidfd = kernel.aboveStandard(kernel.raw("pidfd_open", pid, 0), true);
     if (pidfd < 0) return false;
     try {
       if (channel.isHungUp) return false;
@@ -369,8 +393,8 @@ export class Starter {
     const buffers: Sink[] = [];
     const pipes: { -readonly [K in "stdin" | "stdout" | "stderr"]?: Process[K] } = {};
     for (const { carries, fd } of ends) {
-      if (carries === "buffer") buffers.push(sinkOf(this.kernel, this.#host, fd));
-      else if (carries === "stdin") pipes.stdin = sinkOf(this.kernel, this.#host, fd);
+      if (carries === "buffer") buffers.push(adoptedSink(this.kernel, this.#host, fd));
+      else if (carries === "stdin") pipes.stdin = adoptedSink(this.kernel, this.#host, fd);
       else pipes[carries] = sourceOf(this.kernel, this.#host, fd, exited);
     }
     return { ...pipes, buffers };

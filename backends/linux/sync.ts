@@ -229,7 +229,8 @@ function gatherer(
     events: POLLIN,
     ready() {
       const bytes = kernel.readInto(fd);
-      if (typeof bytes === "number") return bytes === ERR.EAGAIN;
+      if (bytes === ERR.EAGAIN) return true;
+      if (typeof bytes === "number") throw kernel.error("read", bytes);
       if (bytes.length === 0) return false;
       arrived();
       if (into.add(bytes)) return true;
@@ -248,8 +249,10 @@ function feeder(kernel: Kernel, fd: number, bytes: Uint8Array): Polled {
       if (rest.length > 0) {
         const n = kernel.writeFrom(fd, rest);
         if (n === ERR.EAGAIN) return true;
-        // EPIPE: the program has read what it wanted.
-        rest = n < 0 ? new Uint8Array(0) : rest.subarray(n);
+        // The program has read what it wanted.
+        if (n === ERR.EPIPE) return false;
+        if (n < 0) throw kernel.error("write", n);
+        rest = rest.subarray(n);
       }
       return rest.length > 0;
     },
@@ -319,7 +322,10 @@ class PollSet {
     const n = kernel.raw("ppoll", this.#address, polled.length, timespec, 0, 8);
     if (n < 0) {
       if (n === ERR.EINTR) return [];
-      throw kernel.error("ppoll", n);
+      if (n !== ERR.ENOMEM) throw kernel.error("ppoll", n);
+      // There is none for the moment. To give up would be worse: the child is there, and runs.
+      kernel.sleep(1);
+      return [];
     }
     return polled.filter((_, i) => this.#view.getInt16(i * POLLFD + 6, true) !== 0);
   }

@@ -49,8 +49,9 @@ export class Ticket {
   constructor(kernel: Kernel, clears: boolean) {
     const { numbers } = kernel.arch;
     const length = 4096;
-    const address = this.address = kernel.map(length);
-    const view = this.#view = new DataView(kernel.libc.view(address, length));
+    const { address, buffer } = kernel.memory(length);
+    this.address = address;
+    const view = this.#view = new DataView(buffer);
     this.clears = clears;
     this.#flagsAt = clears ? CLONE_ARGS_AT : ARGUMENTS_AT;
     const set = (at: number, value: number) => view.setBigInt64(at, BigInt(value), true);

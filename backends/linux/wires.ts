@@ -7,9 +7,10 @@
 
 import type { Mapping } from "../../core/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { PipeName, Wire, WireSource } from "../../core/steps.ts";
 import { AT_FDCWD, F, type Kernel, O } from "./kernel.ts";
+import { blockingStream } from "./standard_stream.ts";
 
 /** The parent's end of a pipe. */
 export interface ParentEnd {
@@ -50,21 +51,29 @@ export class Wiring {
 
   /** Opens what one descriptor of the child comes from. */
   open({ to, source }: Wire, plan: Plan): void {
-    this.mappings.push({ from: this.#open(source, plan), to });
+    this.mappings.push({ from: this.#open(source, to, plan), to });
   }
 
-  #open(source: WireSource, plan: Plan): number {
+  #open(source: WireSource, to: number, plan: Plan): number {
     const kernel = this.#kernel;
     switch (source.from) {
-      case "fd":
-        return source.fd;
+      case "fd": {
+        // Programs expect to wait at their standard streams; what else is passed stays as it is.
+        if (to > 2) return source.fd;
+        const fd = checked(blockingStream(kernel, source.fd), plan, "fcntl");
+        if (fd !== source.fd) this.#childEnds = [...this.#childEnds, fd];
+        return fd;
+      }
       case "same": {
         const same = this.mappings.find((each) => each.to === source.as);
         if (same === undefined) throw new Error(`a wire to ${source.as}, which comes later`);
         return same.from;
       }
-      case "null":
-        return nothing(kernel, plan);
+      case "null": {
+        const fd = nothing(kernel, plan);
+        if (!kernel.lasting) this.#childEnds = [...this.#childEnds, fd];
+        return fd;
+      }
       case "file": {
         const fd = openFile(kernel, plan, source);
         this.#childEnds = [...this.#childEnds, fd];
@@ -76,6 +85,10 @@ export class Wiring {
         const [child, parent] = intoChild ? [read, write] : [write, read];
         this.#childEnds = [...this.#childEnds, child];
         this.#parentEnds = [...this.#parentEnds, { carries: source.carries, fd: parent }];
+        if (findStep(plan, "identity")?.ids !== undefined) {
+          const mode = intoChild ? READABLE : WRITABLE;
+          checked(kernel.raw("fchmod", child, mode), plan, "fchmod");
+        }
         // Only the parent's end: the two ends of a pipe have flags of their own.
         kernel.setNonblocking(parent);
         return child;
@@ -106,6 +119,15 @@ export class Wiring {
   }
 }
 
+/**
+ * Modes of pipes for a child of another user, who could else not open /dev/stdin or /dev/fd/N: to
+ * open a descriptor by its name is to open the pipe, which belongs to us. Nobody else gets that far:
+ * /proc/<pid>/fd is for those who may trace the process.
+ */
+export const READABLE = 0o644;
+/** The same for pipes that the child writes to. */
+export const WRITABLE = 0o622;
+
 const NO_ENDS: readonly ParentEnd[] = [];
 const NO_FDS: readonly number[] = [];
 
@@ -116,14 +138,15 @@ function requireOpen(kernel: Kernel, { to, source }: Wire, plan: Plan): void {
   if (result < 0) throw failed(plan, -result, "dup3", [String(source.fd), String(to), "0"]);
 }
 
-/** /dev/null, opened once: it serves all streams of all children that have nowhere else to go. */
+/** /dev/null: one serves all streams of all children that have nowhere else to go, if it can. */
 function nothing(kernel: Kernel, plan: Plan): number {
   return checked(kernel.nullFd(), plan, "openat", "/dev/null");
 }
 
 function openPipe(kernel: Kernel, plan: Plan): { read: number; write: number } {
-  checked(kernel.raw("pipe2", kernel.scratch, O.CLOEXEC), plan, "pipe2");
-  return { read: kernel.view.getInt32(0, true), write: kernel.view.getInt32(4, true) };
+  const ends = kernel.tryPipe();
+  if (typeof ends === "number") throw failed(plan, -ends, "pipe2", []);
+  return ends;
 }
 
 /**
@@ -143,12 +166,14 @@ function openFile(
   const flags = how | O.CLOEXEC | O.NOCTTY | O.NONBLOCK;
   const path = kernel.path(source.path);
   const fd = checked(
-    kernel.raw("openat", AT_FDCWD, path, flags, source.mode),
+    kernel.aboveStandard(kernel.raw("openat", AT_FDCWD, path, flags, source.mode)),
     plan,
     "openat",
     source.path,
   );
-  kernel.raw("fcntl", fd, F.SETFL, how & O.APPEND);
+  const result = kernel.raw("fcntl", fd, F.SETFL, how & O.APPEND);
+  if (result < 0) kernel.close(fd);
+  checked(result, plan, "fcntl");
   return fd;
 }
 

@@ -86,6 +86,7 @@ export function nodeLibc(ffi: Ffi): Libc {
     invoke: (address, argument) =>
       void bsearch(BigInt(argument), BigInt(argument), 1n, 8n, BigInt(address)),
     environ: () => Number(environ[0]),
+    sharesEnviron: true,
     getauxval: (type) => Number(getauxval(BigInt(type))),
     getpwnam_r: (name, entry, strings, size, found) =>
       functions.getpwnam_r(

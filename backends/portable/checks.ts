@@ -5,7 +5,7 @@
  */
 
 import { statSync } from "node:fs";
-import process from "node:process";
+import { process } from "../process.ts";
 import type { SyncRun } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";

@@ -6,12 +6,13 @@
  * @module
  */
 
-import { closeSync, openSync } from "node:fs";
+import { openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Source } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { readableSource } from "../spawner/node_streams.ts";
 import { makePrivateFolder } from "../spawner/private_folder.ts";
+import { closeFd } from "../posix/files.ts";
 
 /** A connection. */
 export interface Merged {
@@ -85,7 +86,7 @@ function requireTwoDescriptors(): void {
     // Where the runtime does not let us look, there is nothing to find out.
     if (code === "EMFILE" || code === "ENFILE") throw error;
   } finally {
-    for (const fd of opened) closeSync(fd);
+    for (const fd of opened) closeFd(fd);
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import process from "node:process";
+import { process } from "../process.ts";
 import type { Backend } from "../../core/backend.ts";
 import type { Host } from "../linux/host.ts";
 import { archName } from "../linux/arch_named.ts";

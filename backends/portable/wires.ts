@@ -4,10 +4,13 @@
  * @module
  */
 
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { constants, fstatSync } from "node:fs";
 import { type Plan, stepOf } from "../../core/plan.ts";
 import { openFile, requireDescriptors } from "../launcher/wires.ts";
+import { openAboveStandard } from "../posix/files.ts";
+import { standardStreamNow } from "../posix/standard_stream.ts";
 import type { Stdio } from "../spawner/spawner.ts";
+import { closeFd } from "../posix/files.ts";
 
 /** Everything that a child is given. */
 export interface PortableWires {
@@ -25,7 +28,7 @@ export function portableWires(plan: Plan): PortableWires {
   const { wires } = stepOf(plan, "fds");
   const opened: number[] = [];
   const close = () => {
-    for (const fd of opened.splice(0)) closeSync(fd);
+    for (const fd of opened.splice(0)) closeFd(fd);
   };
   const last = Math.max(2, ...wires.map(({ to }) => to));
   const stdio = Array.from({ length: last + 1 }, (): Stdio => "null");
@@ -33,14 +36,18 @@ export function portableWires(plan: Plan): PortableWires {
   try {
     for (const { to, source } of wires) {
       if (source.from === "fd") {
-        stdio[to] = source.fd;
+        const { fd, isNew } = to > 2
+          ? { fd: source.fd, isNew: false }
+          : standardStreamNow(source.fd);
+        if (isNew) opened.push(fd);
+        stdio[to] = fd;
       } else if (source.from === "file") {
         const { fd, flags } = openFile(plan, source);
         opened.push(fd);
         stdio[to] = fd;
         if (source.access !== "read" && fstatSync(fd).isFIFO()) {
           // Nobody clears O_NONBLOCK later. It has a reader, so opening it again waits for nobody.
-          const again = openSync(source.path, constants.O_WRONLY | flags);
+          const again = openAboveStandard(source.path, constants.O_WRONLY | flags);
           opened.push(again);
           stdio[to] = again;
         }

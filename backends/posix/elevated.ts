@@ -6,7 +6,7 @@
  * @module
  */
 
-import process from "node:process";
+import { process } from "../process.ts";
 import { bytesOfFile, textOfFile } from "./files.ts";
 import { isPermitted } from "./permitted.ts";
 

@@ -19,6 +19,19 @@ import type { Access } from "../../core/lookup.ts";
 
 const HEAD = 4096;
 
+/**
+ * Closes a descriptor of ours. Linux frees the number whatever close(2) returns, such as the EIO of
+ * a file system that has gone away; thrown, it would only keep what comes next from being closed.
+ */
+export function closeFd(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch (error) {
+    // Not ours, or not any more: a mistake.
+    if (codeOf(error) === "EBADF") throw error;
+  }
+}
+
 /** Whether a path is a regular file that this process may execute. */
 export function accessTo(path: string): Access {
   // Node makes objects by setting their properties, which an inherited one can forbid.
@@ -57,7 +70,7 @@ export function headOfFile(path: string): Uint8Array | undefined {
   } catch {
     return undefined;
   } finally {
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 
@@ -74,6 +87,32 @@ export function bytesOfFile(
     return readFileSync(path);
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * Opens a file at a number above the standard streams, as `open` or as open(2) does. If this process
+ * has closed one of those, its number is the next to be given out, and a child that inherits the
+ * stream would be handed the file. It may be opened twice then.
+ */
+export function openAboveStandard(path: string, flags: number | string, mode?: number): number {
+  return aboveStandard(() => openSync(path, flags, mode));
+}
+
+/** The same for whatever opens a file. */
+export function aboveStandard(open: () => number): number {
+  const fd = open();
+  if (fd > 2) return fd;
+  const low = [fd];
+  try {
+    while (low.length < 3) {
+      const filler = openSync("/dev/null", constants.O_RDONLY);
+      low.push(filler);
+      if (filler > 2) break;
+    }
+    return open();
+  } finally {
+    for (const each of low) closeSync(each);
   }
 }
 

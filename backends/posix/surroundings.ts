@@ -6,7 +6,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import process from "node:process";
+import { process } from "../process.ts";
 import type { Surroundings } from "../../core/backend.ts";
 import { elevated } from "./elevated.ts";
 import { accessTo, textOfFile } from "./files.ts";

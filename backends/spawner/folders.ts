@@ -8,7 +8,7 @@
 import { statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
+import { process } from "../process.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { elevated } from "../posix/elevated.ts";
 import { isPermitted } from "../posix/permitted.ts";

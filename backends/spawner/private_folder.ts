@@ -4,19 +4,10 @@
  * @module
  */
 
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  mkdtempSync,
-  openSync,
-  rmdirSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, constants, fstatSync, mkdtempSync, openSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import { isRefusedByRuntime } from "../posix/files.ts";
+import { process } from "../process.ts";
+import { closeFd, isRefusedByRuntime } from "../posix/files.ts";
 import { inSomeFolder } from "./folders.ts";
 
 /** The folder. */
@@ -55,9 +46,9 @@ function makeIn(parent: string): PrivateFolder {
       const { uid } = fstatSync(fd);
       if (uid !== process.geteuid?.()) throw new Error("it was replaced by that of somebody else");
       chmodSync(own, MODE);
-      return folderAt(path, own, () => closeSync(fd));
+      return folderAt(path, own, () => closeFd(fd));
     } catch (error) {
-      closeSync(fd);
+      closeFd(fd);
       // Deno lets only those into /proc that have all permissions.
       if (isRefusedByRuntime(error)) return folderAt(path, path, () => {});
       throw error;

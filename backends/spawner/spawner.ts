@@ -5,7 +5,7 @@
  * @module
  */
 
-import process from "node:process";
+import { process } from "../process.ts";
 import type { Exit, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/errno.ts";
 import { KillError } from "../../core/errors.ts";

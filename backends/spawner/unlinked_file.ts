@@ -11,7 +11,6 @@
 import {
   accessSync,
   chmodSync,
-  closeSync,
   constants,
   fstatSync,
   openSync,
@@ -20,9 +19,10 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
+import { process } from "../process.ts";
 import { elevated } from "../posix/elevated.ts";
 import { inSomeFolder, requireTrusted } from "./folders.ts";
+import { closeFd } from "../posix/files.ts";
 
 /** An open file without a name. It is closed on exec. */
 export interface UnlinkedFile {
@@ -83,12 +83,12 @@ function programIn(folder: string, bytes: Uint8Array): UnlinkedFile {
     try {
       requireSame(written, fd, bytes);
     } catch (error) {
-      closeSync(fd);
+      closeFd(fd);
       throw error;
     }
     return unlinkedFile(fd);
   } finally {
-    closeSync(written);
+    closeFd(written);
   }
 }
 
@@ -109,7 +109,7 @@ function dataIn(folder: string, bytes: Uint8Array): UnlinkedFile {
   try {
     write(fd, bytes);
   } catch (error) {
-    closeSync(fd);
+    closeFd(fd);
     throw error;
   }
   return unlinkedFile(fd);
@@ -118,7 +118,7 @@ function dataIn(folder: string, bytes: Uint8Array): UnlinkedFile {
 function unlinkedFile(fd: number): UnlinkedFile {
   // Nobody may look into a process whose ids differ, but itself.
   const self = elevated() ? "self" : process.pid;
-  return { fd, path: `/proc/${self}/fd/${fd}`, close: () => closeSync(fd) };
+  return { fd, path: `/proc/${self}/fd/${fd}`, close: () => closeFd(fd) };
 }
 
 function ownPath(fd: number): string {
@@ -133,13 +133,13 @@ function create(folder: string, mode: number): number {
     if ((fstatSync(fd).mode & 0o777) !== mode) chmodSync(ownPath(fd), mode);
     if (fd > LAST_STANDARD) return fd;
   } catch (error) {
-    closeSync(fd);
+    closeFd(fd);
     throw error;
   }
   try {
     return open(fd, constants.O_RDWR);
   } finally {
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 
@@ -158,7 +158,7 @@ function open(fd: number, flags: number): number {
       low.push(again);
     }
   } finally {
-    for (const each of low) closeSync(each);
+    for (const each of low) closeFd(each);
   }
 }
 
@@ -193,7 +193,7 @@ function createAndUnlink(folder: string, mode: number): number {
   try {
     unlinkSync(path);
   } catch (error) {
-    closeSync(fd);
+    closeFd(fd);
     throw error;
   }
   return fd;

@@ -12,15 +12,19 @@ declare namespace Deno {
   const permissions: {
     querySync(
       descriptor:
-        | { name: "run"; command: string }
-        | { name: "env"; variable: string }
+        | { name: "run"; command?: string }
+        | { name: "env"; variable?: string }
+        | { name: "read" | "write"; path?: string }
         | { name: "read" | "write" | "net" | "env" | "run" | "sys" | "ffi" | "import" },
     ): {
       state: string;
       partial: boolean;
     };
   };
-  const errors: Record<"NotCapable" | "NotFound", new (message: string) => Error>;
+  const errors: Record<
+    "NotCapable" | "NotFound" | "PermissionDenied",
+    new (message: string) => Error
+  >;
   interface ChildProcess {
     readonly pid: number;
     readonly stdin: WritableStream<Uint8Array>;
@@ -31,18 +35,19 @@ declare namespace Deno {
     ref(): void;
     unref(): void;
   }
+  interface CommandOptions {
+    args: readonly string[];
+    stdin: "null" | "piped";
+    stdout: "null" | "piped";
+    stderr: "null" | "piped";
+    env?: Record<string, string>;
+    clearEnv?: boolean;
+    cwd?: string;
+    uid?: number;
+    gid?: number;
+  }
   class Command {
-    constructor(path: string, options: {
-      args: readonly string[];
-      stdin: "null" | "piped";
-      stdout: "null" | "piped";
-      stderr: "null" | "piped";
-      env?: Record<string, string>;
-      clearEnv?: boolean;
-      cwd?: string;
-      uid?: number;
-      gid?: number;
-    });
+    constructor(path: string, options: CommandOptions);
     spawn(): ChildProcess;
     outputSync(): {
       code: number;
@@ -59,7 +64,11 @@ declare namespace Deno {
     readonly __brand: unique symbol;
   }
   type PointerValue = PointerObject | null;
-  const UnsafePointer: { create(address: bigint): PointerValue };
+  const UnsafePointer: {
+    create(address: bigint): PointerValue;
+    of(bytes: Uint8Array): PointerValue;
+    value(pointer: PointerValue): bigint;
+  };
   const UnsafePointerView: { getArrayBuffer(pointer: PointerObject, length: number): ArrayBuffer };
 
   type Results = {

@@ -66,6 +66,7 @@ function sandboxed(refused: string): Libc {
       if (refused === "clone") new DataView(this.view(ticket, 56)).setBigInt64(48, -1n, true);
     },
     environ: () => 0,
+    sharesEnviron: false,
     getauxval: () => 0,
     getpwnam_r: () => 0,
     getpwuid_r: () => 0,

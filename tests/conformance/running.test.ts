@@ -64,7 +64,8 @@ conform("usage tells the time on a processor, or that the runtime does not tell"
     }
     assert(usage.userMs + usage.systemMs > 5, JSON.stringify(usage));
     assert(usage.userMs + usage.systemMs < 20_000, JSON.stringify(usage));
-    assert(usage.maxRssBytes > 100_000, JSON.stringify(usage));
+    // A number only if it is more than this process has had: see usage.test.ts.
+    assert(!(usage.maxRssBytes < 100_000), JSON.stringify(usage));
   }
 });
 

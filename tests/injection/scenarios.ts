@@ -24,8 +24,11 @@ export interface Scenario {
   readonly run: (place: Place) => void | Promise<void>;
   /** It needs the rights of root. */
   readonly root?: boolean;
-  /** It starts a runtime, which takes its time. */
-  readonly slow?: boolean;
+  /**
+   * It starts what outlives the start. Whoever cannot read what that reports does not learn its
+   * pid; but a pipe does not fail to be read, which elsewhere stands for a terminal.
+   */
+  readonly daemon?: boolean;
 }
 
 const hook = fileURLToPath(new URL("../support/hooks/ignore.ts", import.meta.url));
@@ -155,10 +158,12 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "a daemon",
+    daemon: true,
     run: () => asDaemon(() => new Command("sleep", 1000).daemonize().run()),
   },
   {
     name: "a daemon with a pid file",
+    daemon: true,
     run: ({ folder }) =>
       asDaemon(
         () => new Command("sleep", 1000).daemonize().pidFile(`${folder}/pid`).run(),
@@ -167,6 +172,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "a daemon with a pid file, synchronously",
+    daemon: true,
     run: ({ folder }) =>
       asDaemon(
         () => new Command("sleep", 1000).daemonize().pidFile(`${folder}/pid`).runSync(),
@@ -175,14 +181,13 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "a hook",
-    slow: true,
     async run() {
       assertEquals(await new Command("echo", "after").preExec(hook, []).text(), "after\n");
     },
   },
   {
     name: "a daemon with a pid file and a hook",
-    slow: true,
+    daemon: true,
     run: ({ folder }) =>
       asDaemon(
         () =>

@@ -1,4 +1,5 @@
-// Runs programs that inherit this process's own streams: which of them, the arguments say.
+// Runs programs that inherit this process's own streams: which of them, the arguments say; or its
+// environment.
 import process from "node:process";
 import { Command } from "../../../mod.ts";
 
@@ -13,6 +14,8 @@ function form(text: string | undefined): number | "inherit" | "null" | "stdout" 
 
 if (what === "stdin") {
   await new Command("cat").stdin("inherit").stdout("inherit").run();
+} else if (what === "environment") {
+  await new Command("/usr/bin/env", "-0").stdout("inherit").run();
 } else {
   const cmd = new Command("sh", "-c", script);
   const [stdout, stderr, way] = rest;

@@ -5,9 +5,10 @@ import { Command, KillError, type RunOptions } from "../../../mod.ts";
 
 const [report = "", marker = "", uid = ""] = process.argv.slice(2);
 
-/** Goes on as long as the marker is there; says its pid first. */
+/** Goes on as long as the marker is there, whether anybody reads what it writes or not. */
+const SCRIPT = "trap '' PIPE; while [ -e \"$0\" ]; do echo x; sleep 0.05; done 2>/dev/null";
 const stays = () =>
-  new Command("sh", "-c", 'echo $$; while [ -e "$0" ]; do sleep 0.05; done', marker)
+  new Command("sh", "-c", SCRIPT, marker)
     .uid(Number(uid)).gid(Number(uid));
 
 const LIMITS: RunOptions = { timeout: 300, grace: 60_000 };
