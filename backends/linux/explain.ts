@@ -54,6 +54,8 @@ export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}):
     moves,
     free,
     handshake: { status: statusFd, go: goFd },
+    // It is not shown.
+    parent: () => 0,
     fdName: (fd) => names.get(fd) ?? String(fd),
     ...(resets === undefined ? {} : { resets }),
   };

@@ -43,7 +43,14 @@ export function featuresOf(step: Step): Feature[] {
     case "umask":
     case "pidFile":
     case "preExec":
+    case "oomScoreAdj":
+    case "cpuAffinity":
+    case "ioPriority":
+    case "nice":
+    case "scheduler":
+    case "noNewPrivs":
     case "step":
+    case "dieWithParent":
     case "handshake":
       return [step.step];
     case "limits":

@@ -14,8 +14,10 @@ import { backendInfo, Command, syscalls } from "../../mod.ts";
 import { endLater } from "./daemons.ts";
 import type { Context } from "./harness.ts";
 import { program } from "./runtime.ts";
+import { parseStatus, statSeen } from "./world.ts";
 
 const t = () => new Command("true");
+const status = () => new Command("cat", "/proc/self/status");
 const hook = new URL("./hooks/fail.ts", import.meta.url);
 
 /** By feature; what all drivers have comes first, under names of its own. */
@@ -55,11 +57,28 @@ export const PROBES: Readonly<Record<string, (context: Context) => unknown>> = {
   user: () => t().user("nobody").run(),
   clearCaps: () => t().clearCaps().run(),
   allowCap: () => t().clearCaps().allowCap("chown").run(),
+  oomScoreAdj: async () => {
+    const cmd = new Command("cat", "/proc/self/oom_score_adj").oomScoreAdj(987);
+    assertEquals(await cmd.text(), "987\n");
+  },
+  cpuAffinity: async () => {
+    const { Cpus_allowed_list = "" } = parseStatus(await status().text());
+    const cpu = Number(/\d+$/.exec(Cpus_allowed_list)?.[0]);
+    const seen = parseStatus(await status().cpuAffinity([cpu]).text());
+    assertEquals(seen["Cpus_allowed_list"], String(cpu));
+  },
+  ioPriority: () => t().ioPriority("best-effort", 7).run(),
+  nice: async () => assertEquals((await statSeen((cmd) => cmd.nice(19)))[19], "19"),
+  scheduler: async () =>
+    assertEquals((await statSeen((cmd) => cmd.scheduler("SCHED_BATCH")))[41], "3"),
   selinuxLabel: () => t().selinuxLabel("system_u:system_r:init_t:s0").run(),
   apparmorProfile: () => t().apparmorProfile("unconfined").run(),
   runAlone: () => t().runAlone().run(),
   runAmong: () => t().runAmong(process.pid).run(),
+  noNewPrivs: async () =>
+    assertEquals(parseStatus(await status().noNewPrivs().text())["NoNewPrivs"], "1"),
   step: () => t().step(syscalls.prctl("PR_SET_NO_NEW_PRIVS", 1, 0, 0, 0)).run(),
+  dieWithParent: () => t().dieWithParent().run(),
   preExec: () => t().preExec(hook, "fine").run(),
   handshake: async () => {
     const child = await t().handshake().spawn();
