@@ -35,8 +35,6 @@ const OTHERS: Record<string, (cmd: Command) => Command> = {
   "another umask": (cmd) => cmd.umask(0o7),
   chdir: (cmd) => cmd.cwd("/"),
   nice: (cmd) => cmd.nice(1),
-  "another nice value": (cmd) => cmd.nice(2),
-  noNewPrivs: (cmd) => cmd.noNewPrivs(),
   dieWithParent: (cmd) => cmd.dieWithParent("SIGTERM"),
   handshake: (cmd) => cmd.handshake(),
   apparmor: (cmd) => cmd.apparmorProfile("profile"),
