@@ -53,6 +53,7 @@ export { Secret, secret } from "./core/secret.ts";
 export { quote } from "./core/quote.ts";
 export { type SignalName, signals } from "./core/signals.ts";
 export { type LimitName, limits, type LimitValue } from "./core/limits.ts";
+export type { IoClass, SchedulerPolicy } from "./core/scheduling.ts";
 export { capabilities, type CapabilityName } from "./core/capabilities.ts";
 export * as syscalls from "./core/syscalls.ts";
 export type { Flags, PaletteArgument, PaletteCall } from "./core/palette.ts";

@@ -7,6 +7,14 @@
 import { DescriptorsDraft } from "./build_descriptors.ts";
 import { misuse, notes, shownValue, textProblem } from "./draft.ts";
 import { type LimitName, limits, type LimitValue, limitValue } from "./limits.ts";
+import {
+  IO_CLASSES,
+  IO_LEVELS,
+  type IoClass,
+  LAST_CPU,
+  POLICIES,
+  type SchedulerPolicy,
+} from "./scheduling.ts";
 import { pathProblem } from "./stdio.ts";
 
 /** A draft that takes process attributes. Base of {@linkcode Command}. */
@@ -110,6 +118,138 @@ export abstract class AttributesDraft extends DescriptorsDraft {
     return this;
   }
 
+  /**
+   * How readily the kernel ends the program when memory runs out, from -1000 (never) to 1000
+   * (first), see proc_pid_oom_score_adj(5). The program's children inherit it. To set it lower than
+   * it is needs CAP_SYS_RESOURCE.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const cmd = new Command("cat", "/proc/self/oom_score_adj").oomScoreAdj(500);
+   * console.log(await cmd.text()); // 500\n
+   * ```
+   */
+  oomScoreAdj(score: number): this {
+    if (!isWithin(score, -1000, 1000)) {
+      misuse(this, `oomScoreAdj(${shownValue(score)}): expected -1000 to 1000`);
+    } else {
+      notes(this).oomScoreAdj = score;
+    }
+    return this;
+  }
+
+  /**
+   * The program's nice value, from -20 (first) to 19 (last), see setpriority(2). It is the value
+   * itself, and not added to that of this process. To set it lower than it is needs CAP_SYS_NICE or
+   * a `limit("nice", …)` that allows it. Between sessions it may not count, see sched(7),
+   * "The autogroup feature".
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * console.log(await new Command("nice").nice(19).text()); // 19\n
+   * ```
+   */
+  nice(value: number): this {
+    if (!isWithin(value, -20, 19)) {
+      misuse(this, `nice(${shownValue(value)}): expected -20 to 19`);
+    } else {
+      notes(this).nice = value;
+    }
+    return this;
+  }
+
+  /**
+   * How the program's input and output are served, see ioprio_set(2): `realtime` before all others,
+   * which needs CAP_SYS_ADMIN or CAP_SYS_NICE; `best-effort`, as usual; `idle`, when nobody else
+   * wants the device.
+   *
+   * @param level 0 (first) to 7 (last); default 4. `idle` has no levels.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const cmd = new Command("ionice").ioPriority("best-effort", 7);
+   * console.log(await cmd.text()); // best-effort: prio 7\n
+   * ```
+   */
+  ioPriority(ioClass: IoClass, level: number = IO_LEVELS.normal): this {
+    if (typeof ioClass !== "string" || !Object.hasOwn(IO_CLASSES, ioClass)) {
+      const names = Object.keys(IO_CLASSES).join(", ");
+      misuse(this, `ioPriority(${shownValue(ioClass)}): expected one of ${names}`);
+    } else if (!isWithin(level, 0, IO_LEVELS.last)) {
+      const given = `${shownValue(ioClass)}, ${shownValue(level)}`;
+      misuse(this, `ioPriority(${given}): expected a level from 0 to ${IO_LEVELS.last}`);
+    } else {
+      notes(this).ioPriority = { class: ioClass, level };
+    }
+    return this;
+  }
+
+  /**
+   * The processors that the program may run on, by their numbers from 0, see sched_setaffinity(2).
+   * Numbers that this machine does not have, or that this process may not use, are passed over; if
+   * none remains, the kernel refuses with EINVAL.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * console.log(await new Command("nproc").cpuAffinity([0]).text()); // 1\n
+   * ```
+   */
+  cpuAffinity(cpus: readonly number[]): this {
+    const all: unknown[] = Array.isArray(cpus) ? [...new Set<unknown>(cpus)] : [];
+    const wrong = all.findIndex((cpu) => !isWithin(cpu, 0, LAST_CPU));
+    if (!Array.isArray(cpus)) {
+      misuse(this, `cpuAffinity(${shownValue(cpus)}): expected an array of processors`);
+    } else if (all.length === 0) {
+      misuse(this, "cpuAffinity([]): expected at least one processor");
+    } else if (wrong >= 0) {
+      misuse(this, `cpuAffinity: ${shownValue(all[wrong])}: expected 0 to ${LAST_CPU}`);
+    } else {
+      notes(this).cpuAffinity = all as number[];
+    }
+    return this;
+  }
+
+  /**
+   * When the program gets a processor, see sched(7). `SCHED_OTHER` is the usual policy,
+   * `SCHED_BATCH` is for what computes, and `SCHED_IDLE` for what runs when nobody else wants to;
+   * they have no priority. `SCHED_FIFO` and `SCHED_RR` come before all of these, need a priority
+   * from 1 (last) to 99 (first), and CAP_SYS_NICE or a `limit("rtprio", …)` that allows it.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const cmd = new Command("sh", "-c", "chrt -p $$").scheduler("SCHED_BATCH");
+   * console.log(await cmd.text()); // pid 4711's current scheduling policy: SCHED_BATCH …
+   * ```
+   */
+  scheduler(policy: SchedulerPolicy, priority?: number): this {
+    if (typeof policy !== "string" || !Object.hasOwn(POLICIES, policy)) {
+      const names = Object.keys(POLICIES).join(", ");
+      misuse(this, `scheduler(${shownValue(policy)}): expected one of ${names}`);
+      return this;
+    }
+    const { least, most } = POLICIES[policy];
+    // Where there is one to choose, nobody chooses it for the caller.
+    const chosen = priority === undefined && most === 0 ? 0 : priority;
+    if (!isWithin(chosen, least, most)) {
+      const expected = most === 0 ? "no priority, or 0" : `a priority from ${least} to ${most}`;
+      const given = `${shownValue(policy)}, ${shownValue(priority)}`;
+      misuse(this, `scheduler(${given}): expected ${expected}`);
+    } else {
+      notes(this).scheduler = { policy, priority: chosen };
+    }
+    return this;
+  }
+
   #limit(call: string, name: LimitName, soft: LimitValue, hard: LimitValue): this {
     const known = typeof name === "string" && Object.hasOwn(limits, name);
     const [softly, firmly] = [limitValue(soft), limitValue(hard)];
@@ -131,4 +271,9 @@ export abstract class AttributesDraft extends DescriptorsDraft {
     }
     return this;
   }
+}
+
+/** Whether something is a whole number in a range. */
+function isWithin(value: unknown, least: number, most: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= least && value <= most;
 }

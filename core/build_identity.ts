@@ -94,6 +94,24 @@ export abstract class IdentityDraft extends AttributesDraft {
     return this;
   }
 
+  /**
+   * The program, and everything that it executes, gains no rights by an exec: set-uid bits, file
+   * capabilities and the like do not count, see PR_SET_NO_NEW_PRIVS in prctl(2). It cannot be taken
+   * back. `uid()`, `allowCap()` and what else this command sets are there all the same.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const cmd = new Command("grep", "NoNewPrivs", "/proc/self/status").noNewPrivs();
+   * console.log(await cmd.text()); // NoNewPrivs:\t1\n
+   * ```
+   */
+  noNewPrivs(): this {
+    notes(this).noNewPrivs = true;
+    return this;
+  }
+
   /** The SELinux context in which the program is executed. */
   selinuxLabel(label: string): this {
     if (this.#isLabel("selinuxLabel", label)) notes(this).selinuxLabel = label;

@@ -10,6 +10,7 @@ import { IdentityDraft } from "./build_identity.ts";
 import { add, misuse, notes, shownValue } from "./draft.ts";
 import { absolute } from "./lookup.ts";
 import { isPaletteCall, type PaletteCall } from "./palette.ts";
+import { type SignalName, signalNumber } from "./signals.ts";
 import { pathProblem } from "./stdio.ts";
 
 /** A draft that takes hooks, handshakes and daemons. Base of {@linkcode Command}. */
@@ -93,6 +94,37 @@ export abstract class LifecycleDraft extends IdentityDraft {
   handshake(): this {
     if (notes(this).handshake) misuse(this, "handshake: it was asked for before");
     notes(this).handshake = true;
+    return this;
+  }
+
+  /**
+   * Sends the program a signal when this process ends, however it ends, see PR_SET_PDEATHSIG in
+   * prctl(2). If this process has ended before the program could be started, it never is. What the
+   * program has started itself is not meant. With `exec()`, it is about the parent of this process.
+   *
+   * The kernel watches the thread that has started the program: of a worker, the end of the worker
+   * counts. It forgets all about it when the program gains rights by an exec, as set-uid programs do,
+   * or changes its ids. A label would have the same effect, and is an UnsupportedError; a daemon is
+   * meant to outlive this process, which makes both a UsageError.
+   *
+   * @param signal Default SIGKILL, which cannot be ignored.
+   *
+   * @example
+   * ```ts
+   * import { Command } from "@vircommand/vircommand";
+   *
+   * const child = await new Command("sleep", 1000).dieWithParent("SIGTERM").spawn();
+   * console.log(`${child.pid} ends with us`);
+   * await child.abort();
+   * ```
+   */
+  dieWithParent(signal: SignalName | number = "SIGKILL"): this {
+    const number = signalNumber(signal);
+    if (number === undefined || number === 0) {
+      misuse(this, `dieWithParent(${shownValue(signal)}): expected a signal`);
+    } else {
+      notes(this).dieWithParent = number;
+    }
     return this;
   }
 

@@ -149,12 +149,17 @@ function stepsOf(
   }
   addLimits(steps, spec, around);
   if (spec.preExec !== undefined) steps.push({ step: "preExec", hook: spec.preExec });
+  if (spec.oomScoreAdj !== undefined) steps.push({ step: "oomScoreAdj", score: spec.oomScoreAdj });
+  if (spec.cpuAffinity !== undefined) steps.push({ step: "cpuAffinity", cpus: spec.cpuAffinity });
+  if (spec.ioPriority !== undefined) steps.push({ step: "ioPriority", priority: spec.ioPriority });
+  if (spec.nice !== undefined) steps.push({ step: "nice", value: spec.nice });
+  if (spec.scheduler !== undefined) steps.push({ step: "scheduler", scheduler: spec.scheduler });
   if (spec.selinuxLabel !== undefined) steps.push({ step: "selinux", label: spec.selinuxLabel });
   if (spec.apparmorProfile !== undefined) {
     steps.push({ step: "apparmor", profile: spec.apparmorProfile });
   }
   if (spec.coreScheduling !== undefined) {
-    steps.push({ step: "core", scheduling: spec.coreScheduling });
+    steps.push({ step: "coreSched", scheduling: spec.coreScheduling });
   }
   const ids = lookingUp("identity", () => resolveIds(spec, around), command);
   const caps = lookingUp("capabilities", () => resolveCaps(spec, around), command);
@@ -162,6 +167,10 @@ function stepsOf(
   if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
   // A daemon must not keep the folder busy that it happened to be started from.
   else if (spec.grouping?.kind === "daemon") steps.push({ step: "chdir", path: "/" });
+  if (spec.noNewPrivs) steps.push({ step: "noNewPrivs" });
+  if (spec.dieWithParent !== undefined) {
+    steps.push({ step: "dieWithParent", signal: spec.dieWithParent });
+  }
   for (const call of spec.steps) steps.push({ step: "step", call });
   steps.push(UNBLOCK);
   if (spec.handshake) steps.push({ step: "handshake" });

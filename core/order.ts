@@ -20,12 +20,20 @@
  * - `limits`: while still privileged enough to raise a hard limit; after `fds`, because the layout
  *   may need numbers above a lowered `nofile`.
  * - `preExec`: with the final descriptors and limits, and before any privilege is given up.
+ * - `oomScoreAdj`: after the hook, whose runtime is no better victim than this one; while the right
+ *   to lower it is there.
+ * - `cpuAffinity`, `ioPriority`, `nice`, `scheduler`: after the hook, whose runtime must not run
+ *   niced; while there is the right to be more than ordinary. The policy is the last of them, since
+ *   a child of SCHED_IDLE gets on only when nobody else wants to.
  * - `selinux`, `apparmor`: labels for the exec to come; a new user might not be allowed to ask.
- * - `core`: the core scheduling cookie, while capabilities are there.
+ * - `coreSched`: the core scheduling cookie, while capabilities are there.
  * - `identity`: groups before gid before uid, for each takes away the right to do the next.
  * - `capabilities`: those that survive the change of user; see lowering for how the two interlock.
  * - `chdir`: as the user that the program will have, so that a folder it may not enter is refused.
+ * - `noNewPrivs`: after the ids, so that no security module takes their change for a gain; before
+ *   further steps, since without privileges a filter of system calls cannot be installed else.
  * - `step`: the extra calls of the command, in its own order, as the process will be.
+ * - `dieWithParent`: after everything that may change ids or capabilities, which undoes it.
  * - `unblock`: as late as possible. What was sent meanwhile is delivered to default dispositions.
  * - `handshake`: with everything done but the exec; a signal must be able to end the wait.
  * - `exec`: the last.
@@ -38,13 +46,20 @@ export const ORDER = [
   "pidFile",
   "limits",
   "preExec",
+  "oomScoreAdj",
+  "cpuAffinity",
+  "ioPriority",
+  "nice",
+  "scheduler",
   "selinux",
   "apparmor",
-  "core",
+  "coreSched",
   "identity",
   "capabilities",
   "chdir",
+  "noNewPrivs",
   "step",
+  "dieWithParent",
   "unblock",
   "handshake",
   "exec",

@@ -39,6 +39,9 @@ export function checkRules(spec: Spec, mode: Mode): void {
   if (daemon && spec.cwd !== undefined) {
     throw new UsageError("daemonize: a daemon works in /, it cannot have a cwd");
   }
+  if (daemon && spec.dieWithParent !== undefined) {
+    throw new UsageError("dieWithParent: a daemon has no parent to die with");
+  }
   if (spec.pidFile !== undefined && !daemon) {
     throw new UsageError("pidFile: only a daemon has one: say daemonize()");
   }

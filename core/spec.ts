@@ -8,6 +8,7 @@
 import type { EnvOp } from "./environment.ts";
 import type { LimitName } from "./limits.ts";
 import type { PaletteCall } from "./palette.ts";
+import type { IoPriority, Scheduler } from "./scheduling.ts";
 import type { Word } from "./secret.ts";
 import type { OutputForm, StdinForm } from "./stdio.ts";
 
@@ -86,5 +87,13 @@ export interface Spec {
   readonly coreScheduling: CoreScheduling | undefined;
   readonly steps: readonly PaletteCall[];
   readonly preExec: PreExec | undefined;
+  readonly oomScoreAdj: number | undefined;
+  readonly cpuAffinity: readonly number[] | undefined;
+  readonly ioPriority: IoPriority | undefined;
+  readonly nice: number | undefined;
+  readonly scheduler: Scheduler | undefined;
+  readonly noNewPrivs: boolean;
+  /** The number of the signal. */
+  readonly dieWithParent: number | undefined;
   readonly handshake: boolean;
 }

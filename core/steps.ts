@@ -6,6 +6,7 @@
 
 import type { Caps, Ids } from "./identity.ts";
 import type { PaletteCall } from "./palette.ts";
+import type { IoPriority, Scheduler } from "./scheduling.ts";
 import type { CoreScheduling, Grouping, PreExec } from "./spec.ts";
 
 /** Where a descriptor of the child comes from. */
@@ -48,12 +49,19 @@ export type FrameStep =
   }
   | { readonly step: "pidFile"; readonly path: string }
   | { readonly step: "preExec"; readonly hook: PreExec }
+  | { readonly step: "oomScoreAdj"; readonly score: number }
+  | { readonly step: "cpuAffinity"; readonly cpus: readonly number[] }
+  | { readonly step: "ioPriority"; readonly priority: IoPriority }
+  | { readonly step: "nice"; readonly value: number }
+  | { readonly step: "scheduler"; readonly scheduler: Scheduler }
   | { readonly step: "selinux"; readonly label: string }
   | { readonly step: "apparmor"; readonly profile: string }
-  | { readonly step: "core"; readonly scheduling: CoreScheduling }
+  | { readonly step: "coreSched"; readonly scheduling: CoreScheduling }
   | { readonly step: "identity"; readonly ids: Ids | undefined; readonly caps: Caps | undefined }
   | { readonly step: "chdir"; readonly path: string }
+  | { readonly step: "noNewPrivs" }
   | { readonly step: "step"; readonly call: PaletteCall }
+  | { readonly step: "dieWithParent"; readonly signal: number }
   | { readonly step: "handshake" }
   | { readonly step: "unblock" };
 

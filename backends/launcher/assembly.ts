@@ -15,6 +15,7 @@ import { ABANDONED_STATUS, type Circumstances, lower } from "../linux/lower.ts";
 import { PIPES } from "../linux/control.ts";
 import { type Halves, type HookRuntime, splitAtHook } from "../linux/hook_split.ts";
 import { READABLE, WRITABLE } from "../linux/wires.ts";
+import { process } from "../process.ts";
 import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
 import { CONTROL } from "./boot.ts";
 import { intoChild, type Wires } from "./wires.ts";
@@ -97,7 +98,8 @@ export function lowerAll(
 ): Program & { readonly halves: Halves | undefined } {
   const { image } = wires;
   const more = [image, alive].filter((fd) => fd !== undefined);
-  const around = { ...circumstancesOf(wires, control, more), bound };
+  const parent = bound ? {} : { parent: () => process.pid };
+  const around = { ...circumstancesOf(wires, control, more), bound, ...parent };
   if (image === undefined) return { ...lower(plan.steps, around), halves: undefined };
   const inChild = (fd: number) => {
     const found = around.reserved[1 + more.indexOf(fd)];

@@ -13,6 +13,7 @@ import { type Call, call, text } from "../linux/call.ts";
 import { AT_FDCWD, F, O } from "../linux/kernel.ts";
 import { blockingFlagsOf, canReopen } from "../posix/standard_stream.ts";
 import { execFile } from "../linux/exec_program.ts";
+import { process } from "../process.ts";
 import { requireFolder, requireProgram } from "../portable/checks.ts";
 import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { restoreFor } from "./credentials.ts";
@@ -79,6 +80,7 @@ export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
       moves: [],
       restore: [...STREAMS.flatMap(waitAt), ...restoreFor(plan)],
       close: [],
+      parent: () => process.ppid,
     }),
   );
   try {

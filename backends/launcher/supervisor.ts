@@ -15,7 +15,8 @@ import type { Exit, SyncRun } from "../../core/backend.ts";
 import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import { F, O } from "../linux/kernel.ts";
-import { ABANDONED_STATUS, PR_SET_PDEATHSIG } from "../linux/lower.ts";
+import { ABANDONED_STATUS } from "../linux/lower.ts";
+import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../linux/lower_parent.ts";
 import { exitFrom } from "../linux/reaper.ts";
 import type { SyscallName } from "../linux/arch.ts";
 import type { Wires } from "./wires.ts";
@@ -23,6 +24,9 @@ import type { Wires } from "./wires.ts";
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
 const P_PIDFD = 3;
+const SIG_BLOCK = 0;
+/** sigset_t with SIGPIPE, 13. */
+const PIPE_SIGNAL = 1n << 12n;
 const WEXITED = 4;
 const POLLIN = 1;
 const SPLICE_F_NONBLOCK = 2;
@@ -77,7 +81,7 @@ interface Numbers {
 
 /**
  * How many descriptors a supervisor needs besides the pipes: four timers, the pidfd, two of a pipe,
- * two for a daemon with a hook.
+ * two for a daemon with a hook or one for the parent.
  */
 const OWN = 9;
 
@@ -95,28 +99,41 @@ export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
   return Math.max(above, stdio.length + 2 * pipes.length + OWN);
 }
 
+/** What is to become of the program when the process that waits for its supervisor ends. */
+export interface Bond {
+  /** Of that process. */
+  readonly parent: number;
+  /** What the program gets. */
+  readonly signal: number;
+}
+
 /**
  * The program around `program`, the calls of the child itself. `control` is a free number for the
  * report; the spawner's own streams are 0 to 2, the report comes in on 3. If the program `outlives`
- * the process that is started for it, as a daemon in its hook does, that is waited for as well.
+ * the process that is started for it, as a daemon in its hook does, that is waited for as well. With
+ * a `bond`, the supervisor watches its own parent: the program is no child of that, so that the
+ * kernel would not tell it.
  */
 export function supervise(
   program: Program,
   wires: Pick<Wires, "stdio" | "pipes">,
   control: number,
   run: Pick<SyncRun, "timeout" | "killSignal" | "grace" | "drain">,
-  { outlives = false }: { readonly outlives?: boolean } = {},
+  { outlives = false, bond }: { readonly outlives?: boolean; readonly bond?: Bond | undefined } =
+    {},
 ): Program {
   const { stdio, pipes } = wires;
   const first = stdio.length + 2 * pipes.length;
   const [timeout, grace, drain, bound] = [first, first + 1, first + 2, first + 3];
   const [aliveRead, aliveWrite] = [first + 4, first + 5];
-  const pidfd = outlives ? first + 6 : first + 4;
+  const parentFd = first + 4;
+  const pidfd = outlives ? first + 6 : bond === undefined ? first + 4 : first + 5;
   const numbers: Numbers = { timeout, grace, drain, bound, pidfd };
   const end = (carries: string, side: "read" | "write") =>
     pipes.find((each) => each.carries === carries)?.[side];
   const [out, err, input] = [end("stdout", "read"), end("stderr", "read"), end("stdin", "write")];
   const slots = [
+    bond === undefined ? EMPTY : parentFd,
     pidfd,
     grace,
     timeout,
@@ -140,13 +157,14 @@ export function supervise(
     ...pipes.map((_, i) => op("pipe2", [{ cell: pipeCell(i) }, O.CLOEXEC])),
     ...[timeout, grace, drain, bound].map(() => op("timerfd_create", [CLOCK_MONOTONIC, TFD_FLAGS])),
     ...(outlives ? [op("pipe2", [{ cell: "alive" }, O.CLOEXEC])] : []),
+    ...(bond === undefined ? [] : watchParent(bond.parent)),
     // A pipe turns the data of a program into memory that can be changed.
     op("pipe2", [{ cell: "scratch" }, O.CLOEXEC]),
     op("write", [pidfd + 1, { bytes: pollSlots(slots) }, slots.length * 8]),
-    op("read", [pidfd, { cell: SLOTS[0] }, slots.length * 8]),
+    op("read", [pidfd, { cell: PARENT_SLOT }, slots.length * 8]),
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
-    { ...op("getpid", []), into: { call: "child of ours?", argument: 5 } },
+    whoIs(IS_OURS),
     ...(held.some(({ label }) => label === IS_SUPERVISED)
       ? [{ ...op("getpid", []), into: { call: IS_SUPERVISED, argument: 5 } }]
       : []),
@@ -169,7 +187,15 @@ export function supervise(
     ...(limited ? [arm(timeout, run.timeout ?? 0)] : []),
 
     // While it runs.
-    go({ ...op("ppoll", [{ cell: SLOTS[0] }, 5, 0, 0, 8]), label: "loop" }, "out"),
+    {
+      ...go(op("ppoll", [{ cell: PARENT_SLOT }, 6, 0, 0, 8]), bond === undefined ? "out" : "gone?"),
+      label: "loop",
+    },
+    ...(bond === undefined ? [] : [{
+      ...op("ppoll", [{ cell: PARENT_SLOT }, 1, { zeros: true }, 0, 8]),
+      label: "gone?",
+      jumps: { positive: "gone", zero: "out", error: "out" },
+    }]),
     ...carry("out", out, 1, "err", "err"),
     ...carry("err", err, 2, "exited?", "exited?"),
     {
@@ -255,7 +281,8 @@ export function supervise(
       ...op("pwrite64", [control, { cell: "timed out" }, FLAGS_SIZE, FLAGS_AT]),
       label: "end",
     },
-    op("exit_group", [0]),
+    { ...op("exit_group", [0]), label: "over" },
+    ...(bond === undefined ? [] : leaveAlone(bond, pidfd, [out, err])),
 
     // What feeds the program. It must not keep the spawner's other pipes open.
     ...(input === undefined ? [] : [
@@ -270,30 +297,16 @@ export function supervise(
       { ...op("exit_group", [0]), label: "pumped" },
     ]),
 
-    { ...op("exit_group", [ABANDONED_STATUS]), label: "left behind" },
     // The program. If the spawner kills its supervisor, or the supervisor gives up, it is not to be
     // left behind; also if that has happened before it could ask for its own end.
     { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "program" },
-    { ...op("getppid", []), into: { cell: "own pid" } },
-    {
-      // Fails if the cell does not hold the last argument, which the supervisor has filled in.
-      ...op("futex", [
-        { cell: "own pid" },
-        FUTEX_CMP_REQUEUE_PRIVATE,
-        0,
-        0,
-        { cell: "own pid" },
-        0,
-      ]),
-      label: "child of ours?",
-      jumps: { error: "left behind" },
-    },
+    ...compareParent(IS_OURS),
     { ...op("getpid", []), into: { cell: "own pid" } },
     op("pwrite64", [control, { cell: "own pid" }, 8, PID_AT]),
     ...held,
   ];
   const cells: Cell[] = [
-    ...SLOTS.map((name) => ({ name, size: 8 })),
+    ...[PARENT_SLOT, ...SLOTS].map((name) => ({ name, size: 8 })),
     ...pipes.map((_, i) => ({ name: pipeCell(i), size: 8 })),
     ...["scratch", "alive", "pidfd", "ticks", "own pid", "parent pid", "timed out", "drained"].map((
       name,
@@ -306,6 +319,57 @@ export function supervise(
     ...program.cells,
   ];
   return { calls, cells };
+}
+
+/** The labels of calls that compare pids: of the supervisor's parent, and of the program's. */
+const IS_WAITED_FOR = "is waited for?";
+const IS_OURS = "is ours?";
+
+/**
+ * Opens the pidfd of the supervisor's parent. If that has ended already, the number may be another
+ * process's, and the supervisor has another parent.
+ */
+function watchParent(pid: number): Call[] {
+  return [
+    // Else writing to a parent that has just ended would end the supervisor, and kill the program.
+    op("rt_sigprocmask", [SIG_BLOCK, { words: [PIPE_SIGNAL] }, 0, 8]),
+    op("pidfd_open", [pid, 0]),
+    { ...op("getppid", []), into: { cell: "parent pid" } },
+    isParent({ cell: "parent pid" }, pid, IS_WAITED_FOR),
+  ];
+}
+
+/** Fills in the pid that {@linkcode compareParent} expects: that of the process that makes a child. */
+function whoIs(label: string): Call {
+  return { ...op("getpid", []), into: { call: label, argument: EXPECTED } };
+}
+
+function compareParent(label: string): Call[] {
+  return [
+    { ...op("getppid", []), into: { cell: "parent pid" } },
+    isParent({ cell: "parent pid" }, 0, label),
+  ];
+}
+
+/**
+ * The parent has ended: the program gets its signal, and finds its outputs closed, as it would if it
+ * were that process's own child. The supervisor stays until the program ends, since its own end
+ * kills. If it may not send a signal, it ends at once: what the kernel sends then is never refused.
+ */
+function leaveAlone(
+  { signal }: Bond,
+  pidfd: number,
+  outputs: readonly (number | undefined)[],
+): Call[] {
+  return [
+    {
+      ...op("pidfd_send_signal", [pidfd, signal, 0, 0]),
+      label: "gone",
+      jumps: { error: "over" },
+    },
+    ...outputs.filter((fd) => fd !== undefined).map((fd) => op("close", [fd])),
+    go(op("waitid", [P_PIDFD, pidfd, { cell: "siginfo" }, WEXITED, 0]), "over"),
+  ];
 }
 
 const IS_SUPERVISED = "is supervised?";
@@ -337,6 +401,9 @@ function heldToSupervisor(calls: readonly Call[]): Call[] {
     ...calls.slice(bond + 1),
   ];
 }
+
+/** The poll slot before the others: that of the supervisor's parent, while the program runs. */
+const PARENT_SLOT = "slot parent";
 
 /**
  * The poll slots, one behind the other: the first five while it runs, the last five but two

@@ -93,7 +93,9 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const restore = halves === undefined ? support.restore : [];
       const open = openToOthers(plan, wires.pipes);
       const calls = [...wires.corrections, ...open, ...restore, ...child.calls];
-      const whole = supervise({ ...child, calls }, wires, control, run, { outlives });
+      const signal = findStep(plan, "dieWithParent")?.signal;
+      const bond = signal === undefined ? undefined : { parent: process.pid, signal };
+      const whole = supervise({ ...child, calls }, wires, control, run, { outlives, bond });
       const { bytes, encoded } = laidOut(arch, whole, control);
       const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));

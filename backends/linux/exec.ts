@@ -39,7 +39,12 @@ export function execInPlace(starter: Starter, plan: Plan): never {
     const moves = layout(mappings, [], isOpen).moves.filter(({ kind }) => kind !== "closeRange");
     const kept = new KeptOpen(kernel, mappings);
     const close = kept.fds.filter((fd) => !targets.has(fd));
-    const file = execFile(kernel.arch, plan, { moves, restore, close });
+    const file = execFile(kernel.arch, plan, {
+      moves,
+      restore,
+      close,
+      parent: () => kernel.call("getppid"),
+    });
     const image = openImage(starter, file);
     try {
       kept.keep();

@@ -31,6 +31,8 @@ export interface ExecParts {
   readonly restore: readonly Call[];
   /** Descriptors to close once the others are in their places. */
   readonly close: readonly number[];
+  /** The pid of this process's parent, which is that of the program too. */
+  readonly parent: () => number;
 }
 
 /** The program file. */
@@ -39,9 +41,12 @@ export function execFile(arch: Arch, plan: Plan, parts: ExecParts): Uint8Array {
 }
 
 /** The program: the steps, and behind them what they say when they fail. */
-export function execProgram(plan: Plan, { moves, restore, close }: ExecParts): Program {
+export function execProgram(
+  plan: Plan,
+  { moves, restore, close, parent }: ExecParts,
+): Program {
   const at = plan.steps.findIndex(({ step }) => step === "fds") + 1;
-  const circumstances = { moves, free: () => [] };
+  const circumstances = { moves, free: () => [], parent };
   const [first, rest] = [plan.steps.slice(0, at), plan.steps.slice(at)];
   const closing = close.map((fd) => call("fds", "close", [fd], [String(fd)]));
   const before = lower(first, circumstances);

@@ -6,6 +6,7 @@
  */
 
 import { layout, type Mapping } from "../../core/descriptors.ts";
+import { ORDER } from "../../core/order.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan.ts";
 import type { Step, Wire } from "../../core/steps.ts";
 import type { Call } from "./call.ts";
@@ -17,7 +18,7 @@ import { cutInStages, needsStageTwo } from "./stages.ts";
 const UNOPENED = 0x4000_0000;
 
 /** How wide the names of steps are, the longest included. */
-const WIDTH = 12;
+const WIDTH = Math.max(...ORDER.map((name) => name.length));
 
 /** What is particular to a driver. */
 export interface ExplainOptions {
@@ -53,6 +54,8 @@ export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}):
     moves,
     free,
     handshake: { status: statusFd, go: goFd },
+    // It is not shown.
+    parent: () => 0,
     fdName: (fd) => names.get(fd) ?? String(fd),
     ...(resets === undefined ? {} : { resets }),
   };

@@ -13,6 +13,7 @@ import type { Frame } from "../../core/frame.ts";
 import type { Plan } from "../../core/plan.ts";
 import type { ExecStep, Step } from "../../core/steps.ts";
 import { MASK } from "../../core/secret.ts";
+import { SIGKILL } from "../../core/timing.ts";
 import type { SyscallName } from "./arch.ts";
 import { type Arg, type Call, call, type Cell, Head, octal, type Program, text } from "./call.ts";
 import { EXECUTING, READY } from "./control.ts";
@@ -21,6 +22,20 @@ import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
 import { lowerIdentity } from "./lower_identity.ts";
 import { lowerApparmor, lowerCore, lowerSelinux } from "./lower_labels.ts";
 import { lowerPidFile, PIDFILE_CELLS } from "./lower_pid_file.ts";
+import {
+  lowerDieWithParent,
+  type Parent,
+  PARENT_CELLS,
+  PR_SET_PDEATHSIG,
+  WHO_IS_PARENT,
+} from "./lower_parent.ts";
+import {
+  lowerCpuAffinity,
+  lowerIoPriority,
+  lowerNice,
+  lowerOomScoreAdj,
+  lowerScheduler,
+} from "./lower_scheduling.ts";
 import { F, O } from "./kernel.ts";
 import type { Word } from "./libc.ts";
 
@@ -29,11 +44,13 @@ const NO_SIGNALS = { zeros: true } as const;
 
 const SIG_SETMASK = 2;
 
+const PR_SET_NO_NEW_PRIVS = 38;
+
 /** The cell into which the parent's byte is read. */
 const GO_BYTE = "go byte";
 
 /** What the lowering needs to know besides the plan. */
-export interface Circumstances {
+export interface Circumstances extends Parent {
   /** What resets the dispositions of signals. Default: {@linkcode RESET_ALL}. */
   readonly resets?: readonly Call[];
   /** What becomes of the `fds` step. */
@@ -49,8 +66,6 @@ export interface Circumstances {
   readonly environ?: Word | "own";
   /** The child's end of the control channel, if it does not share its parent's memory. */
   readonly report?: number;
-  /** Whether the child is killed when its parent ends, also after a change of identity. */
-  readonly bound?: boolean;
   /** Where a child reports that it is ready, and where it waits for the parent's byte. */
   readonly handshake?: { readonly status: number; readonly go: number };
   /** The flags of the child's descriptors, which a hook's runtime may have changed. */
@@ -101,7 +116,9 @@ function isPlain({ label, jumps, into }: Call): boolean {
 }
 
 function lowerSteps(steps: readonly Step[], around: Circumstances, cells: Cell[]): Call[] {
-  return steps.flatMap((step) => lowerStep(step, around, cells));
+  const calls = steps.flatMap((step) => lowerStep(step, around, cells));
+  const asks = around.parent === undefined && steps.some(({ step }) => step === "dieWithParent");
+  return asks ? [WHO_IS_PARENT, ...calls] : calls;
 }
 
 function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly Call[] {
@@ -122,11 +139,21 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       return [setLimit(step)];
     case "preExec":
       throw new Error("preExec splits a plan in two; neither half has it");
+    case "oomScoreAdj":
+      return lowerOomScoreAdj(step.score);
+    case "cpuAffinity":
+      return [lowerCpuAffinity(step.cpus)];
+    case "ioPriority":
+      return [lowerIoPriority(step.priority)];
+    case "nice":
+      return [lowerNice(step.value)];
+    case "scheduler":
+      return [lowerScheduler(step.scheduler)];
     case "selinux":
       return lowerSelinux(step.label);
     case "apparmor":
       return lowerApparmor(step.profile);
-    case "core":
+    case "coreSched":
       return [lowerCore(step.scheduling)];
     case "identity":
       return [...lowerIdentity(step.ids, step.caps), ...(around.bound === true ? BIND : [])];
@@ -134,6 +161,14 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       const { path } = step;
       return [{ ...call("chdir", "chdir", [{ text: path }], [text(path)]), path }];
     }
+    case "noNewPrivs":
+      return [call("noNewPrivs", "prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], [
+        "PR_SET_NO_NEW_PRIVS",
+        "1",
+      ])];
+    case "dieWithParent":
+      cells.push(...PARENT_CELLS);
+      return lowerDieWithParent(step.signal, around);
     case "step":
       return [paletteCall(step.call)];
     case "unblock":
@@ -156,10 +191,6 @@ const UNBLOCK: readonly Call[] = [
     "8",
   ]),
 ];
-
-/** prctl(2): which signal is sent to the child when its parent ends. */
-export const PR_SET_PDEATHSIG = 1;
-const SIGKILL = 9;
 
 /** A change of credentials clears it. */
 const BIND: readonly Call[] = [

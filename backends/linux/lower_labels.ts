@@ -28,22 +28,28 @@ const PIDTYPE_TGID = 1;
 
 /** setexeccon(3): the context, with its NUL. */
 export function lowerSelinux(label: string): Call[] {
-  return writeAttribute("selinux", SELINUX_EXEC, { label, value: `${label}\0` });
+  return writeTo("selinux", SELINUX_EXEC, `${label}\0`, refusedLabel(label));
 }
 
 /** aa_change_onexec(2): `exec` and the name of the profile. */
 export function lowerApparmor(profile: string): Call[] {
-  return writeAttribute("apparmor", APPARMOR_EXEC, { label: profile, value: `exec ${profile}` });
+  return writeTo("apparmor", APPARMOR_EXEC, `exec ${profile}`, refusedLabel(profile));
+}
+
+function refusedLabel(label: string): string {
+  return `the label ${text(label)} was refused`;
 }
 
 /**
  * Opens the first of `paths` that is there, and writes the value in one go. The descriptor goes
- * straight into the write: whatever number it has. It is closed by the exec.
+ * straight into the write: whatever number it has. It is closed by the exec. `meaning` is what it
+ * means if the write is refused.
  */
-function writeAttribute(
+export function writeTo(
   step: StepName,
   paths: readonly string[],
-  { label, value }: { label: string; value: string },
+  value: string,
+  meaning: string,
 ): Call[] {
   const bytes = new TextEncoder().encode(value);
   const opened = `${step} opened`;
@@ -68,7 +74,7 @@ function writeAttribute(
     {
       ...call(step, "write", [-1, { bytes }, bytes.length], ["…", text(value), `${bytes.length}`]),
       label: opened,
-      meaning: `the label ${text(label)} was refused`,
+      meaning,
     },
   ];
 }
@@ -76,7 +82,7 @@ function writeAttribute(
 /** prctl(2) PR_SCHED_CORE: a cookie of one's own, for all threads, or that of another process. */
 export function lowerCore(scheduling: CoreScheduling): Call {
   if (scheduling.kind === "alone") {
-    return call("core", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_TGID, 0], [
+    return call("coreSched", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_TGID, 0], [
       "PR_SCHED_CORE",
       "PR_SCHED_CORE_CREATE",
       "0",
@@ -84,10 +90,15 @@ export function lowerCore(scheduling: CoreScheduling): Call {
     ]);
   }
   const { pid } = scheduling;
-  return call("core", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0], [
-    "PR_SCHED_CORE",
-    "PR_SCHED_CORE_SHARE_FROM",
-    String(pid),
-    "PIDTYPE_PID",
-  ]);
+  return call(
+    "coreSched",
+    "prctl",
+    [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0],
+    [
+      "PR_SCHED_CORE",
+      "PR_SCHED_CORE_SHARE_FROM",
+      String(pid),
+      "PIDTYPE_PID",
+    ],
+  );
 }

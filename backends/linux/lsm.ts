@@ -14,6 +14,7 @@ export type ReadText = (path: string) => string | undefined;
 
 /** Throws an UnsupportedError if the plan needs a module that does not run. */
 export function requireLsm(read: ReadText, plan: Plan, driver: DriverName): void {
+  requireBond(plan, driver);
   if (findStep(plan, "selinux") !== undefined) {
     if (!isSelinuxKnown(read)) throw missing("selinuxLabel", "SELinux", driver);
     if (!hasSelinux(read)) throw withoutPolicy(driver);
@@ -21,6 +22,23 @@ export function requireLsm(read: ReadText, plan: Plan, driver: DriverName): void
   if (findStep(plan, "apparmor") !== undefined && !hasApparmor(read)) {
     throw missing("apparmorProfile", "AppArmor", driver);
   }
+}
+
+/**
+ * Both modules clear the signal of dieWithParent when the label changes, and it changes after the
+ * last step.
+ */
+function requireBond(plan: Plan, driver: DriverName): void {
+  const label = findStep(plan, "selinux") ?? findStep(plan, "apparmor");
+  if (label === undefined || findStep(plan, "dieWithParent") === undefined) return;
+  const method = label.step === "selinux" ? "selinuxLabel" : "apparmorProfile";
+  throw new UnsupportedError({
+    feature: `dieWithParent with ${method}`,
+    driver,
+    reason: "the kernel forgets the parent when the label changes",
+    remedy: "leave one of them out",
+    command: plan.command,
+  });
 }
 
 /** The file system is known once the module is on. */

@@ -110,6 +110,9 @@ export class StageFiles {
     this.#stage = forced ?? (canExecuteMemfd(kernel) ? "memfd" : "copy");
   }
 
+  /** The pid of this process, the parent of all children. */
+  readonly parent = (): number => this.#kernel.call("getpid");
+
   /** What second stages run in. */
   get stage(): Stage {
     return this.#stage;
@@ -158,6 +161,7 @@ export class StageFiles {
           // The program file is closed by its own exec: its number is free then.
           free: () => lowestFree([...mappings.map(({ to }) => to), ...kept]),
           report,
+          parent: this.parent,
           ...(childGo === undefined ? {} : { handshake: { status: report, go: childGo } }),
           ...(hook ? { blocking: flagsOf(kernel, mappings) } : {}),
         },

@@ -26,6 +26,8 @@ const HARMLESS: ReadonlySet<FrameStep["step"]> = new Set<FrameStep["step"]>([
   ...STAGE_ONE,
   "limits",
   "chdir",
+  "noNewPrivs",
+  "dieWithParent",
   "unblock",
 ]);
 

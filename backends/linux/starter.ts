@@ -180,10 +180,10 @@ export class Starter {
   /** Starts a child while this process stands still; the error is returned, not thrown. */
   #suspended(plan: Plan, wiring: Wiring, pidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
-    const { resets } = this;
+    const { resets, stages: { parent } } = this;
     const around = plan.exec.inherits
-      ? { resets, moves, free, environ: this.#environ() }
-      : { resets, moves, free };
+      ? { resets, moves, free, parent, environ: this.#environ() }
+      : { resets, moves, free, parent };
     const cloned = this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd });
     const failure = this.#failureIn(cloned);
     if (failure === undefined) {

@@ -25,14 +25,15 @@ export function requireFeatures(
   remedy: string,
 ): void {
   for (const step of plan.steps) {
-    for (const feature of neededBy(step)) {
+    for (const feature of featuresOf(step)) {
       if (features[feature]) continue;
       throw new UnsupportedError({ feature, driver: "portable", remedy, command: plan.command });
     }
   }
 }
 
-function neededBy(step: Step): Feature[] {
+/** The features that a step is: none if every driver has it. */
+export function featuresOf(step: Step): Feature[] {
   switch (step.step) {
     case "signals":
     case "unblock":
@@ -42,7 +43,14 @@ function neededBy(step: Step): Feature[] {
     case "umask":
     case "pidFile":
     case "preExec":
+    case "oomScoreAdj":
+    case "cpuAffinity":
+    case "ioPriority":
+    case "nice":
+    case "scheduler":
+    case "noNewPrivs":
     case "step":
+    case "dieWithParent":
     case "handshake":
       return [step.step];
     case "limits":
@@ -62,7 +70,7 @@ function neededBy(step: Step): Feature[] {
     case "session":
       return [{ session: "session", group: "processGroup", daemon: "daemonize" } as const]
         .map((names) => names[step.grouping.kind]);
-    case "core":
+    case "coreSched":
       return [step.scheduling.kind === "alone" ? "runAlone" : "runAmong"];
     case "identity":
       return [

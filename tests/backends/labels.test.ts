@@ -136,7 +136,7 @@ test("both labels come after the descriptors, before core, ids and folder", () =
     "limits",
     "selinux",
     "apparmor",
-    "core",
+    "coreSched",
     "identity",
     "capabilities",
     "chdir",

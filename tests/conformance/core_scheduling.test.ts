@@ -27,7 +27,14 @@ async function expectAnswer(make: () => Command, errno: number): Promise<void> {
   }
   const { code } = await failure(SpawnError, () => make().run());
   const syscall = "prctl";
-  await failsToStart(make, { step: "core", syscall, code, errno, path: undefined, exitCode: 125 });
+  await failsToStart(make, {
+    step: "coreSched",
+    syscall,
+    code,
+    errno,
+    path: undefined,
+    exitCode: 125,
+  });
 }
 
 conform("runAlone takes a new cookie, or says that the kernel refused", async () => {
@@ -41,9 +48,9 @@ conform("runAmong takes the cookie of another process, or says that it was refus
   await expectAnswer(() => new Command("true").runAmong(other.pid), errno);
 });
 
-conform("runAmong a process that is not there is a SpawnError of step core", async () => {
+conform("runAmong a process that is not there is a SpawnError of step coreSched", async () => {
   const error = await failure(SpawnError, () => new Command("true").runAmong(0x7fff_fff0).run());
-  assertEquals([error.step, error.syscall], ["core", "prctl"]);
+  assertEquals([error.step, error.syscall], ["coreSched", "prctl"]);
   // ESRCH, unless the kernel does not know the call at all.
   assert(["ESRCH", "EINVAL", "ENODEV"].includes(error.code), error.code);
   assertEquals(error.args, [
@@ -55,8 +62,8 @@ conform("runAmong a process that is not there is a SpawnError of step core", asy
 });
 
 const coreOf = (cmd: Command) =>
-  cmd.explain().split("\n").filter((line) => line.startsWith("core ")).map((line) =>
-    line.replace(/^core +/, "")
+  cmd.explain().split("\n").filter((line) => line.startsWith("coreSched ")).map((line) =>
+    line.replace(/^coreSched +/, "")
   );
 
 conform("explain shows the call, before the change of user", () => {

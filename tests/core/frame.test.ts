@@ -34,6 +34,8 @@ const OTHERS: Record<string, (cmd: Command) => Command> = {
   umask: (cmd) => cmd.umask(0o77),
   "another umask": (cmd) => cmd.umask(0o7),
   chdir: (cmd) => cmd.cwd("/"),
+  nice: (cmd) => cmd.nice(1),
+  dieWithParent: (cmd) => cmd.dieWithParent("SIGTERM"),
   handshake: (cmd) => cmd.handshake(),
   apparmor: (cmd) => cmd.apparmorProfile("profile"),
 };
@@ -67,6 +69,9 @@ const LOOKED_UP: Record<string, (cmd: Command) => Command> = {
   "a user": (cmd) => cmd.uid(1).gid(1),
   "capabilities": (cmd) => cmd.clearCaps(),
   "a pid file": (cmd) => cmd.daemonize().pidFile("pid"),
+  "a policy": (cmd) => cmd.scheduler("SCHED_IDLE"),
+  "an I/O priority": (cmd) => cmd.ioPriority("idle"),
+  "an affinity": (cmd) => cmd.cpuAffinity([0]),
   "a limit": (cmd) => cmd.limit("core", 0),
   "a descriptor": (cmd) => cmd.passFd(7),
   "a file": (cmd) => cmd.stdin({ file: "/dev/zero" }),

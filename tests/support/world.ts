@@ -27,6 +27,17 @@ export function parseStatus(text: string): Record<string, string> {
   return Object.fromEntries(fields);
 }
 
+/** The fields of /proc/self/stat of a child, by their numbers in proc_pid_stat(5), from 3 on. */
+export async function statSeen(setup: Setup = asIs): Promise<Record<number, string>> {
+  return parseStat(await setup(new Command("cat", "/proc/self/stat")).text());
+}
+
+/** Those of a /proc/<pid>/stat. The name before them may contain anything. */
+export function parseStat(text: string): Record<number, string> {
+  const fields = text.slice(text.lastIndexOf(")") + 2).trimEnd().split(" ");
+  return Object.fromEntries(fields.map((field, i) => [i + 3, field]));
+}
+
 /** A limit as the kernel prints it. */
 export interface SeenLimit {
   readonly soft: string;
