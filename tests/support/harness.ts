@@ -134,6 +134,8 @@ export function isRunning(pid: number): boolean {
 
 /** Ends a process that a test started by way of another one. */
 export function killHard(pid: number): void {
+  // What could not be parsed would hit this process's own group.
+  if (!(pid > 1)) throw new RangeError(`no process: ${pid}`);
   try {
     process.kill(pid, "SIGKILL");
   } catch {
