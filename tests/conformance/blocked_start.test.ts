@@ -11,7 +11,11 @@ const AT_FDCWD = -100;
 /** A command whose start waits until somebody opens the other end of a FIFO. */
 function heldUp(t: Context) {
   const folder = t.folder();
-  const [fifo, touched, reached] = [join(folder, "fifo"), join(folder, "touched"), join(folder, "r")];
+  const [fifo, touched, reached] = [
+    join(folder, "fifo"),
+    join(folder, "touched"),
+    join(folder, "r"),
+  ];
   new Command("mkfifo", fifo).runSync();
   const cmd = new Command("touch", touched)
     .step(syscalls.raw("mkdirat", AT_FDCWD, reached, 0o700))

@@ -207,12 +207,16 @@ for (const combination of COMBINATIONS) {
           await error;
           await expectNothing(places);
         } else {
-          await withLimit(async (timeout) => {
-            const { places, error } = await stopped({ timeout, grace: 0 });
-            await error;
-            await expectNothing(places);
-            return hookRuns(places);
-          }, (inTime) => inTime, 400);
+          await withLimit(
+            async (timeout) => {
+              const { places, error } = await stopped({ timeout, grace: 0 });
+              await error;
+              await expectNothing(places);
+              return hookRuns(places);
+            },
+            (inTime) => inTime,
+            400,
+          );
         }
       });
     }

@@ -60,8 +60,7 @@ for (const [way, start] of Object.entries(BOTH)) {
 
   conform(`${way}: drain 0 loses nothing of what the program itself has written`, async (t) => {
     for (const size of [10, 50_000, 3_000_000]) {
-      const script =
-        `sleep 60 & echo $!; head -c ${size} /dev/zero; head -c ${size} /dev/zero >&2`;
+      const script = `sleep 60 & echo $!; head -c ${size} /dev/zero; head -c ${size} /dev/zero >&2`;
       const result = await start(new Command("sh", "-c", script), { drain: 0 });
       endDescendant(t, result);
       assertEquals(result.stdoutBytes.length - result.stdout.indexOf("\n") - 1, size);

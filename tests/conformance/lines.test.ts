@@ -88,8 +88,7 @@ conform("a loop that is slow holds the program up", async () => {
   // Long lines: more than pipe and stream hold, and few promises, which some runtimes watch.
   const lines = new Command("sh", "-c", "echo $$; exec seq -f %01000.f 1 4000").lines();
   const pid = Number((await lines.next()).value);
-  const written = () =>
-    Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
+  const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
   assert(await settled(written) < 2_000_000, "it was held up by nobody");
   assert(isRunning(pid), "it could not end by itself");
   let count = 0;

@@ -1,4 +1,6 @@
-// Runs programs that inherit this process's own streams: which of them, the arguments say.
+// Runs programs that inherit this process's own streams: which of them, the arguments say. What
+// belongs to one pair of outputs ends with a line of its own in both.
+import { writeSync } from "node:fs";
 import process from "node:process";
 import { Command } from "../../../mod.ts";
 
@@ -14,11 +16,15 @@ function form(text: string | undefined): number | "inherit" | "null" | "stdout" 
 if (what === "stdin") {
   await new Command("cat").stdin("inherit").stdout("inherit").run();
 } else {
-  const cmd = new Command("sh", "-c", script);
-  const [stdout, stderr, way] = rest;
-  const output = form(stdout);
-  if (output !== "stdout") cmd.stdout(output);
-  cmd.stderr(form(stderr));
-  if (way === "sync") cmd.runSync();
-  else await cmd.run();
+  const [way, ...pairs] = rest;
+  for (const pair of pairs) {
+    const cmd = new Command("sh", "-c", script);
+    const [stdout, stderr] = pair.split(" ");
+    const output = form(stdout);
+    if (output !== "stdout") cmd.stdout(output);
+    cmd.stderr(form(stderr));
+    if (way === "sync") cmd.runSync();
+    else await cmd.run();
+    for (const fd of [1, 2]) writeSync(fd, "--\n");
+  }
 }

@@ -47,8 +47,10 @@ const attemptInTime = async (what: string, action: (limits: RunOptions) => unkno
 };
 
 await attemptInTime("run, timeout", (limits) => stays().run(limits));
-await attemptInTime("run, signal", ({ timeout = 0, ...limits }) =>
-  stays().run({ ...limits, signal: AbortSignal.timeout(timeout) }));
+await attemptInTime(
+  "run, signal",
+  ({ timeout = 0, ...limits }) => stays().run({ ...limits, signal: AbortSignal.timeout(timeout) }),
+);
 await attemptInTime("run, check: false", (limits) => stays().run({ ...limits, check: false }));
 await attempt("run, maxBuffer", () => stays().run({ maxBuffer: 0 }));
 await attemptInTime("runSync, timeout", (limits) => stays().runSync(limits));
