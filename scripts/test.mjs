@@ -94,8 +94,11 @@ function group(title, name, list, env = {}, prefix = []) {
       ...process.env,
       NO_COLOR: "1",
       TMPDIR: temp,
-      DENO_DIR: join(temp, "deno"),
-      BUN_INSTALL_CACHE_DIR: join(temp, "bun"),
+      VIRCOMMAND_TEST_TEMP: temp,
+      DENO_DIR: join(place, "deno"),
+      BUN_INSTALL_CACHE_DIR: join(place, "bun"),
+      // Node would strip the types of the whole library again in each of hundreds of processes.
+      NODE_COMPILE_CACHE: join(place, "node"),
       VIRCOMMAND_TEST_SKIPS: skips,
       VIRCOMMAND_TEST_SUPPORT: support,
       VIRCOMMAND_TEST_RUNTIME: name,
