@@ -232,10 +232,10 @@ export function supervise(
     op("pwrite64", [control, { cell: "siginfo" }, SIGINFO_SIZE + RUSAGE_SIZE, EXIT_AT]),
     ...(outlives
       ? [
-        go({ ...op("ppoll", [{ cell: SLOTS[7] }, 2, 0, 0, 8]), label: "alive" }, "late?"),
+        go({ ...op("ppoll", [{ cell: SLOTS[7] }, 2, 0, 0, 8]), label: "alive" }, "hook late?"),
         {
           ...op("read", [timeout, { cell: "ticks" }, 8]),
-          label: "late?",
+          label: "hook late?",
           jumps: { error: "alive?" },
         },
         go({ ...op("getpid", []), into: { cell: "timed out" } }, "end"),

@@ -214,6 +214,8 @@ class Writer {
       if (call === undefined) continue;
       if (call.label !== undefined) {
         this.#labels ??= new Map();
+        // A jump to either would be one to the last of them.
+        if (this.#labels.has(call.label)) throw new Error(`two calls are labelled ${call.label}`);
         this.#labels.set(call.label, at);
       }
       at += operationsOf(call) * OPERATION;

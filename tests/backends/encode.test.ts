@@ -58,6 +58,12 @@ const FAILED = CELLS;
 const EPILOGUE = 4 * OPERATION;
 const at = (index: number) => FAILED + EPILOGUE + index * OPERATION;
 
+test("two calls with one label are refused: a jump would find the wrong one", () => {
+  const first = { ...call("step", "getpid", [], []), label: "here" };
+  const last = { ...call("step", "getppid", [], []), label: "here" };
+  assertThrows(() => layOut([first, last]), Error, "labelled here");
+});
+
 test("the header holds the first operation's address and clean notes", () => {
   const { word, encoded } = layOut([umask(1)]);
   assertEquals(encoded.header, BASE);
