@@ -103,7 +103,7 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
   const compares: Call[] = [];
   const texts: Call[] = [];
   errnos.forEach((errno, index) => {
-    const [found, end] = [`${label}: ${errno}`, `${label}: ${statusOf(errnoName(errno))}`];
+    const [found, end] = [`${label}: errno ${errno}`, `${label}: status ${statusOf(errnoName(errno))}`];
     compares.push({
       ...inner("fds", "futex", [
         { failedResult: true },
@@ -119,7 +119,7 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
     texts.push(say(found, `${errnoName(errno)}: ${errnoText(errno)}`, end));
   });
   const statuses = [...new Set(errnos.map((errno) => statusOf(errnoName(errno))))];
-  const unknown = `${label}: ${statusOf("")}`;
+  const unknown = `${label}: status ${statusOf("")}`;
   return [
     ...compares,
     say(at(errnos.length), "an errno without a name", unknown),
@@ -127,7 +127,7 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
     ...statuses.flatMap((status) => {
       const exit = `${label}: exit ${status}`;
       return [
-        say(`${label}: ${status}`, `; command: ${plan.command}\n`, exit),
+        say(`${label}: status ${status}`, `; command: ${plan.command}\n`, exit),
         { ...inner("fds", "exit_group", [status]), label: exit },
       ];
     }),

@@ -22,6 +22,8 @@ import { isDaemon } from "./stages.ts";
 
 /** How long what a child has reported may take to arrive after its end, in milliseconds. */
 const LEFT_BEHIND = 200;
+/** How long it may take to arrive that a program runs, in milliseconds. */
+const ON_ITS_WAY = 20;
 
 const ENOEXEC = 8;
 const SIGKILL = 9;
@@ -101,7 +103,10 @@ export class Launch {
         refuse(error);
       }
     };
-    cancel?.addEventListener("abort", kill);
+    // A program that runs already is ended as any other, with the signal that was chosen for it.
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const killSoon = () => timer = setTimeout(kill, ON_ITS_WAY);
+    cancel?.addEventListener("abort", killSoon);
     if (cancel?.aborted === true) kill();
     try {
       return await Promise.race([this.#progress(cancel, kill), refused]);
@@ -120,7 +125,8 @@ export class Launch {
       throw error;
     } finally {
       refused.catch(() => {});
-      cancel?.removeEventListener("abort", kill);
+      clearTimeout(timer);
+      cancel?.removeEventListener("abort", killSoon);
     }
   }
 
