@@ -5,7 +5,7 @@
  * @module
  */
 
-import { UNKNOWN_USAGE } from "../../core/result.ts";
+import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import { KillError, UnsupportedError } from "../../core/errors.ts";
 import { own, shielded } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";

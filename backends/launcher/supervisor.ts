@@ -12,14 +12,14 @@
  */
 
 import type { Exit, SyncRun } from "../../core/backend.ts";
-import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
+import { type Arg, type Call, call, type Cell, type Program } from "../child_program/call.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
-import { F, O } from "../linux/kernel.ts";
-import { ABANDONED_STATUS } from "../linux/lower.ts";
-import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../linux/lower_parent.ts";
-import { exitFrom } from "../linux/reaper.ts";
-import type { SyscallName } from "../linux/arch.ts";
-import type { Wires } from "./wires.ts";
+import { F, O } from "../../core/tables/kernel.ts";
+import { ABANDONED_STATUS } from "../child_program/lower.ts";
+import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
+import { exitFrom } from "../child_program/exit.ts";
+import type { SyscallName } from "../child_program/arch.ts";
+import type { Wires } from "./child_fds.ts";
 
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;

@@ -11,7 +11,7 @@ import {
   spawnSync,
   type SpawnSyncOptions,
 } from "node:child_process";
-import { UNKNOWN_USAGE } from "../../core/result.ts";
+import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import type { Exit } from "../../core/backend.ts";
 import { SystemCallError } from "../../core/errors.ts";
 import { own, shielded } from "../../core/own.ts";

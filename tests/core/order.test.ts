@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { inOrder, ORDER, type StepName } from "../../core/order.ts";
+import { inOrder, ORDER, type StepName } from "../../core/plan/order.ts";
 
 /**
  * What must come before what, and why. The order is a security property: these are what it is for,
@@ -68,8 +68,8 @@ test("for every step it is said what it must come after, and what before", () =>
   }
 });
 
-test("for every step, core/order.ts gives the reason for its place", () => {
-  const source = readFileSync(new URL("../../core/order.ts", import.meta.url), "utf8");
+test("for every step, core/plan/order.ts gives the reason for its place", () => {
+  const source = readFileSync(new URL("../../core/plan/order.ts", import.meta.url), "utf8");
   const reasons = /\/\*\* *\n \* Every step[\s\S]*?\*\//.exec(source)?.[0] ?? "";
   const named = [...reasons.matchAll(/^ \* - ((?:`\w+`(?:, )?)+): \S/gm)].flatMap((
     [, names = ""],

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { keepArenas } from "../../backends/linux/memory.ts";
+import { keepArenas } from "../../backends/native/memory.ts";
 import { backendInfo, Command, UnsupportedError } from "../../mod.ts";
 import { limitOf } from "./limits.ts";
 import { noteSkip } from "./skips.ts";
