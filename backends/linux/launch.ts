@@ -127,8 +127,13 @@ export class Launch {
   async #progress(cancel: AbortSignal | undefined, kill: () => void): Promise<Process> {
     const { plan, openPipes, channel } = this.#launched;
     if (openPipes !== undefined && await this.#reader.until(({ pipes }) => pipes)) {
-      await openPipes();
-      channel.write(GO);
+      try {
+        await openPipes();
+        channel.write(GO);
+      } catch (error) {
+        // The descriptors of a child that was cancelled are gone with it.
+        if (cancel?.aborted !== true) throw error;
+      }
     }
     // A daemon that is known only now may be what is to be killed.
     if (isDaemon(plan) && await this.#reader.until((status) => this.#daemonPid(status) > 0)) {
