@@ -12,7 +12,7 @@ import { CommandError, HandshakeError, KillError, StateError, UsageError } from 
 import { judge, type Verdict } from "./judgement.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
 import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
-import { own } from "./own.ts";
+import { guarded, own } from "./own.ts";
 import { shownArgv, type Spoken } from "./plan.ts";
 import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
@@ -31,7 +31,7 @@ import {
   readableFrom,
   writableTo,
 } from "./streams.ts";
-import { Escalation, SIGKILL, SIGTERM } from "./timing.ts";
+import { Escalation, hurriedDrain, SIGKILL, SIGTERM } from "./timing.ts";
 
 /** What a child is made from. */
 export interface Started {
@@ -105,6 +105,7 @@ export class Child implements AsyncDisposable {
   #isLetGo = false;
   /** Who waits for outputs that may be cut short. */
   #cuts: readonly (() => void)[] = NO_ONE;
+  #isCut = false;
   /** When the program has ended, as `performance.now()` counts. */
   #endedAt = Infinity;
   /** Ends the watch over time limit and signal that were given to `spawn()`. */
@@ -125,7 +126,7 @@ export class Child implements AsyncDisposable {
   /** Takes a started process over. Children are made by `Command.spawn()`. */
   constructor(started: Started) {
     this.#started = started;
-    this.#process = own(started.process);
+    this.#process = guarded(started.process);
     this.#verdict = started.verdict;
     if (this.#process.release !== undefined) this.#state = "handshaking";
     this.#connect();
@@ -477,7 +478,13 @@ export class Child implements AsyncDisposable {
     }
   }
 
+  #onCut(cut: () => void): void {
+    if (this.#isCut) cut();
+    else this.#cuts = [...this.#cuts, cut];
+  }
+
   #cutOutputs(): void {
+    this.#isCut = true;
     for (const each of this.#cuts) each();
     this.#cuts = NO_ONE;
   }
@@ -487,10 +494,9 @@ export class Child implements AsyncDisposable {
     const { maxBuffer: limit } = options;
     this.#unsettled++;
     if (this.#stdout !== undefined) this.#isRead.add(this.#stdout);
-    const onCut = (cut: () => void) => void (this.#cuts = [...this.#cuts, cut]);
     return {
       exited: this.#exited,
-      onCut,
+      onCut: (cut) => this.#onCut(cut),
       limit,
       overflow: (piece) => this.#condemn({ why: "overflow", stream: piece, limit }, options),
       drain: async (flow) => {
@@ -505,10 +511,10 @@ export class Child implements AsyncDisposable {
 
   #drain(flows: readonly Flow[], drain: number): Promise<boolean> {
     return endOf(flows, {
-      drain,
+      drain: this.#verdict === undefined ? drain : hurriedDrain(drain),
       endedAt: this.#endedAt,
       hurried: () => this.#verdict !== undefined,
-      onCut: (cut) => this.#cuts = [...this.#cuts, cut],
+      onCut: (cut) => this.#onCut(cut),
       held: true,
     });
   }

@@ -11,8 +11,8 @@ import { SpawnError, SystemCallError } from "./errors.ts";
 import { resolveCaps, resolveIds } from "./identity.ts";
 import { limits } from "./limits.ts";
 import { absolute } from "./lookup.ts";
+import { guarded } from "./own.ts";
 import { inOrder, type StepName } from "./order.ts";
-import { own } from "./own.ts";
 import type { Spec } from "./spec.ts";
 import type { OutputForm, StdinForm } from "./stdio.ts";
 import type { FrameStep, Wire, WireSource } from "./steps.ts";
@@ -70,7 +70,7 @@ export function frameOf(
   streams: Partial<Streams>,
   command?: () => string,
 ): Frame {
-  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = own(streams);
+  const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = guarded(streams);
   const sources: Sources = [inputSource(stdin), outputSource(stdout, 1), outputSource(stderr, 2)];
   const attributes = attributesOf(spec);
   for (const kept of KEPT) {

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { AbortError, CommandError, ExitError, MaxBufferError, TimeoutError } from "./errors.ts";
+import {
+  AbortError,
+  type CommandError,
+  ExitError,
+  MaxBufferError,
+  TimeoutError,
+} from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import type { Spoken } from "./plan.ts";
 import type { Result } from "./result.ts";

@@ -13,7 +13,7 @@ import { AbortError, StateError, UsageError } from "./errors.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { after, type CheckedOptions, checkOptions, limitOf, type RunOptions } from "./options.ts";
 import type { Streams } from "./frame.ts";
-import { own, shielded } from "./own.ts";
+import { guarded, own, shielded } from "./own.ts";
 import { makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "./plan.ts";
 import { Result, UNKNOWN_USAGE } from "./result.ts";
 import { checkRules, type Mode } from "./rules.ts";
@@ -33,7 +33,7 @@ export interface Manner {
 
 /** Starts a command. */
 export async function launch(draft: Draft, options: RunOptions, given: Manner): Promise<Child> {
-  const manner = own(given);
+  const manner = guarded(given);
   const since = performance.now();
   const gone = noted(draft).closedInParent;
   const handedOver = takeHandedOver(draft);
@@ -195,7 +195,7 @@ export function outputsOf(
   spec: Spec,
   manner: Manner,
 ): { stdout: OutputForm; stderr: OutputForm } {
-  const { stdout: piped } = own(manner);
+  const { stdout: piped } = guarded(manner);
   const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {

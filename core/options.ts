@@ -10,7 +10,7 @@ import { UsageError } from "./errors.ts";
 import { own } from "./own.ts";
 import { type SignalName, signalNumber } from "./signals.ts";
 import { isAbortSignal } from "./stdio.ts";
-import { SIGTERM } from "./timing.ts";
+import { DRAIN, SIGTERM } from "./timing.ts";
 
 /** How a child is watched and judged. */
 export interface RunOptions {
@@ -72,7 +72,7 @@ const DEFAULTS: CheckedOptions = {
   killSignal: SIGTERM,
   grace: 2000,
   maxBuffer: Infinity,
-  drain: 1000,
+  drain: DRAIN,
   driver: undefined,
 };
 

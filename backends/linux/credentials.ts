@@ -9,7 +9,7 @@
  */
 
 import type { CapSets } from "../../core/identity.ts";
-import { type Call } from "./call.ts";
+import type { Call } from "./call.ts";
 import { capset, changeAmbient } from "./lower_identity.ts";
 
 /** Real, effective and saved id. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { own } from "../../core/own.ts";
+import { guarded, own } from "../../core/own.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import {
@@ -101,7 +101,7 @@ export function encode(
   options: EncodeOptions = NO_OPTIONS,
 ): Encoded {
   const program = ownProgram(rewrite === undefined ? given : rewrite(given));
-  const { base = arena.address, report } = options === NO_OPTIONS ? options : own(options);
+  const { base = arena.address, report } = options === NO_OPTIONS ? options : guarded(options);
   const cells = placed(program.cells);
   const writer = new Writer(program, arch, arena, cells, base);
   writer.write(report);

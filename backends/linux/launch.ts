@@ -129,11 +129,11 @@ export class Launch {
     if (openPipes !== undefined && await this.#reader.until(({ pipes }) => pipes)) {
       try {
         await openPipes();
-        channel.write(GO);
       } catch (error) {
-        // The descriptors of a child that was cancelled are gone with it.
+        // A child that was killed meanwhile has none.
         if (cancel?.aborted !== true) throw error;
       }
+      channel.write(GO);
     }
     // A daemon that is known only now may be what is to be killed.
     if (isDaemon(plan) && await this.#reader.until((status) => this.#daemonPid(status) > 0)) {

@@ -99,6 +99,15 @@ export class Reaper {
   /** Begins to listen, once. Called before the first clone. */
   start(): void {
     if (this.#listens) return;
+    // Deno panics if it has no descriptors for its listener. Nobody else takes these meanwhile.
+    const pipes = [this.#kernel.tryPipe(), this.#kernel.tryPipe()];
+    for (const pipe of pipes) {
+      if (typeof pipe === "number") continue;
+      this.#kernel.close(pipe.read);
+      this.#kernel.close(pipe.write);
+    }
+    const refused = pipes.find((pipe) => typeof pipe === "number");
+    if (refused !== undefined) throw this.#kernel.error("pipe2", refused);
     this.#listens = true;
     this.#host.onChildSignal(() => this.#reapAll());
   }

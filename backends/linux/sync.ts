@@ -7,7 +7,7 @@
 
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
-import { Draining, Escalation, SIGKILL } from "../../core/timing.ts";
+import { Draining, Escalation, hurriedDrain, SIGKILL } from "../../core/timing.ts";
 import { ERR, type Kernel } from "./kernel.ts";
 import { reap } from "./reaper.ts";
 import { place, regions } from "./scratch.ts";
@@ -147,7 +147,9 @@ class Clock {
 
   exited(): void {
     this.#escalation.done();
-    this.#draining = new Draining(this.#run.drain, performance.now());
+    const { drain } = this.#run;
+    const wait = this.#condemned ? hurriedDrain(drain) : drain;
+    this.#draining = new Draining(wait, performance.now());
   }
 
   /** Output has come: while draining, that starts the wait again, up to a bound. */
