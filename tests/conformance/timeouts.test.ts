@@ -17,7 +17,7 @@ import {
   UsageError,
 } from "../../mod.ts";
 import { failure, thrown, WAYS } from "../support/failures.ts";
-import { conform, killHard, until } from "../support/harness.ts";
+import { conform, killHard, pause, until } from "../support/harness.ts";
 import { AFTER_END, withLimit } from "../support/patience.ts";
 
 /** Ends by SIGKILL only: an ignored signal stays ignored through exec. */
@@ -253,3 +253,21 @@ conform("of two reasons to kill, the first one counts", async () => {
   assertInstanceOf(error, TimeoutError);
   assertEquals(error.signal, "SIGKILL");
 });
+
+conform(
+  "a signal that fires at any moment of a start is an AbortError, and no failure",
+  async () => {
+    for (let ms = 0; ms < 12; ms++) {
+      for (const turns of [0, 1, 3, 10]) {
+        const controller = new AbortController();
+        const cmd = new Command("sleep", 1000).stdout("capture").stderr("capture");
+        const run = cmd.run({ signal: controller.signal });
+        const failed = failure(AbortError, () => run);
+        if (ms > 0) await pause(ms);
+        for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+        controller.abort();
+        await failed;
+      }
+    }
+  },
+);
