@@ -98,7 +98,8 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
   const compares: Call[] = [];
   const texts: Call[] = [];
   errnos.forEach((errno, index) => {
-    const [found, end] = [`${label}: ${errno}`, `${label}: ${statusOf(errnoName(errno))}`];
+    const found = `${label}: errno ${errno}`;
+    const end = `${label}: status ${statusOf(errnoName(errno))}`;
     compares.push({
       ...inner("fds", "futex", [
         { failedResult: true },
@@ -114,7 +115,7 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
     texts.push(say(found, `${errnoName(errno)}: ${errnoText(errno)}`, end));
   });
   const statuses = [...new Set(errnos.map((errno) => statusOf(errnoName(errno))))];
-  const unknown = `${label}: ${statusOf("")}`;
+  const unknown = `${label}: status ${statusOf("")}`;
   return [
     ...compares,
     say(at(errnos.length), "an errno without a name", unknown),
@@ -122,7 +123,7 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
     ...statuses.flatMap((status) => {
       const exit = `${label}: exit ${status}`;
       return [
-        say(`${label}: ${status}`, `; command: ${plan.command}\n`, exit),
+        say(`${label}: status ${status}`, `; command: ${plan.command}\n`, exit),
         { ...inner("fds", "exit_group", [status]), label: exit },
       ];
     }),
