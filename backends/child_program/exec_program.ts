@@ -103,10 +103,8 @@ function chainOf(label: string, plan: Plan, statusOf: (code: string) => number):
   const compares: Call[] = [];
   const texts: Call[] = [];
   errnos.forEach((errno, index) => {
-    const [found, end] = [
-      `${label}: errno ${errno}`,
-      `${label}: status ${statusOf(errnoName(errno))}`,
-    ];
+    const found = `${label}: errno ${errno}`;
+    const end = `${label}: status ${statusOf(errnoName(errno))}`;
     compares.push({
       ...inner("fds", "futex", [
         { failedResult: true },
