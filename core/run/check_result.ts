@@ -43,7 +43,10 @@ export function judge(
   { spec, plan, verdict, refusal }: Circumstances,
 ): Result {
   const { code, signal } = result.status;
-  const asked = !options.check || (code !== null && options.okCodes.includes(code));
+  // The codes are those of a program that has ended, and a daemon's has not.
+  const runs = result.daemonPid !== undefined && code === 0;
+  const isRight = runs || (code !== null && options.okCodes.includes(code));
+  const asked = !options.check || isRight;
   if (asked && verdict === undefined) return result;
   const { command } = plan;
   const still = refusal === undefined ? "" : `, and cannot be ended (${refusal.message})`;

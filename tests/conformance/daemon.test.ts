@@ -61,6 +61,13 @@ conform("runSync starts a daemon too", (t) => {
   assertNotEquals(relationsOf(daemonPid).ppid, process.pid);
 });
 
+conform("okCodes says nothing of a daemon, whose program runs", async (t) => {
+  const options = { okCodes: [3] };
+  const { code } = endLater(t.defer, await sleep().daemonize().run(options));
+  const sync = endLater(t.defer, sleep().daemonize().runSync(options));
+  assertEquals([code, sync.code], [0, 0]);
+});
+
 conform("spawn gives a child that has ended already: the daemon is not our child", async (t) => {
   const child = await sleep().daemonize().spawn();
   const result = endLater(t.defer, await child.wait());
