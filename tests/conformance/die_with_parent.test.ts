@@ -13,12 +13,12 @@ const features = ["dieWithParent"];
 const REPORT = 'echo $$ >"$0.new"; mv "$0.new" "$0"; ';
 
 /** Ends with SIGTERM only after it has said so, to a file and to its output. */
-const SLOW = "trap 'kill $!; echo terminated >\"$0.end\"; echo output; exit' TERM; " + REPORT +
-  "while :; do sleep 1000 & wait $!; kill $!; done";
+const SLOW = "trap 'kill -9 $!; echo terminated >\"$0.end\"; echo output; exit' TERM; " + REPORT +
+  "while :; do sleep 1000 & wait $!; kill -9 $!; done";
 
 /** Ignores SIGTERM, and says that it got SIGUSR1. */
-const PICKY = 'trap "" TERM; trap \'kill $!; echo usr1 >"$0.end"; exit\' USR1; ' + REPORT +
-  "while :; do sleep 1000 & wait $!; kill $!; done";
+const PICKY = 'trap "" TERM; trap \'kill -9 $!; echo usr1 >"$0.end"; exit\' USR1; ' + REPORT +
+  "while :; do sleep 1000 & wait $!; kill -9 $!; done";
 
 const PLAIN = REPORT + "exec sleep 1000";
 
