@@ -98,9 +98,9 @@ export abstract class LifecycleDraft extends IdentityDraft {
   }
 
   /**
-   * Sends the program a signal when this process ends, however it ends, see PR_SET_PDEATHSIG in
-   * prctl(2). If this process has ended before the program could be started, it never is. What the
-   * program has started itself is not meant. With `exec()`, it is about the parent of this process.
+   * Sends the program a signal when this process ends, however it ends, also while the program is
+   * being started; see PR_SET_PDEATHSIG in prctl(2). What the program has started itself gets none.
+   * With `exec()`, it is about the parent of this process.
    *
    * The kernel watches the thread that has started the program: of a worker, the end of the worker
    * counts. It forgets all about it when the program gains rights by an exec, as set-uid programs do,

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { existsSync, readFileSync } from "node:fs";
+import { constants, existsSync, readFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, UnsupportedError, UsageError } from "../../mod.ts";
 import { failure } from "../support/failures.ts";
@@ -12,12 +13,12 @@ const features = ["dieWithParent"];
 const REPORT = 'echo $$ >"$0.new"; mv "$0.new" "$0"; ';
 
 /** Ends with SIGTERM only after it has said so, to a file and to its output. */
-const SLOW = "trap 'echo terminated >\"$0.end\"; echo output; exit' TERM; " + REPORT +
-  "while :; do sleep 1000 & wait $!; kill $!; done";
+const SLOW = "trap 'kill -9 $!; echo terminated >\"$0.end\"; echo output; exit' TERM; " + REPORT +
+  "while :; do sleep 1000 & wait $!; kill -9 $!; done";
 
 /** Ignores SIGTERM, and says that it got SIGUSR1. */
-const PICKY = 'trap "" TERM; trap \'echo usr1 >"$0.end"; exit\' USR1; ' + REPORT +
-  "while :; do sleep 1000 & wait $!; kill $!; done";
+const PICKY = 'trap "" TERM; trap \'kill -9 $!; echo usr1 >"$0.end"; exit\' USR1; ' + REPORT +
+  "while :; do sleep 1000 & wait $!; kill -9 $!; done";
 
 const PLAIN = REPORT + "exec sleep 1000";
 
@@ -57,7 +58,7 @@ async function orphan(
 
 const gone = ({ pid }: Started) => until("the program is gone", () => !isRunning(pid));
 
-for (const how of ["spawn", "run", "runSync"]) {
+for (const how of ["spawn", "runSync"]) {
   conform(`${how}: the program is killed when its parent ends`, async (t) => {
     await gone(await orphan(t, how, "SIGKILL", PLAIN));
   }, { features });
@@ -68,28 +69,55 @@ for (const how of ["spawn", "run", "runSync"]) {
     assertEquals(readFileSync(`${started.path}.end`, "utf8"), "terminated\n");
   }, { features });
 
-  conform(`${how}: it gets no other signal than that`, async (t) => {
-    const started = await orphan(t, how, "SIGUSR1", PICKY);
+  conform(`${how}: it gets no other signal, in a second stage as well`, async (t) => {
+    const started = await orphan(t, how, "SIGUSR1", PICKY, "stage");
     await gone(started);
     assertEquals(readFileSync(`${started.path}.end`, "utf8"), "usr1\n");
   }, { features });
 
-  conform(`${how}: also in a second stage and after a hook`, async (t) => {
-    await gone(await orphan(t, how, "SIGKILL", PLAIN, "stage"));
-    await gone(await orphan(t, how, "SIGKILL", PLAIN, "hook"));
+  conform(`${how}: a hook does not undo it`, async (t) => {
     const started = await orphan(t, how, "SIGTERM", SLOW, "hook", "privs");
     await gone(started);
     assertEquals(readFileSync(`${started.path}.end`, "utf8"), "terminated\n");
   }, { features: [...features, "preExec"] });
 
   conform(`${how}: a change of user and of capabilities does not undo it`, async (t) => {
-    for (const more of [["user"], ["caps"], ["user", "caps", "privs"], ["user", "hook"]]) {
-      await gone(await orphan(t, how, "SIGKILL", PLAIN, ...more));
-      const started = await orphan(t, how, "SIGTERM", SLOW, ...more);
-      await gone(started);
-      assertEquals(readFileSync(`${started.path}.end`, "utf8"), "terminated\n");
-    }
+    const started = await orphan(t, how, "SIGTERM", SLOW, "user", "caps", "privs");
+    await gone(started);
+    assertEquals(readFileSync(`${started.path}.end`, "utf8"), "terminated\n");
+    await gone(await orphan(t, how, "SIGKILL", PLAIN, "user", "hook"));
   }, { features: [...features, "preExec"], root: true });
+}
+
+for (const how of ["spawn", "runSync", "exec"]) {
+  conform(`${how}: the parent may end while the program is being started`, async (t) => {
+    const path = join(t.folder(), "pid");
+    const [reached, go] = [`${path}.reached`, `${path}.go`];
+    await new Command("mkfifo", reached, go).run();
+    const argv = programArgv("dies", how, "SIGKILL", path, PLAIN, "fifos");
+    // A shell that stays is the parent of what replaces this process; else this process itself is.
+    const shell = how === "exec" ? ["sh", "-c", '"$@"; :', "sh"] : [];
+    const parent = await Command.from([...shell, ...argv]).stderr("null").spawn();
+    t.defer(() => parent[Symbol.asyncDispose]());
+    // Opened when the child opens it as well: its end is that of the child.
+    const child = await open(reached, "r");
+    parent.kill("SIGKILL");
+    await parent.wait({ check: false });
+    // If it still waits there.
+    const opened = open(go, constants.O_RDWR);
+    t.defer(async () => (await opened).close());
+    let ended = false;
+    const end = child.read(new Uint8Array(1), 0, 1).then(() => ended = true);
+    t.defer(async () => {
+      if (existsSync(path)) killHard(parseInt(readFileSync(path, "utf8")));
+      await end;
+      await child.close();
+    });
+    // A supervisor takes a moment to notice, in which the program may begin.
+    const runs = () => how !== "runSync" && existsSync(path);
+    await until("the child has ended, or runs", () => ended || runs());
+    assert(!runs());
+  }, { features: [...features, ...(how === "exec" ? ["exec"] : [])] });
 }
 
 conform("exec in place: the program dies with the parent that this process had", async (t) => {

@@ -2,7 +2,7 @@
 // waits for its own end. The program writes its pid to a file.
 import process from "node:process";
 import { Worker } from "node:worker_threads";
-import { Command, type SignalName } from "../../../mod.ts";
+import { Command, type SignalName, syscalls } from "../../../mod.ts";
 
 const [how = "", signal = "", path = "", script = "", ...more] = process.argv.slice(2);
 const cmd = new Command("sh", "-c", script, path).dieWithParent(signal as SignalName);
@@ -11,6 +11,13 @@ if (more.includes("caps")) cmd.clearCaps().allowCap("net_raw");
 if (more.includes("privs")) cmd.noNewPrivs();
 if (more.includes("hook")) cmd.preExec(new URL("../hooks/fail.ts", import.meta.url), "fine");
 if (more.includes("stage")) cmd.nice(1);
+if (more.includes("fifos")) {
+  const [AT_FDCWD, O_RDONLY, O_WRONLY] = [-100, 0, 1];
+  cmd.step(
+    syscalls.raw("openat", AT_FDCWD, `${path}.reached`, O_WRONLY, 0),
+    syscalls.raw("openat", AT_FDCWD, `${path}.go`, O_RDONLY, 0),
+  );
+}
 if (how === "runSync") cmd.runSync();
 if (how === "exec") cmd.stdin("inherit").stdout("inherit").stderr("inherit").exec();
 if (how === "run") await cmd.run();
