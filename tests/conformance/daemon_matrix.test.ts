@@ -186,7 +186,7 @@ for (const combination of COMBINATIONS) {
 
     if (preExec) {
       conform(`${title}: ${what} ends it in its hook`, async (t) => {
-        const stopped = async (options: RunOptions) => {
+        const stopped = (options: RunOptions) => {
           const places = placesIn(t);
           makeFifo(places.fifo);
           const data = { pidPath: places.hookPid, fifo: places.fifo };
@@ -199,7 +199,7 @@ for (const combination of COMBINATIONS) {
         };
         if (what === "an abort") {
           const controller = new AbortController();
-          const { places, error } = await stopped({ signal: controller.signal });
+          const { places, error } = stopped({ signal: controller.signal });
           let over = false;
           error.catch(() => {}).finally(() => over = true);
           await until("its hook runs", () => over || hookRuns(places));
@@ -209,7 +209,7 @@ for (const combination of COMBINATIONS) {
         } else {
           await withLimit(
             async (timeout) => {
-              const { places, error } = await stopped({ timeout, grace: 0 });
+              const { places, error } = stopped({ timeout, grace: 0 });
               await error;
               await expectNothing(places);
               return hookRuns(places);
