@@ -20,11 +20,12 @@ import { folderProblem } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
 import { F } from "../../core/tables/kernel.ts";
 import { programMemfd } from "./memfd.ts";
+import { fileSizeLimit } from "./stage_two.ts";
 import type { Starter } from "./starter.ts";
 
 const AT_EMPTY_PATH = 0x1000;
 const FD_CLOEXEC = 1;
-const [ENOEXEC, EACCES] = [8, 13];
+const [ENOEXEC, EACCES, EFBIG] = [8, 13, 27];
 
 /** Replaces this process. Returns only to throw. */
 export function execInPlace(starter: Starter, plan: Plan): never {
@@ -46,16 +47,27 @@ export function execInPlace(starter: Starter, plan: Plan): never {
       close,
       parent: () => kernel.call("getppid"),
     });
-    const image = openImage(starter, file);
+    become(starter, plan, file, kept);
+  } finally {
+    wiring.close();
+  }
+}
+
+/** Executes a program file. Where one in memory may not be executed, one on a disk is tried. */
+function become(starter: Starter, plan: Plan, file: Uint8Array, kept: KeptOpen): never {
+  const { kernel, stages } = starter;
+  for (;;) {
+    const inMemory = stages.stage === "memfd";
+    const image = openImage(starter, plan, file);
     try {
       kept.keep();
-      throw refused(plan, execute(kernel, image.fd));
+      const errno = execute(kernel, image.fd);
+      if (inMemory && stages.isRefused({ call: { name: "execveat" }, errno })) continue;
+      throw refused(plan, errno);
     } finally {
       kept.restore();
       image.close();
     }
-  } finally {
-    wiring.close();
   }
 }
 
@@ -124,8 +136,10 @@ class KeptOpen {
 /** The program file: in memory, or where that is not allowed on a disk, without a name. */
 function openImage(
   { kernel, stages }: Starter,
+  plan: Plan,
   file: Uint8Array,
 ): { readonly fd: number; close(): void } {
+  if (BigInt(file.length) > fileSizeLimit(kernel)) throw tooLarge(plan);
   if (stages.stage === "copy") return writeUnlinkedProgram(file);
   const fd = programMemfd(kernel);
   try {
@@ -146,6 +160,18 @@ function execute(kernel: Kernel, fd: number): number {
   view.setBigUint64(ARGV_AT, BigInt(scratch + NAME_AT), true);
   const at = [scratch + EMPTY_AT, scratch + ARGV_AT, scratch + ENVP_AT] as const;
   return -kernel.raw("execveat", fd, ...at, AT_EMPTY_PATH);
+}
+
+/** It is a start that is refused, and this process lives on. */
+function tooLarge({ command }: Plan): SpawnError {
+  return new SpawnError({
+    step: "clone",
+    syscall: "write",
+    args: ["<program file>"],
+    errno: EFBIG,
+    detail: "EFBIG: the limit fsize of this process leaves no room for what exec needs",
+    command,
+  });
 }
 
 function refused({ command }: Plan, errno: number): SpawnError {

@@ -120,10 +120,12 @@ export class StageFiles {
   }
 
   /**
-   * Whether a child failed because a file in memory may not be executed, as in the domains of some
+   * Whether an exec failed because a file in memory may not be executed, as in the domains of some
    * security modules. From here on, memory is copied.
    */
-  isRefused({ call, errno }: { readonly call: Call; readonly errno: number }): boolean {
+  isRefused(
+    { call, errno }: { readonly call: Pick<Call, "name">; readonly errno: number },
+  ): boolean {
     if (call.name !== "execveat" || !REFUSALS.includes(errno)) return false;
     this.#stage = "copy";
     return true;
@@ -313,7 +315,7 @@ function flagsOf(
 }
 
 /** Writing beyond the soft limit would end this process by SIGXFSZ, see setrlimit(2). */
-function fileSizeLimit(kernel: Kernel): bigint {
+export function fileSizeLimit(kernel: Kernel): bigint {
   kernel.call("prlimit64", 0, RLIMIT_FSIZE, 0, kernel.scratch);
   const soft = kernel.view.getBigUint64(0, true);
   return soft === LIMIT_INFINITY ? BigInt(Number.MAX_SAFE_INTEGER) : soft;

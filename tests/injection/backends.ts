@@ -55,7 +55,8 @@ async function border(): Promise<Guard> {
   return (await import(file.href) as { guarded: Guard }).guarded;
 }
 
-async function hostHere(): Promise<Host> {
+/** What the drivers need of this runtime. */
+export async function hostHere(): Promise<Host> {
   if ("Deno" in globalThis) return (await import("../../backends/deno/host.ts")).denoHost();
   if ("Bun" in globalThis) return (await import("../../backends/bun/host.ts")).bunHost();
   return (await import("../../backends/node/host.ts")).nodeHost();
