@@ -2,9 +2,9 @@
 // module: a child that needs a second stage, or exec in place.
 import { readlinkSync } from "node:fs";
 import process from "node:process";
-import { rewritePrograms } from "../../../backends/linux/encode.ts";
-import type { Libc } from "../../../backends/linux/libc.ts";
-import { nativeBackend } from "../../../backends/linux/native.ts";
+import { rewritePrograms } from "../../../backends/child_program/encode.ts";
+import type { Libc } from "../../../backends/native/libc.ts";
+import { nativeBackend } from "../../../backends/native/native.ts";
 import { useBackend } from "../../../core/backend.ts";
 import { backendInfo, Command, SpawnError } from "../../../mod.ts";
 import { hostHere } from "../../injection/backends.ts";
