@@ -26,11 +26,15 @@ const STANDARD: ReadonlySet<string | symbol> = new Set([
   "__proto__",
 ]);
 
+/** Whether it has been asked and nothing can change meanwhile, since only code of ours runs. */
+let isClean = false;
+
 /**
  * Whether somebody has set a property that all objects inherit. Where many small objects are read,
  * that is asked once, and only then are they copied with {@linkcode own}.
  */
 export function isPolluted(): boolean {
+  if (isClean) return false;
   for (const key of Reflect.ownKeys(Object.prototype)) if (!STANDARD.has(key)) return true;
   return false;
 }
@@ -46,7 +50,15 @@ export function guarded<T extends object>(object: T): T {
  * protected; a property that cannot be removed for that long stays.
  */
 export function shielded<T>(action: () => T): T {
-  if (!isPolluted()) return action();
+  if (isClean) return action();
+  if (!isPolluted()) {
+    isClean = true;
+    try {
+      return action();
+    } finally {
+      isClean = false;
+    }
+  }
   const hidden: [string | symbol, PropertyDescriptor][] = [];
   for (const key of Reflect.ownKeys(Object.prototype)) {
     const property = Object.getOwnPropertyDescriptor(Object.prototype, key);

@@ -11,6 +11,7 @@
 import type { Exit, Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/plan/descriptors.ts";
 import { KillError, SpawnError, SystemCallError } from "../../core/errors.ts";
+import { shielded } from "../../core/own.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
 import type { Cloned, CloneOptions, Cloner } from "./clone.ts";
 import type { Call, Program } from "../child_program/call.ts";
@@ -185,7 +186,9 @@ export class Starter {
     const around = plan.exec.inherits
       ? { resets, moves, free, parent, environ: this.#environ() }
       : { resets, moves, free, parent };
-    const cloned = this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd });
+    const cloned = shielded(() =>
+      this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd })
+    );
     const failure = this.#failureIn(cloned);
     if (failure === undefined) {
       return { pid: cloned.pid, pidfd: cloned.pidfd, daemonPid: undefined };
