@@ -14,17 +14,25 @@ interface Priorities {
 const NONE: Priorities = { least: 0, most: 0 };
 const REAL_TIME: Priorities = { least: 1, most: 99 };
 
-/** SCHED_DEADLINE is not among them: it takes three times instead of a priority. */
-export const POLICIES = {
+/**
+ * The name of a scheduling policy. SCHED_DEADLINE is not among them: it takes three times instead of
+ * a priority.
+ */
+export type SchedulerPolicy =
+  | "SCHED_OTHER"
+  | "SCHED_BATCH"
+  | "SCHED_IDLE"
+  | "SCHED_FIFO"
+  | "SCHED_RR";
+
+/** The policies, and the priorities that they take. */
+export const POLICIES: Readonly<Record<SchedulerPolicy, Priorities>> = {
   SCHED_OTHER: NONE,
   SCHED_BATCH: NONE,
   SCHED_IDLE: NONE,
   SCHED_FIFO: REAL_TIME,
   SCHED_RR: REAL_TIME,
-} as const;
-
-/** The name of a scheduling policy. */
-export type SchedulerPolicy = keyof typeof POLICIES;
+};
 
 /** A policy, and its priority: 0 for those that have none. */
 export interface Scheduler {
@@ -32,15 +40,15 @@ export interface Scheduler {
   readonly priority: number;
 }
 
-/** The classes of input and output, as linux/ioprio.h has them. */
+/** The name of a class of input and output. */
+export type IoClass = "realtime" | "best-effort" | "idle";
+
+/** What linux/ioprio.h calls the classes. */
 export const IO_CLASSES = {
   "realtime": "IOPRIO_CLASS_RT",
   "best-effort": "IOPRIO_CLASS_BE",
   "idle": "IOPRIO_CLASS_IDLE",
-} as const;
-
-/** The name of a class of input and output. */
-export type IoClass = keyof typeof IO_CLASSES;
+} as const satisfies Readonly<Record<IoClass, string>>;
 
 /** A class, and the level in it: 0 is served first, 7 last. */
 export interface IoPriority {
