@@ -48,7 +48,7 @@ export const IO_CLASSES = {
   "realtime": "IOPRIO_CLASS_RT",
   "best-effort": "IOPRIO_CLASS_BE",
   "idle": "IOPRIO_CLASS_IDLE",
-} as const satisfies Readonly<Record<IoClass, string>>;
+} as const;
 
 /** A class, and the level in it: 0 is served first, 7 last. */
 export interface IoPriority {
