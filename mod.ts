@@ -18,13 +18,15 @@
  */
 
 import { guarded } from "./backends/border.ts";
-import { backend, type BackendInfo, type DriverName, useBackend } from "./core/backend.ts";
+import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
+import type { DriverName } from "./core/drivers.ts";
+import { useCurrentFolder } from "./core/current_folder.ts";
 
 export { Command, run, runSync } from "./core/command.ts";
-export { Child } from "./core/child.ts";
-export { Result, type Status, type Usage } from "./core/result.ts";
-export type { RunOptions } from "./core/options.ts";
-export type { RegexOptions } from "./core/lines.ts";
+export { Child } from "./core/run/child.ts";
+export { Result, type Status, type Usage } from "./core/result/result.ts";
+export type { RunOptions } from "./core/command/options.ts";
+export type { RegexOptions } from "./core/run/lines.ts";
 export {
   AbortError,
   CommandError,
@@ -48,18 +50,19 @@ export {
   type DryRun,
   dryRun,
   type DryRunFunction,
-} from "./core/dry_run.ts";
-export { Secret, secret } from "./core/secret.ts";
-export { quote } from "./core/quote.ts";
-export { type SignalName, signals } from "./core/signals.ts";
-export { type LimitName, limits, type LimitValue } from "./core/limits.ts";
-export type { IoClass, SchedulerPolicy } from "./core/scheduling.ts";
-export { capabilities, type CapabilityName } from "./core/capabilities.ts";
-export * as syscalls from "./core/syscalls.ts";
-export type { Flags, PaletteArgument, PaletteCall } from "./core/palette.ts";
-export type { State } from "./core/lifecycle.ts";
-export type { BackendInfo, DriverName } from "./core/backend.ts";
-export type { FormatOptions } from "./core/quote.ts";
+} from "./core/run/dry_run.ts";
+export { Secret, secret } from "./core/text/secret.ts";
+export { quote } from "./core/command/quote.ts";
+export { type SignalName, signals } from "./core/tables/signals.ts";
+export { type LimitName, limits, type LimitValue } from "./core/tables/limits.ts";
+export type { IoClass, SchedulerPolicy } from "./core/tables/scheduling.ts";
+export { capabilities, type CapabilityName } from "./core/tables/capabilities.ts";
+export * as syscalls from "./core/command/syscalls.ts";
+export type { Flags, PaletteArgument, PaletteCall } from "./core/command/palette.ts";
+export type { State } from "./core/run/lifecycle.ts";
+export type { BackendInfo } from "./core/backend.ts";
+export type { DriverName } from "./core/drivers.ts";
+export type { FormatOptions } from "./core/text/quote.ts";
 export type {
   Chunk,
   InputFile,
@@ -67,18 +70,22 @@ export type {
   StderrOutput,
   StdinInput,
   StdoutOutput,
-} from "./core/stdio.ts";
+} from "./core/command/stdio.ts";
 export type { ErrorDetails, KillFailure, SpawnFailure, SystemCallFailure } from "./core/errors.ts";
-export type { ResultFields } from "./core/result.ts";
-export type { Ids } from "./core/identity.ts";
+export type { ResultFields } from "./core/result/result.ts";
+export type { Ids } from "./core/command/spec.ts";
 // The parts of the builder, so that its documentation is whole.
-export type { Argument, Draft } from "./core/draft.ts";
-export type { ArgumentsDraft } from "./core/build_arguments.ts";
-export type { EnvironmentDraft, EnvPassOptions, EnvValue } from "./core/build_environment.ts";
-export type { DescriptorsDraft, PassFdOptions } from "./core/build_descriptors.ts";
-export type { AttributesDraft } from "./core/build_attributes.ts";
-export type { IdentityDraft } from "./core/build_identity.ts";
-export type { LifecycleDraft } from "./core/build_lifecycle.ts";
+export type { Argument, Draft } from "./core/command/builder.ts";
+export type { ArgumentsDraft } from "./core/command/build_arguments.ts";
+export type {
+  EnvironmentDraft,
+  EnvPassOptions,
+  EnvValue,
+} from "./core/command/build_environment.ts";
+export type { DescriptorsDraft, PassFdOptions } from "./core/command/build_descriptors.ts";
+export type { AttributesDraft } from "./core/command/build_attributes.ts";
+export type { IdentityDraft } from "./core/command/build_identity.ts";
+export type { LifecycleDraft } from "./core/command/build_lifecycle.ts";
 
 /**
  * Which runtime and driver start the programs, why this one, and what it can do. With a driver's
@@ -98,10 +105,11 @@ export function backendInfo(driver?: DriverName): BackendInfo {
 }
 
 // A dynamic import, so that no runtime loads another's code.
-const { createBackend } = "Deno" in globalThis
+const { createBackend, currentFolder } = "Deno" in globalThis
   ? await import("./backends/deno/backend.ts")
   : "Bun" in globalThis
   ? await import("./backends/bun/backend.ts")
   : await import("./backends/node/backend.ts");
 
+useCurrentFolder(currentFolder);
 useBackend((driver) => guarded(() => createBackend(driver)));

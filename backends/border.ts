@@ -10,18 +10,11 @@
  * @module
  */
 
-import type {
-  Backend,
-  Process,
-  Receiver,
-  Sink,
-  Source,
-  Surroundings,
-  SyncOutcome,
-} from "../core/backend.ts";
-import { errnoName, errnoNumber } from "../core/errno.ts";
+import type { Backend, Process, Receiver, Sink, Source, SyncOutcome } from "../core/backend.ts";
+import type { Surroundings } from "../core/system.ts";
+import { errnoName, errnoNumber } from "../core/tables/errno.ts";
 import { CommandError, PermissionError, SpawnError, SystemCallError } from "../core/errors.ts";
-import type { Plan } from "../core/plan.ts";
+import type { Plan } from "../core/plan/plan.ts";
 import { isRefusedByRuntime } from "./posix/files.ts";
 import { errnoOf } from "./spawner/spawner.ts";
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Backend, type DriverName, DRIVERS } from "../core/backend.ts";
+import type { Backend } from "../core/backend.ts";
+import { type DriverName, DRIVERS } from "../core/drivers.ts";
 import { UnsupportedError, UsageError } from "../core/errors.ts";
 
 /** How drivers are made; each throws if it cannot serve here. */

@@ -8,17 +8,8 @@
 
 import { closeSync, readSync, writeSync } from "node:fs";
 import { process } from "./process.ts";
-import { HOOK_FAILED, type HookFailure } from "./linux/control.ts";
-
-/** Where the runtime finds what the hook is to know. */
-export interface HookNumbers {
-  readonly image: number;
-  readonly tell: number;
-  readonly at: number;
-  readonly length: number;
-  /** The folder that the process was in, if it is in the root of the file system now. */
-  readonly folder: number;
-}
+import { HOOK_FAILED, type HookFailure } from "./child_program/protocol.ts";
+import type { HookNumbers, HookStart } from "./child_program/hook_start.ts";
 
 /** Loads the module of the hook. */
 type LoadHook = () => Promise<Record<string, unknown>>;
@@ -89,12 +80,6 @@ export function hookCode(url: string, { module, ...numbers }: HookStart): string
   const main = `import(${JSON.stringify(url)})`;
   const load = `() => import(${JSON.stringify(module)})`;
   return `${main}.then((m) => m.hookMain(${JSON.stringify(numbers)}, ${load}))`;
-}
-
-/** What a runtime is told that is to run a hook. */
-export interface HookStart extends HookNumbers {
-  /** The URL of the hook's module. */
-  readonly module: string;
 }
 
 /** Runs the hook and continues; ends the process if either fails. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { findStep, type Plan, stepOf } from "../core/plan.ts";
-import type { Host } from "./linux/host.ts";
+import { findStep, type Plan, stepOf } from "../core/plan/plan.ts";
+import type { Host } from "./spawner/host.ts";
 
 /** Throws the runtime's own error for the first thing that is refused. */
 export function requirePermitted(

@@ -7,10 +7,10 @@
  */
 
 import { type KillError, StateError } from "./errors.ts";
-import type { CapSets } from "./identity.ts";
-import type { Access } from "./lookup.ts";
-import type { Plan } from "./plan.ts";
-import type { Usage } from "./result.ts";
+import type { Plan } from "./plan/plan.ts";
+import type { Usage } from "./result/result.ts";
+import type { Surroundings } from "./system.ts";
+import type { DriverName } from "./drivers.ts";
 
 /** Which runtime and driver serve, and what they can do. */
 export interface BackendInfo {
@@ -134,39 +134,6 @@ export interface SyncOutcome {
   readonly daemonPid?: number;
 }
 
-/** An entry of the user database. */
-export interface User {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** What the core asks of the machine while it plans. Everything here is synchronous. */
-export interface Surroundings {
-  /** All variables of this process. */
-  environment(): Record<string, string>;
-  /** One variable of this process. */
-  variable(name: string): string | undefined;
-  /** The current folder, absolute. */
-  currentFolder(): string;
-  /** Whether a path is a file that this process may execute. */
-  access(path: string): Access;
-  /** Whether this process runs setuid, setgid or with file capabilities. */
-  elevated(): boolean;
-  /** The entry of the user database, by name or by number. */
-  userByName(name: string): User | undefined;
-  userById(uid: number): User | undefined;
-  /** The groups that the database lists a user in, the given primary one included. */
-  groupsOf(name: string, gid: number): number[];
-  /** The capabilities of this process, and the highest one that the kernel knows. */
-  capabilities(): CapSets & { readonly last: number };
-  /**
-   * The limit on open files that this process was started with, if it is known and the runtime has
-   * changed it since. All three runtimes raise the soft limit to the hard one.
-   */
-  startingNofile(): { soft: bigint; hard: bigint; note: string } | undefined;
-}
-
 /** A value that is seen in one asynchronous context and those that come of it. */
 export interface AsyncScope<T> {
   current(): T | undefined;
@@ -208,12 +175,6 @@ export interface Backend {
   /** Writes all of `bytes` to a descriptor of this process. */
   writeFd(fd: number, bytes: Uint8Array): void;
 }
-
-/** The name of a driver. */
-export type DriverName = "native" | "launcher" | "portable";
-
-/** The drivers, the most able one first. */
-export const DRIVERS: readonly DriverName[] = ["native", "launcher", "portable"];
 
 let make: ((driver: DriverName | undefined) => Backend) | undefined;
 const made = new Map<DriverName | undefined, Backend>();

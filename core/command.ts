@@ -6,21 +6,31 @@
  * @module
  */
 
-import { addAll, begin } from "./build_arguments.ts";
-import { LifecycleDraft } from "./build_lifecycle.ts";
+import { addAll, begin } from "./command/build_arguments.ts";
+import { LifecycleDraft } from "./command/build_lifecycle.ts";
 import { backend } from "./backend.ts";
-import type { Child } from "./child.ts";
-import { areOptions, type Argument, freeze, misuse, noted, shownValue, typeName } from "./draft.ts";
+import type { Child } from "./run/child.ts";
+import {
+  areOptions,
+  type Argument,
+  freeze,
+  misuse,
+  noted,
+  shownValue,
+  typeName,
+} from "./command/builder.ts";
 import { ResultError, StateError, UsageError } from "./errors.ts";
-import { escaped } from "./escape.ts";
-import { execute, launch, outputsOf, runSynchronously } from "./launch.ts";
-import { linesOf, matchLines, readRows, type RegexOptions } from "./lines.ts";
-import { NO_OPTIONS, type RunOptions } from "./options.ts";
-import { describe, makePlan, resolveProgram, shownParts } from "./plan.ts";
-import { type FormatOptions, plainCommand } from "./quote.ts";
-import type { Result } from "./result.ts";
-import { maskSecrets } from "./secret.ts";
-import { isFd } from "./stdio.ts";
+import { escaped } from "./text/escape.ts";
+import { execute, launch, outputsOf, runSynchronously } from "./run/launch.ts";
+import { linesOf, matchLines, readRows, type RegexOptions } from "./run/lines.ts";
+import { NO_OPTIONS, type RunOptions } from "./command/options.ts";
+import { describe, makePlan, resolveProgram, shownParts } from "./plan/plan.ts";
+import { type FormatOptions, plainCommand } from "./text/quote.ts";
+import type { Result } from "./result/result.ts";
+import { maskSecrets } from "./text/secret.ts";
+import { isFd } from "./command/stdio.ts";
+import type { Ids } from "./command/spec.ts";
+import { resolveIds } from "./plan/identity.ts";
 
 /**
  * A program to start, with everything the child is to have and nothing else. No shell is involved:
@@ -208,6 +218,16 @@ export class Command extends LifecycleDraft {
   ): Promise<Result> {
     requireFunction("runNul", row);
     return await readRows(this, columns, row, options);
+  }
+
+  /**
+   * The ids that the program would get, looked up now; undefined what stays as it is.
+   *
+   * @throws {UsageError} The user is unknown.
+   */
+  get ids(): Ids {
+    const none = { uid: undefined, gid: undefined, groups: undefined };
+    return resolveIds(noted(this), backend().surroundings) ?? none;
   }
 
   /**

@@ -6,11 +6,11 @@
  * @module
  */
 
-import { errnoName, errnoText } from "./errno.ts";
-import { escaped, escapedLines, quoted, shownArgument } from "./escape.ts";
-import type { Result } from "./result.ts";
-import { signalName } from "./signals.ts";
-import { STILL_RUNNING } from "./status.ts";
+import { errnoName, errnoText } from "./tables/errno.ts";
+import { escaped, escapedLines, quoted, shownArgument } from "./text/escape.ts";
+import type { Result } from "./result/result.ts";
+import { signalName } from "./tables/signals.ts";
+import { STILL_RUNNING } from "./result/status.ts";
 
 /** What an error may be made with besides its message. */
 export interface ErrorDetails {

@@ -35,6 +35,11 @@ export function isPolluted(): boolean {
   return false;
 }
 
+/** The same object, or its own properties if it inherits others: for what every start makes. */
+export function guarded<T extends object>(object: T): T {
+  return isPolluted() ? own(object) : object;
+}
+
 /**
  * Calls `action`, a function of the runtime, while no object inherits such a property: Node makes
  * the sockets of a child from options of its own, which do. Only what happens before it returns is

@@ -25,6 +25,14 @@ export const FULL_PIPE: number = 1024 * 1024;
 /** The pages of such a pipe: no more pieces can be in it. */
 export const FULL_PIPE_PIECES: number = FULL_PIPE / 4096;
 
+/** The default of `drain`, in milliseconds. */
+export const DRAIN = 1000;
+
+/** `drain` of a program that had to be ended: its run is to be over, whatever was asked for. */
+export function hurriedDrain(drain: number): number {
+  return Math.min(drain, DRAIN);
+}
+
 /** The longest time that output may keep coming after the program's end, in milliseconds. */
 export function longestDrain(drain: number): number {
   return Math.max(DRAIN_ROUNDS * drain, LEAST_DRAIN);

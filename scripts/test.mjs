@@ -1,6 +1,10 @@
 // Runs every test on every runtime and driver, and counts. `npm test` is this.
 //
 //   node scripts/test.mjs [--runtime NAME] [--driver NAME] [--user] [part of a file name …]
+//   node scripts/test.mjs --quick [--runtime NAME] [part of a file name …]
+//
+// `--quick` is for the inner loop, and done within a minute: the pure tests, and the conformance
+// suite on one runtime and its first driver, without the files that repeat what others test.
 //
 // `injection` and `fuzz` are parts of it as well: samples of `npm run inject` and `npm run fuzz`.
 //
@@ -38,7 +42,18 @@ const LATE = "late: ";
 /** The ordinary user that the conformance suite runs as once more. */
 const NOBODY = 65534;
 
-const options = { runtime: undefined, driver: undefined, user: false, parts: [] };
+/** What takes long, and tests in depth what other files test once: not for every change. */
+const THOROUGH = [
+  "closed_parent",
+  "daemon_matrix",
+  "hook_isolation",
+  "large_commands",
+  "odd_values",
+  "profiled",
+  "repetition",
+];
+
+const options = { runtime: undefined, driver: undefined, user: false, quick: false, parts: [] };
 const args0 = process.argv.slice(2).filter((arg) => arg !== "--write-support");
 const args = [...args0];
 while (args.length > 0) {
@@ -46,7 +61,13 @@ while (args.length > 0) {
   if (arg === "--runtime") options.runtime = args.shift();
   else if (arg === "--driver") options.driver = args.shift();
   else if (arg === "--user") options.user = true;
+  else if (arg === "--quick") options.quick = true;
   else options.parts.push(arg);
+}
+
+if (options.quick) {
+  options.runtime ??= "bun";
+  options.driver ??= matrix.find(({ runtime }) => runtime === options.runtime)?.driver;
 }
 
 setup();
@@ -61,7 +82,9 @@ function files(folder, ending = ".test.ts") {
   const path = fileURLToPath(new URL(`tests/${folder}/`, root));
   if (!existsSync(path)) return [];
   const chosen = (name) =>
-    options.parts.length === 0 || options.parts.some((part) => `${folder}/${name}`.includes(part));
+    options.parts.length === 0
+      ? !options.quick || !THOROUGH.some((each) => name === `${each}${ending}`)
+      : options.parts.some((part) => `${folder}/${name}`.includes(part));
   return readdirSync(path).filter((name) => name.endsWith(ending) && chosen(name))
     .sort().map((name) => `./tests/${folder}/${name}`);
 }
@@ -94,8 +117,11 @@ function group(title, name, list, env = {}, prefix = []) {
       ...process.env,
       NO_COLOR: "1",
       TMPDIR: temp,
-      DENO_DIR: join(temp, "deno"),
-      BUN_INSTALL_CACHE_DIR: join(temp, "bun"),
+      VIRCOMMAND_TEST_TEMP: temp,
+      DENO_DIR: join(place, "deno"),
+      BUN_INSTALL_CACHE_DIR: join(place, "bun"),
+      // Node would strip the types of the whole library again in each of hundreds of processes.
+      NODE_COMPILE_CACHE: join(place, "node"),
       VIRCOMMAND_TEST_SKIPS: skips,
       VIRCOMMAND_TEST_SUPPORT: support,
       VIRCOMMAND_TEST_RUNTIME: name,
@@ -245,9 +271,10 @@ try {
     group(`${runtime} ${driver}`, runtime, suite, { VIRCOMMAND_DRIVER: driver });
   }
   if (whole) checkSupport();
-  if (!options.user && wantsPart("injection")) await injectSample();
-  if (!options.user && wantsPart("fuzz")) fuzzSample();
-  if (!options.user && wants("package") && files("package", ".test.mjs").length > 0) {
+  const others = !options.user && !options.quick;
+  if (others && wantsPart("injection")) await injectSample();
+  if (others && wantsPart("fuzz")) fuzzSample();
+  if (others && wants("package") && files("package", ".test.mjs").length > 0) {
     const folder = join(work, "package");
     buildPackage(folder);
     const env = { VIRCOMMAND_PACKAGE: new URL(`file://${folder}/mod.js`).href };
@@ -257,7 +284,7 @@ try {
     group("the package, node22", "node22", files("package", ".test.mjs"), env);
   }
   for (const { runtime, driver, asUser = false } of matrix) {
-    if (!asUser || !wants(runtime, driver)) continue;
+    if (!asUser || options.quick || !wants(runtime, driver)) continue;
     const title = `${runtime} ${driver}, ordinary user`;
     if (process.getuid?.() !== 0) {
       total.skipped++;

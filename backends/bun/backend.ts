@@ -6,18 +6,24 @@
 
 import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
-import type { Backend, DriverName } from "../../core/backend.ts";
+import type { Backend } from "../../core/backend.ts";
+import type { DriverName } from "../../core/drivers.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
-import { requireArch } from "../linux/arch_named.ts";
-import { nativeBackend } from "../linux/native.ts";
-import { stageNamed } from "../linux/stage_two.ts";
+import { requireArch } from "../child_program/arch_named.ts";
+import { nativeBackend } from "../native/native.ts";
+import { stageNamed } from "../native/stage_two.ts";
 import { portableOnProcess } from "../portable/on_process.ts";
 import { trusted } from "../posix/elevated.ts";
 import { bunHost } from "./host.ts";
 import { bunLibc } from "./libc.ts";
 import { bunSpawner } from "./spawner.ts";
+
+/** The current folder, absolute. Throws if it was removed. */
+export function currentFolder(): string {
+  return process.cwd();
+}
 
 /** The backend of this process, or the one with the driver that is asked for. */
 export function createBackend(asked: DriverName | undefined): Backend {

@@ -5,10 +5,11 @@
  */
 
 import { process } from "../process.ts";
-import { hookCode, type HookNumbers, nodeSystem, runHook } from "../hook.ts";
-import { continuation } from "../linux/continue.ts";
-import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/hook_split.ts";
+import { hookCode, nodeSystem, runHook } from "../hook.ts";
+import type { HookNumbers } from "../child_program/hook_start.ts";
+import { continuation } from "../native/continue.ts";
+import { archNamed } from "../child_program/arch_named.ts";
+import type { HookCommand } from "../child_program/hook_split.ts";
 import { bunLibc } from "./libc.ts";
 
 /** Nothing is loaded but the hook: no bunfig.toml, no .env, no package that is not installed. */

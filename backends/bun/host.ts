@@ -7,8 +7,8 @@
 import { closeSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { process } from "../process.ts";
-import { holdByOneTimer } from "../linux/hold.ts";
-import type { Host } from "../linux/host.ts";
+import { holdByOneTimer } from "../spawner/keep_alive.ts";
+import type { Host } from "../spawner/host.ts";
 import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
 import { bun } from "./runtime.ts";

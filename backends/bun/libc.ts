@@ -6,7 +6,7 @@
 
 import { dlopen, FFIType, type Pointer, toArrayBuffer } from "bun:ffi";
 import { environOf } from "./environ.ts";
-import type { Libc } from "../linux/libc.ts";
+import type { Libc } from "../native/libc.ts";
 
 /** Opens libc. */
 export function bunLibc(): Libc {

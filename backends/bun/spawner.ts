@@ -5,7 +5,7 @@
  */
 
 import { process } from "../process.ts";
-import { UNKNOWN_USAGE } from "../../core/result.ts";
+import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
 import { boundOf } from "../posix/resident.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";

@@ -4,17 +4,23 @@
  * @module
  */
 
-import type { Backend, DriverName } from "../../core/backend.ts";
+import type { Backend } from "../../core/backend.ts";
+import type { DriverName } from "../../core/drivers.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
-import { archName, requireArch } from "../linux/arch_named.ts";
-import { nativeBackend } from "../linux/native.ts";
-import { stageNamed } from "../linux/stage_two.ts";
+import { archName, requireArch } from "../child_program/arch_named.ts";
+import { nativeBackend } from "../native/native.ts";
+import { stageNamed } from "../native/stage_two.ts";
 import { portableBackend } from "../portable/portable.ts";
 import { elevated, trusted } from "../posix/elevated.ts";
 import { denoHost } from "./host.ts";
 import { denoLibc } from "./libc.ts";
 import { denoSpawner } from "./spawner.ts";
+
+/** The current folder, absolute. Throws if it was removed. */
+export function currentFolder(): string {
+  return Deno.cwd();
+}
 
 /** The backend of this process, or the one with the driver that is asked for. */
 export function createBackend(asked: DriverName | undefined): Backend {

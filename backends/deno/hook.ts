@@ -4,11 +4,13 @@
  * @module
  */
 
-import { hookCode, type HookNumbers, type HookSystem, runHook } from "../hook.ts";
-import { continuation } from "../linux/continue.ts";
-import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/hook_split.ts";
-import { AT_FDCWD, Kernel } from "../linux/kernel.ts";
+import { hookCode, type HookSystem, runHook } from "../hook.ts";
+import type { HookNumbers } from "../child_program/hook_start.ts";
+import { continuation } from "../native/continue.ts";
+import { archNamed } from "../child_program/arch_named.ts";
+import type { HookCommand } from "../child_program/hook_split.ts";
+import { Kernel } from "../native/kernel.ts";
+import { AT_FDCWD } from "../../core/tables/kernel.ts";
 import { denoLibc } from "./libc.ts";
 
 /** Nothing is loaded but the hook, and nobody is asked: standard input is the program's. */

@@ -7,12 +7,12 @@
 import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
 import { process } from "../process.ts";
-import { holdByNewTimers } from "../linux/hold.ts";
-import type { Host } from "../linux/host.ts";
+import { holdByNewTimers } from "../spawner/keep_alive.ts";
+import type { Host } from "../spawner/host.ts";
 import { isWorker } from "./worker.ts";
 import { openAboveStandard } from "../posix/files.ts";
 import { hookCommand } from "./hook.ts";
-import { socketSink, socketSource } from "../linux/socket.ts";
+import { socketSink, socketSource } from "../spawner/socket.ts";
 
 /** Makes the host. */
 export function denoHost(): Host {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Libc } from "../linux/libc.ts";
+import type { Libc } from "../native/libc.ts";
 import { isWorker } from "./worker.ts";
 
 /** Opens libc. Throws if FFI is not allowed. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { UNKNOWN_USAGE } from "../../core/result.ts";
+import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import { KillError, UnsupportedError } from "../../core/errors.ts";
 import { own, shielded } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
@@ -32,6 +32,14 @@ export function denoSpawner(): Spawner {
     spawnSync(request) {
       if (isPlain(request) && request.input === undefined && request.timeout === undefined) {
         return startSync(request);
+      }
+      if ((request.input?.length ?? 0) > PIPE) {
+        throw new UnsupportedError({
+          feature: "runSync with input",
+          driver: "portable",
+          reason: "Deno's own writes all of the input before it reads any output",
+          remedy: `use run(), no more than ${PIPE} bytes, or grant --allow-ffi`,
+        });
       }
       // Deno's spawnSync adds its own variables to those that are chosen, and takes no descriptors.
       if (request.env === undefined && request.stdio.every((each) => typeof each === "string")) {
@@ -72,7 +80,7 @@ function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
   const { path, argv, env, cwd, uid, gid, stdio } = own(request);
   const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(wordFor);
   // Nothing of it is inherited: see core/own.ts.
-  const options: Deno.CommandOptions = own({
+  const options = own({
     args: argv.slice(1),
     stdin,
     stdout,
@@ -188,6 +196,9 @@ async function start(request: SpawnRequest): Promise<Spawned> {
 }
 
 const EPERM = 1;
+
+/** What a pipe takes before anybody reads from it, in bytes; see pipe(7). */
+const PIPE = 65_536;
 
 function wordFor(each: Stdio): "null" | "piped" {
   return each === "pipe" ? "piped" : "null";

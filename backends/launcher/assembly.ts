@@ -6,19 +6,19 @@
  * @module
  */
 
-import { layout } from "../../core/descriptors.ts";
-import { findStep, type Plan, stepOf } from "../../core/plan.ts";
-import type { Arch } from "../linux/arch.ts";
-import { type Call, call, type Cell, octal, type Program } from "../linux/call.ts";
-import { O } from "../linux/kernel.ts";
-import { ABANDONED_STATUS, type Circumstances, lower } from "../linux/lower.ts";
-import { PIPES } from "../linux/control.ts";
-import { type Halves, type HookRuntime, splitAtHook } from "../linux/hook_split.ts";
-import { READABLE, WRITABLE } from "../linux/wires.ts";
+import { layout } from "../../core/plan/descriptors.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
+import type { Arch } from "../child_program/arch.ts";
+import { type Call, call, type Cell, octal, type Program } from "../child_program/call.ts";
+import { O } from "../../core/tables/kernel.ts";
+import { ABANDONED_STATUS, type Circumstances, lower } from "../child_program/lower.ts";
+import { PIPES } from "../child_program/protocol.ts";
+import { type Halves, type HookRuntime, splitAtHook } from "../child_program/hook_split.ts";
+import { READABLE, WRITABLE } from "../spawner/pipe_modes.ts";
 import { process } from "../process.ts";
 import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
 import { CONTROL } from "./boot.ts";
-import { intoChild, type Wires } from "./wires.ts";
+import { intoChild, type Wires } from "./child_fds.ts";
 
 const GO = "launcher: go";
 const OVER = "launcher: over";

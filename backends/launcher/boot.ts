@@ -16,13 +16,13 @@
  * @module
  */
 
-import type { Arch } from "../linux/arch.ts";
-import { type Call, call, type Cell, type Program } from "../linux/call.ts";
-import { elfOf, PROGRAM_AT } from "../linux/elf.ts";
-import { CELLS, type Encoded, OPERATION } from "../linux/encoded.ts";
-import { F, O } from "../linux/kernel.ts";
-import { laidOut } from "../linux/laid_out.ts";
-import { ABANDONED_STATUS } from "../linux/lower.ts";
+import type { Arch } from "../child_program/arch.ts";
+import { type Call, call, type Cell, type Program } from "../child_program/call.ts";
+import { elfOf, PROGRAM_AT } from "../child_program/elf.ts";
+import { CELLS, type Encoded, OPERATION } from "../child_program/encoded.ts";
+import { F, O } from "../../core/tables/kernel.ts";
+import { laidOut } from "../child_program/laid_out.ts";
+import { ABANDONED_STATUS } from "../child_program/lower.ts";
 
 /** The descriptor that the launcher listens on. */
 export const CONTROL = 3;

@@ -6,9 +6,14 @@
  */
 
 import { UnsupportedError } from "../../core/errors.ts";
-import { findStep, type Plan } from "../../core/plan.ts";
-import type { Call } from "../linux/call.ts";
-import { afterExec, type Credentials, parseCredentials, restoring } from "../linux/credentials.ts";
+import { findStep, type Plan } from "../../core/plan/plan.ts";
+import type { Call } from "../child_program/call.ts";
+import {
+  afterExec,
+  type Credentials,
+  parseCredentials,
+  restoring,
+} from "../child_program/credentials.ts";
 import { textOfFile } from "../posix/files.ts";
 
 /** Without FFI the securebits cannot be asked for. */

@@ -7,14 +7,14 @@
  */
 
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
-import { type Plan, stepOf } from "../../core/plan.ts";
-import type { Arch } from "../linux/arch.ts";
-import { type Call, call, text } from "../linux/call.ts";
-import { AT_FDCWD, F, O } from "../linux/kernel.ts";
+import { type Plan, stepOf } from "../../core/plan/plan.ts";
+import type { Arch } from "../child_program/arch.ts";
+import { type Call, call, text } from "../child_program/call.ts";
+import { AT_FDCWD, F, O } from "../../core/tables/kernel.ts";
 import { blockingFlagsOf, canReopen } from "../posix/standard_stream.ts";
-import { execFile } from "../linux/exec_program.ts";
+import { execFile } from "../child_program/exec_program.ts";
 import { process } from "../process.ts";
-import { requireFolder, requireProgram } from "../portable/checks.ts";
+import { requireFolder, requireProgram } from "../spawner/checks.ts";
 import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { restoreFor } from "./credentials.ts";
 

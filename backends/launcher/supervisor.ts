@@ -12,14 +12,14 @@
  */
 
 import type { Exit, SyncRun } from "../../core/backend.ts";
-import { type Arg, type Call, call, type Cell, type Program } from "../linux/call.ts";
+import { type Arg, type Call, call, type Cell, type Program } from "../child_program/call.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
-import { F, O } from "../linux/kernel.ts";
-import { ABANDONED_STATUS } from "../linux/lower.ts";
-import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../linux/lower_parent.ts";
-import { exitFrom } from "../linux/reaper.ts";
-import type { SyscallName } from "../linux/arch.ts";
-import type { Wires } from "./wires.ts";
+import { F, O } from "../../core/tables/kernel.ts";
+import { ABANDONED_STATUS } from "../child_program/lower.ts";
+import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
+import { exitFrom } from "../child_program/exit.ts";
+import type { SyscallName } from "../child_program/arch.ts";
+import type { Wires } from "./child_fds.ts";
 
 const CLONE_PIDFD = 0x1000;
 const SIGCHLD = 17;
@@ -164,10 +164,10 @@ export function supervise(
     op("read", [pidfd, { cell: PARENT_SLOT }, slots.length * 8]),
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
+    whoIs(IS_OURS),
     ...(held.some(({ label }) => label === IS_SUPERVISED)
       ? [{ ...op("getpid", []), into: { call: IS_SUPERVISED, argument: 5 } }]
       : []),
-    ...(bond === undefined ? [] : [whoIs(IS_OURS)]),
     // The lowest number is free again for the pidfd.
     {
       ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
@@ -214,7 +214,8 @@ export function supervise(
       // It has got nothing to react to, so that there is nothing to wait for.
       jumps: { error: "force" },
     },
-    go(arm(grace, run.grace), "loop"),
+    // Without a clock there is no time to give it.
+    { ...arm(grace, run.grace), jumps: { zero: "loop", positive: "loop", error: "force" } },
     { ...op("read", [grace, { cell: "ticks" }, 8]), label: "grace?", jumps: { error: "loop" } },
     {
       ...op("pidfd_send_signal", [numbers.pidfd, SIGKILL, 0, 0]),
@@ -231,10 +232,10 @@ export function supervise(
     op("pwrite64", [control, { cell: "siginfo" }, SIGINFO_SIZE + RUSAGE_SIZE, EXIT_AT]),
     ...(outlives
       ? [
-        go({ ...op("ppoll", [{ cell: SLOTS[7] }, 2, 0, 0, 8]), label: "alive" }, "late?"),
+        go({ ...op("ppoll", [{ cell: SLOTS[7] }, 2, 0, 0, 8]), label: "alive" }, "hook late?"),
         {
           ...op("read", [timeout, { cell: "ticks" }, 8]),
-          label: "late?",
+          label: "hook late?",
           jumps: { error: "alive?" },
         },
         go({ ...op("getpid", []), into: { cell: "timed out" } }, "end"),
@@ -296,9 +297,10 @@ export function supervise(
       { ...op("exit_group", [0]), label: "pumped" },
     ]),
 
-    // The program. If the spawner kills its supervisor, it is not to be left behind.
+    // The program. If the spawner kills its supervisor, or the supervisor gives up, it is not to be
+    // left behind; also if that has happened before it could ask for its own end.
     { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "program" },
-    ...(bond === undefined ? [] : compareParent(IS_OURS)),
+    ...compareParent(IS_OURS),
     { ...op("getpid", []), into: { cell: "own pid" } },
     op("pwrite64", [control, { cell: "own pid" }, 8, PID_AT]),
     ...held,

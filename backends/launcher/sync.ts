@@ -6,19 +6,18 @@
  * @module
  */
 
-import { fstatSync, readSync } from "node:fs";
 import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
 import { SIGKILL } from "../../core/timing.ts";
-import { findStep, type Plan, stepOf } from "../../core/plan.ts";
-import type { Arch } from "../linux/arch.ts";
-import { elfOf } from "../linux/elf.ts";
-import type { Host } from "../linux/host.ts";
-import { parseStatus } from "../linux/control.ts";
-import { hookRuntime } from "../linux/hook_split.ts";
-import { laidOut } from "../linux/laid_out.ts";
-import { failureOf } from "../linux/launch.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
+import type { Arch } from "../child_program/arch.ts";
+import { elfOf } from "../child_program/elf.ts";
+import type { Host } from "../spawner/host.ts";
+import { parseStatus } from "../child_program/protocol.ts";
+import { hookRuntime } from "../child_program/hook_split.ts";
+import { laidOut } from "../child_program/laid_out.ts";
+import { failureOf } from "../child_program/launch.ts";
 import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
 import { elevated } from "../posix/elevated.ts";
 import { lowerAll, openToOthers } from "./assembly.ts";
@@ -28,12 +27,14 @@ import {
   writeUnlinkedData,
   writeUnlinkedProgram,
 } from "../spawner/unlinked_file.ts";
-import { isDaemon } from "../linux/stages.ts";
+import { isDaemon } from "../child_program/stages.ts";
 import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
 import { discardPidFile } from "./pid_file.ts";
 import { restoreFor } from "./credentials.ts";
 import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
-import { requireDescriptors, stdioWith, wiresOf, writtenFor } from "./wires.ts";
+import { stdioWith, wiresOf } from "./child_fds.ts";
+import { requireDescriptors, writtenFor } from "../spawner/descriptors.ts";
+import { contentOf } from "../spawner/unlinked_file.ts";
 
 /** What a synchronous run is made with. */
 export interface SyncService {
@@ -199,10 +200,3 @@ function probe(pid: number): number | undefined {
 }
 
 const ESRCH = 3;
-
-/** All of a file, by its descriptor. */
-export function contentOf(fd: number): Uint8Array {
-  const { size } = fstatSync(fd);
-  const bytes = new Uint8Array(size);
-  return bytes.subarray(0, readSync(fd, bytes, 0, size, 0));
-}

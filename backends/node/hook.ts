@@ -5,10 +5,11 @@
  */
 
 import { process } from "../process.ts";
-import { type Continue, hookCode, type HookNumbers, nodeSystem, runHook } from "../hook.ts";
-import { continuation } from "../linux/continue.ts";
-import { archNamed } from "../linux/arch_named.ts";
-import type { HookCommand } from "../linux/hook_split.ts";
+import { type Continue, hookCode, nodeSystem, runHook } from "../hook.ts";
+import type { HookNumbers } from "../child_program/hook_start.ts";
+import { continuation } from "../native/continue.ts";
+import { archNamed } from "../child_program/arch_named.ts";
+import type { HookCommand } from "../child_program/hook_split.ts";
 import type { Execve } from "../launcher/exec.ts";
 import { nodeFfi, nodeLibc, withoutWarnings } from "./libc.ts";
 import { permissionFlags } from "./permission_flags.ts";

@@ -9,10 +9,10 @@ import { resolve } from "node:path";
 import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
 import { openUnrecorded } from "./pipe.ts";
-import { holdByOneTimer } from "../linux/hold.ts";
-import type { Host } from "../linux/host.ts";
+import { holdByOneTimer } from "../spawner/keep_alive.ts";
+import type { Host } from "../spawner/host.ts";
 import { hookCommand } from "./hook.ts";
-import { socketSink, socketSource } from "../linux/socket.ts";
+import { socketSink, socketSource } from "../spawner/socket.ts";
 
 /** What Node has with `--permission`. */
 interface Permission {

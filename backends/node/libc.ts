@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Libc } from "../linux/libc.ts";
+import type { Libc } from "../native/libc.ts";
 
 /** What is used of node:ffi, typed here: not every tool that checks the sources knows it. */
 export interface Ffi {

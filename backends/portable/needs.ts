@@ -6,9 +6,9 @@
  */
 
 import { UnsupportedError } from "../../core/errors.ts";
-import { type Feature, FEATURES } from "../../core/features.ts";
-import { findStep, type Plan } from "../../core/plan.ts";
-import type { Step } from "../../core/steps.ts";
+import { type Feature, FEATURES } from "../../core/tables/features.ts";
+import { findStep, type Plan } from "../../core/plan/plan.ts";
+import type { Step } from "../../core/plan/steps.ts";
 import { textOfFile } from "../posix/files.ts";
 
 /** What the portable driver has on every runtime, and what a runtime adds. */

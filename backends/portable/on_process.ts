@@ -6,8 +6,8 @@
 
 import { process } from "../process.ts";
 import type { Backend } from "../../core/backend.ts";
-import type { Host } from "../linux/host.ts";
-import { archName } from "../linux/arch_named.ts";
+import type { Host } from "../spawner/host.ts";
+import { archName } from "../child_program/arch_named.ts";
 import type { Spawner } from "../spawner/spawner.ts";
 import { portableBackend } from "./portable.ts";
 

@@ -8,16 +8,16 @@
 import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import type { Feature } from "../../core/features.ts";
+import type { Feature } from "../../core/tables/features.ts";
 import { own, shielded } from "../../core/own.ts";
-import { findStep, type Plan, stepOf } from "../../core/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
-import { contentOf } from "../launcher/sync.ts";
-import { writtenFor } from "../launcher/wires.ts";
-import type { Host } from "../linux/host.ts";
+import { contentOf } from "../spawner/unlinked_file.ts";
+import { writtenFor } from "../spawner/descriptors.ts";
+import type { Host } from "../spawner/host.ts";
 import { listenForChildren } from "../posix/signals.ts";
-import { type Self, surroundingsOf } from "../posix/surroundings.ts";
+import { type Self, surroundingsOf } from "../posix/system.ts";
 import { patiently, patientlySync } from "../spawner/busy.ts";
 import {
   REAL_TIME,
@@ -29,10 +29,10 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "../spawner/spawner.ts";
-import { blamed, requireEndable, requireFolder, requireProgram } from "./checks.ts";
+import { blamed, requireEndable, requireFolder, requireProgram } from "../spawner/checks.ts";
 import { type Merged, merged } from "./merged.ts";
 import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
-import { portableWires } from "./wires.ts";
+import { portableWires } from "./child_fds.ts";
 
 /** What the driver is built on. */
 export interface PortableRuntime extends Self {

@@ -15,7 +15,7 @@ import {
   statSync,
 } from "node:fs";
 import { shielded } from "../../core/own.ts";
-import type { Access } from "../../core/lookup.ts";
+import type { Access } from "../../core/system.ts";
 
 const HEAD = 4096;
 

@@ -1,6 +1,6 @@
 /**
  * A descriptor of ours as a standard stream of a child, without libc: see
- * ../linux/standard_stream.ts for what it is about.
+ * ../native/standard_stream.ts for what it is about.
  *
  * @module
  */

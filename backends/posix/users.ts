@@ -6,7 +6,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import type { User } from "../../core/backend.ts";
+import type { User } from "../../core/system.ts";
 
 /** The entry of a user, by name or by number. */
 export function findUser(key: string | number): User | undefined {

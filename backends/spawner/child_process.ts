@@ -11,8 +11,9 @@ import {
   spawnSync,
   type SpawnSyncOptions,
 } from "node:child_process";
-import { UNKNOWN_USAGE } from "../../core/result.ts";
+import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import type { Exit } from "../../core/backend.ts";
+import { SystemCallError } from "../../core/errors.ts";
 import { own, shielded } from "../../core/own.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
@@ -109,6 +110,12 @@ function startSync(request: SyncRequest): SyncSpawned {
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
     throw startError(error);
   }
+  // Deno returns nothing at all if the program has not read all of its input.
+  if (status === undefined && signal === undefined) {
+    throw new SystemCallError("write", EPIPE, {
+      cause: new Error("the runtime has lost the result of a program that left its input unread"),
+    });
+  }
   const [stdout, stderr] = [bytesOf(result.stdout), bytesOf(result.stderr)];
   // A runtime may have cut off what was too much.
   const cut = stdout.length >= maxBuffer ? "stdout" : "stderr";
@@ -121,6 +128,8 @@ function startSync(request: SyncRequest): SyncSpawned {
     overflowed: beyond(maxBuffer, { stdout, stderr }) ?? (code === "ENOBUFS" ? cut : undefined),
   };
 }
+
+const EPIPE = 32;
 
 function optionsOf(request: SpawnRequest | SyncRequest): SpawnOptions {
   const { argv, env, cwd, uid, gid, detached, stdio } = own(request);

@@ -7,9 +7,9 @@
 
 import { process } from "../process.ts";
 import type { Exit, Sink, Source } from "../../core/backend.ts";
-import { errnoNumber } from "../../core/errno.ts";
+import { errnoNumber } from "../../core/tables/errno.ts";
 import { KillError } from "../../core/errors.ts";
-import { signalNumber } from "../../core/signals.ts";
+import { signalNumber } from "../../core/tables/signals.ts";
 
 /**
  * What a descriptor of the child is connected to: nothing, a pipe to the parent, a descriptor of

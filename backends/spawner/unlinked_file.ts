@@ -219,3 +219,10 @@ function requireSame(written: number, fd: number, bytes: Uint8Array): void {
   if (isSame && content.every((byte, i) => byte === bytes[i])) return;
   throw new Error("what is there is not what was written");
 }
+
+/** All of a file, by its descriptor. */
+export function contentOf(fd: number): Uint8Array {
+  const { size } = fstatSync(fd);
+  const bytes = new Uint8Array(size);
+  return bytes.subarray(0, readSync(fd, bytes, 0, size, 0));
+}

@@ -11,7 +11,7 @@ import { asCommandError, guarded } from "../../backends/border.ts";
 import { StartError } from "../../backends/spawner/spawner.ts";
 import type { Backend, Process, Sink, Source, SyncRun } from "../../core/backend.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import {
   CommandError,
   PermissionError,
@@ -19,8 +19,8 @@ import {
   StateError,
   SystemCallError,
 } from "../../core/errors.ts";
-import { makePlan } from "../../core/plan.ts";
-import { secret } from "../../core/secret.ts";
+import { makePlan } from "../../core/plan/plan.ts";
+import { secret } from "../../core/text/secret.ts";
 import { imagined } from "../support/surroundings.ts";
 
 const plan = makePlan(

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { type Call, call, type Program } from "../../backends/linux/call.ts";
-import { encode, sizeOf } from "../../backends/linux/encode.ts";
-import { ARGUMENTS } from "../../backends/linux/encoded.ts";
-import type { Arena } from "../../backends/linux/memory.ts";
+import { type Call, call, type Program } from "../../backends/child_program/call.ts";
+import { encode, sizeOf } from "../../backends/child_program/encode.ts";
+import { ARGUMENTS } from "../../backends/child_program/encoded.ts";
+import type { Arena } from "../../backends/child_program/room.ts";
 import { ARCHES } from "../support/native.ts";
 import { random } from "../support/random.ts";
 

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { choose } from "../../backends/choose.ts";
-import type { Libc } from "../../backends/linux/libc.ts";
-import { nativeBackend } from "../../backends/linux/native.ts";
-import type { Host } from "../../backends/linux/host.ts";
-import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
-import { type Backend, backend, type DriverName } from "../../core/backend.ts";
+import type { Libc } from "../../backends/native/libc.ts";
+import { nativeBackend } from "../../backends/native/native.ts";
+import type { Host } from "../../backends/spawner/host.ts";
+import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
+import { type Backend, backend } from "../../core/backend.ts";
+import type { DriverName } from "../../core/drivers.ts";
 import { UnsupportedError, UsageError } from "../../core/errors.ts";
 import "../../mod.ts";
 

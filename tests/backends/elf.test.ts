@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { aarch64 } from "../../backends/linux/arch/aarch64.ts";
-import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
-import type { Arch } from "../../backends/linux/arch.ts";
-import { type Call, call } from "../../backends/linux/call.ts";
-import { elfOf, PROGRAM_AT } from "../../backends/linux/elf.ts";
-import { encode, sizeOf } from "../../backends/linux/encode.ts";
-import { type Encoded, FAILURE_REPORT } from "../../backends/linux/encoded.ts";
+import { aarch64 } from "../../backends/child_program/arch/aarch64.ts";
+import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
+import type { Arch } from "../../backends/child_program/arch.ts";
+import { type Call, call } from "../../backends/child_program/call.ts";
+import { elfOf, PROGRAM_AT } from "../../backends/child_program/elf.ts";
+import { encode, sizeOf } from "../../backends/child_program/encode.ts";
+import { type Encoded, FAILURE_REPORT } from "../../backends/child_program/encoded.ts";
 import { noteSkip } from "../support/skips.ts";
 
 /** How the programs of an architecture are run here, or why they cannot be. */

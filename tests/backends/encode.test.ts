@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import type { Arch } from "../../backends/linux/arch.ts";
-import { type Call, call, type Cell, Head } from "../../backends/linux/call.ts";
-import { encode, sizeOf } from "../../backends/linux/encode.ts";
+import type { Arch } from "../../backends/child_program/arch.ts";
+import { type Call, call, type Cell, Head } from "../../backends/child_program/call.ts";
+import { encode, sizeOf } from "../../backends/child_program/encode.ts";
 import {
   CELLS,
   type Encoded,
@@ -12,8 +12,8 @@ import {
   IGNORED,
   OPERATION,
   RESULT,
-} from "../../backends/linux/encoded.ts";
-import type { Arena } from "../../backends/linux/memory.ts";
+} from "../../backends/child_program/encoded.ts";
+import type { Arena } from "../../backends/child_program/room.ts";
 import { ARCHES } from "../support/native.ts";
 
 /** An address as they come: above 2^32, so that both halves of a word count. */
@@ -57,6 +57,12 @@ const umask = (mask: number) => call("umask", "umask", [mask], [String(mask)]);
 const FAILED = CELLS;
 const EPILOGUE = 4 * OPERATION;
 const at = (index: number) => FAILED + EPILOGUE + index * OPERATION;
+
+test("two calls with one label are refused: a jump would find the wrong one", () => {
+  const first = { ...call("step", "getpid", [], []), label: "here" };
+  const last = { ...call("step", "getppid", [], []), label: "here" };
+  assertThrows(() => layOut([first, last]), Error, "labelled here");
+});
 
 test("the header holds the first operation's address and clean notes", () => {
   const { word, encoded } = layOut([umask(1)]);

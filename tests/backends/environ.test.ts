@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import process from "node:process";
 import { test } from "node:test";
-import { Environ } from "../../backends/linux/environ.ts";
-import type { Kernel } from "../../backends/linux/kernel.ts";
+import { Environ } from "../../backends/native/environ.ts";
+import type { Kernel } from "../../backends/native/kernel.ts";
 import { UnsupportedError } from "../../mod.ts";
 import { noNativeParts, openKernel } from "../support/native.ts";
 import { noteSkip } from "../support/skips.ts";

@@ -1,5 +1,5 @@
 /**
- * Every step of core/order.ts, to the end: it is planned, lowered, explained, refused by a driver
+ * Every step of core/plan/order.ts, to the end: it is planned, lowered, explained, refused by a driver
  * that has it not, probed, and documented. docs/adding-a-step.md says what each of these is.
  *
  * @module
@@ -8,14 +8,14 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { explainPlan } from "../../backends/linux/explain.ts";
+import { explainPlan } from "../../backends/child_program/explain.ts";
 import { featuresOf, portableFeatures, requireFeatures } from "../../backends/portable/needs.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { FEATURES } from "../../core/features.ts";
-import { ORDER, type StepName } from "../../core/order.ts";
-import { makePlan, type Plan } from "../../core/plan.ts";
+import { FEATURES } from "../../core/tables/features.ts";
+import { ORDER, type StepName } from "../../core/plan/order.ts";
+import { makePlan, type Plan } from "../../core/plan/plan.ts";
 import { PROBES } from "../support/probes.ts";
 import { EVERYWHERE, STEPS } from "../support/steps.ts";
 import { imagined } from "../support/surroundings.ts";

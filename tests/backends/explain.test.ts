@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test } from "node:test";
-import { explainPlan } from "../../backends/linux/explain.ts";
+import { explainPlan } from "../../backends/child_program/explain.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
-import { makePlan } from "../../core/plan.ts";
-import { secret } from "../../core/secret.ts";
+import { freeze } from "../../core/command/builder.ts";
+import { makePlan } from "../../core/plan/plan.ts";
+import { secret } from "../../core/text/secret.ts";
 import { imagined } from "../support/surroundings.ts";
 
 function explained(cmd: Command): string[] {

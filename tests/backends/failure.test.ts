@@ -1,8 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type Call, call } from "../../backends/linux/call.ts";
-import { type Files, interpreterOf, spawnError } from "../../backends/linux/failure.ts";
+import { type Call, call } from "../../backends/child_program/call.ts";
+import { type Files, interpreterOf, spawnError } from "../../backends/child_program/failure.ts";
 import { Command } from "../../mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

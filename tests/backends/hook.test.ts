@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { hookEnvironment } from "../../backends/hook_environment.ts";
+import { hookEnvironment } from "../../backends/child_program/hook_environment.ts";
 import { permissionFlags, type PermittedProcess } from "../../backends/node/permission_flags.ts";
 
 const variables = {

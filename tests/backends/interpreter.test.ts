@@ -7,7 +7,7 @@ import { Command, SpawnError } from "../../mod.ts";
 import { conform } from "../support/harness.ts";
 import { ARCHES } from "../support/native.ts";
 
-const FOLDER = fileURLToPath(new URL("../../backends/linux/arch", import.meta.url));
+const FOLDER = fileURLToPath(new URL("../../backends/child_program/arch", import.meta.url));
 
 /** The assemblers to try, and what the listings need in front of them. */
 const ASSEMBLERS: Record<string, { names: string[]; native: string; prologue: string }> = {

@@ -1,18 +1,28 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import type { Arch } from "../../backends/linux/arch.ts";
-import type { Call } from "../../backends/linux/call.ts";
-import { encode } from "../../backends/linux/encode.ts";
-import { FAILED_AT, FAILED_RESULT, GAVE_UP, OPERATION } from "../../backends/linux/encoded.ts";
-import { spawnError } from "../../backends/linux/failure.ts";
-import { lower } from "../../backends/linux/lower.ts";
-import { lowerApparmor, lowerSelinux } from "../../backends/linux/lower_labels.ts";
-import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "../../backends/linux/lsm.ts";
-import type { Arena } from "../../backends/linux/memory.ts";
+import type { Arch } from "../../backends/child_program/arch.ts";
+import type { Call } from "../../backends/child_program/call.ts";
+import { encode } from "../../backends/child_program/encode.ts";
+import {
+  FAILED_AT,
+  FAILED_RESULT,
+  GAVE_UP,
+  OPERATION,
+} from "../../backends/child_program/encoded.ts";
+import { spawnError } from "../../backends/child_program/failure.ts";
+import { lower } from "../../backends/child_program/lower.ts";
+import { lowerApparmor, lowerSelinux } from "../../backends/child_program/lower_labels.ts";
+import {
+  hasApparmor,
+  hasSelinux,
+  type ReadText,
+  requireLsm,
+} from "../../backends/child_program/lsm.ts";
+import type { Arena } from "../../backends/child_program/room.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
-import { makePlan } from "../../core/plan.ts";
+import { makePlan } from "../../core/plan/plan.ts";
 import { ARCHES } from "../support/native.ts";
 import { imagined } from "../support/surroundings.ts";
 

@@ -1,15 +1,15 @@
 import { assertEquals, assertStrictEquals, fail } from "@std/assert";
 import { test } from "node:test";
-import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
-import { operationsOf, type Program } from "../../backends/linux/call.ts";
-import { encode } from "../../backends/linux/encode.ts";
-import { CELLS, EPILOGUE, OPERATION, type Room } from "../../backends/linux/encoded.ts";
-import { lower, lowerPlan } from "../../backends/linux/lower.ts";
+import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
+import { operationsOf, type Program } from "../../backends/child_program/call.ts";
+import { encode } from "../../backends/child_program/encode.ts";
+import { CELLS, EPILOGUE, OPERATION, type Room } from "../../backends/child_program/encoded.ts";
+import { lower, lowerPlan } from "../../backends/child_program/lower.ts";
 import { Command } from "../../core/command.ts";
-import { layout } from "../../core/descriptors.ts";
-import { freeze } from "../../core/draft.ts";
-import { makePlan, type Plan } from "../../core/plan.ts";
-import { prctl } from "../../core/syscalls.ts";
+import { layout } from "../../core/plan/descriptors.ts";
+import { freeze } from "../../core/command/builder.ts";
+import { makePlan, type Plan } from "../../core/plan/plan.ts";
+import { prctl } from "../../core/command/syscalls.ts";
 import { imagined } from "../support/surroundings.ts";
 
 const nofile = { soft: 1024n, hard: 4096n, note: "as it was" };

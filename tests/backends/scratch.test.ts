@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import { place, regions, SCRATCH } from "../../backends/linux/scratch.ts";
+import { place, regions, SCRATCH } from "../../backends/native/scratch.ts";
 
 test("regions lie behind one another, aligned, and never overlap", () => {
   const layout = Object.values(regions({ a: 1, b: 16, c: 7, d: 8, e: 1000 }));

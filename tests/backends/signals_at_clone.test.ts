@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { call, type Program } from "../../backends/linux/call.ts";
-import { Cloner } from "../../backends/linux/clone.ts";
-import { reap } from "../../backends/linux/reaper.ts";
+import { call, type Program } from "../../backends/child_program/call.ts";
+import { Cloner } from "../../backends/native/clone.ts";
+import { reap } from "../../backends/native/reaper.ts";
 import { conform, pause } from "../support/harness.ts";
 import { noNativeParts, openKernel } from "../support/native.ts";
 

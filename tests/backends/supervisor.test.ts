@@ -8,8 +8,8 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { parseReport, supervise } from "../../backends/launcher/supervisor.ts";
-import { type Arg, type Call, call } from "../../backends/linux/call.ts";
-import { EXECUTING } from "../../backends/linux/control.ts";
+import { type Arg, type Call, call } from "../../backends/child_program/call.ts";
+import { EXECUTING } from "../../backends/child_program/protocol.ts";
 
 const CONTROL = 40;
 const WORDS = 0x0202_0202;

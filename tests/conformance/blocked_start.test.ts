@@ -4,28 +4,36 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AbortError, Command, syscalls, TimeoutError } from "../../mod.ts";
 import { failure } from "../support/failures.ts";
-import { conform, type Context, until } from "../support/harness.ts";
+import { conform, type Context, pause, until } from "../support/harness.ts";
 
 const AT_FDCWD = -100;
 
 /** A command whose start waits until somebody opens the other end of a FIFO. */
-function heldUp(t: Context): { cmd: Command; touched: string; open: () => Promise<unknown> } {
+function heldUp(t: Context) {
   const folder = t.folder();
-  const [fifo, touched] = [join(folder, "fifo"), join(folder, "touched")];
+  const [fifo, touched, reached] = [
+    join(folder, "fifo"),
+    join(folder, "touched"),
+    join(folder, "r"),
+  ];
   new Command("mkfifo", fifo).runSync();
-  // O_RDONLY: waits for a writer.
-  const cmd = new Command("touch", touched).step(syscalls.raw("openat", AT_FDCWD, fifo, 0, 0));
-  return { cmd, touched, open: () => new Command("true").stdout({ file: fifo }).run() };
+  const cmd = new Command("touch", touched)
+    .step(syscalls.raw("mkdirat", AT_FDCWD, reached, 0o700))
+    // O_RDONLY: waits for a writer.
+    .step(syscalls.raw("openat", AT_FDCWD, fifo, 0, 0));
+  const open = () => new Command("true").stdout({ file: fifo }).run();
+  return { cmd, touched, open, blocks: () => until("it blocks", () => existsSync(reached)) };
 }
 
 const features = ["step"];
 
 conform("while a step blocks, the event loop goes on, and then the program runs", async (t) => {
-  const { cmd, touched, open } = heldUp(t);
+  const { cmd, touched, open, blocks } = heldUp(t);
   const run = cmd.run();
   let over = false;
   run.then(() => over = true, () => over = true);
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  await blocks();
+  for (let turn = 0; turn < 20; turn++) await pause(0);
   assert(!over);
   assert(!existsSync(touched));
   // Opened to write without waiting, which succeeds once the child has opened it to read.
@@ -55,10 +63,10 @@ conform("a time limit reaches a start whose step blocks", async (t) => {
 }, { features });
 
 conform("an AbortSignal reaches a start whose step blocks", async (t) => {
-  const { cmd, touched } = heldUp(t);
+  const { cmd, touched, blocks } = heldUp(t);
   const controller = new AbortController();
   const run = failure(AbortError, () => cmd.run({ signal: controller.signal }));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await blocks();
   controller.abort("enough");
   assertEquals((await run).cause, "enough");
   assert(!existsSync(touched));

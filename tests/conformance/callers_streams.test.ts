@@ -2,28 +2,28 @@ import { assert, assertEquals } from "@std/assert";
 import { Command, StateError, TimeoutError } from "../../mod.ts";
 import { endDaemon } from "../support/daemons.ts";
 import { failure } from "../support/failures.ts";
-import { conform, type Context, isRunning } from "../support/harness.ts";
+import { conform, type Context, isRunning, pause } from "../support/harness.ts";
+import { AFTER_END, withLimit } from "../support/patience.ts";
 
 /** A program that leaves a descendant behind, which holds its outputs; says the descendant's pid. */
-const HOLDER = ["sh", "-c", "sleep 1000 & echo $!"];
+const HOLDER = ["sh", "-c", "sleep 60 & echo $!"];
 
 function endPid({ defer }: Context, pid: number): void {
   defer(() => endDaemon(pid));
 }
 
-/** A sink that takes its time for each piece and for its end, and what it has got. */
+/** A sink that takes longer than `drain` for each piece and for its end, and what it has got. */
 function slowSink(
   wanted: number,
 ): { sink: WritableStream<Uint8Array>; got: () => [number, boolean] } {
   let [bytes, closed] = [0, false];
-  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   const sink = new WritableStream<Uint8Array>({
     async write(chunk) {
-      await pause(60);
+      await pause(30);
       bytes += chunk.length;
     },
     async close() {
-      await pause(60);
+      await pause(30);
       closed = true;
     },
   }, { highWaterMark: wanted });
@@ -36,7 +36,7 @@ for (const wanted of [0, 1, 16]) {
     async () => {
       const { sink, got } = slowSink(wanted);
       const cmd = new Command("head", "-c", 150_000, "/dev/zero").stdout(sink);
-      const { drained } = await cmd.run({ drain: 20 });
+      const { drained } = await cmd.run({ drain: 10 });
       assertEquals([got(), drained], [[150_000, true], true]);
     },
   );
@@ -48,10 +48,10 @@ conform("a slow stream does not wait for a descendant that goes on and on", asyn
   const sink = new WritableStream<Uint8Array>({
     async write(chunk) {
       if (!first.includes("\n")) first += decoder.decode(chunk);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await pause(1);
     },
   });
-  const chatter = "(while :; do echo x; done) & echo $!";
+  const chatter = `(ulimit -t 10; ${AFTER_END}; while :; do echo x; done) & echo $!`;
   const { drained } = await new Command("sh", "-c", chatter).stdout(sink).run({ drain: 20 });
   for (const pid of /\d+/.exec(first) ?? []) endPid(t, Number(pid));
   assertEquals(drained, false);
@@ -118,19 +118,22 @@ conform("runRegex says that a descendant holds the output", async (t) => {
 });
 
 conform("the time limit of lines holds although a descendant holds the output", async (t) => {
-  const cmd = new Command("sh", "-c", "sleep 1000 & echo $!; wait");
-  const error = await failure(TimeoutError, async () => {
-    for await (const line of cmd.lines({ timeout: 100, drain: 50 })) endPid(t, Number(line));
-  });
+  const cmd = new Command("sh", "-c", "sleep 60 & echo $!; wait");
+  const pids: number[] = [];
+  const error = await withLimit((timeout) =>
+    failure(TimeoutError, async () => {
+      for await (const line of cmd.lines({ timeout, drain: 50 })) pids.push(Number(line));
+    }), () => pids.length > 0);
+  for (const pid of pids) endPid(t, pid);
   assert(error.result.timedOut);
 });
 
 conform("who takes long for a line loses none of them", async (t) => {
-  const cmd = new Command("sh", "-c", "sleep 1000 & echo $!; echo two; echo three");
+  const cmd = new Command("sh", "-c", "sleep 60 & echo $!; echo two; echo three");
   const seen: string[] = [];
   for await (const line of cmd.lines({ drain: 30 })) {
     if (seen.length === 0) endPid(t, Number(line));
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await pause(60);
     seen.push(line);
   }
   assertEquals(seen.slice(1), ["two", "three"]);

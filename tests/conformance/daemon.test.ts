@@ -21,7 +21,8 @@ import {
   startDaemon,
 } from "../support/daemons.ts";
 import { failsToStart, failure, WAYS } from "../support/failures.ts";
-import { conform, type Context, isRunning, until } from "../support/harness.ts";
+import { conform, type Context, isRunning, pause, until } from "../support/harness.ts";
+import { withLimit } from "../support/patience.ts";
 import { program } from "../support/runtime.ts";
 import { parseLimits, parseStatus } from "../support/world.ts";
 
@@ -58,6 +59,13 @@ conform("runSync starts a daemon too", (t) => {
   assertEquals(readlinkSync(`/proc/${daemonPid}/exe`), SLEEP);
   assertEquals(code, 0);
   assertNotEquals(relationsOf(daemonPid).ppid, process.pid);
+});
+
+conform("okCodes says nothing of a daemon, whose program runs", async (t) => {
+  const options = { okCodes: [3] };
+  const { code } = endLater(t.defer, await sleep().daemonize().run(options));
+  const sync = endLater(t.defer, sleep().daemonize().runSync(options));
+  assertEquals([code, sync.code], [0, 0]);
 });
 
 conform("spawn gives a child that has ended already: the daemon is not our child", async (t) => {
@@ -169,16 +177,23 @@ conform(
 
 conform("neither a time limit nor an abort reaches a daemon that runs", async (t) => {
   const controller = new AbortController();
-  const cmd = sleep().daemonize();
   const { signal } = controller;
-  // Long enough for the start, which it does reach.
-  const child = await cmd.spawn({ timeout: 500, signal });
-  t.defer(() => endDaemon(child.pid));
-  // The process between us and the daemon may not have been reaped yet.
-  controller.abort();
-  await child.wait({ timeout: 1 });
-  await new Command("sleep", 0.6).run();
-  assert(isRunning(child.pid));
+  // The start is reached by it, so it must be long enough for that.
+  const child = await withLimit(async (timeout) => {
+    try {
+      const child = await sleep().daemonize().spawn({ timeout, signal });
+      t.defer(() => endDaemon(child.pid));
+      // The process between us and the daemon may not have been reaped yet.
+      controller.abort();
+      await child.wait({ timeout: 1 });
+      await pause(timeout + 50);
+      return child;
+    } catch (error) {
+      assertInstanceOf(error, TimeoutError);
+      return undefined;
+    }
+  }, (child) => child);
+  assert(child !== undefined && isRunning(child.pid));
 });
 
 conform("a time limit that is over before a daemon runs leaves none", async () => {

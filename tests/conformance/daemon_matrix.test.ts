@@ -16,6 +16,7 @@ import {
 import { endDaemon } from "../support/daemons.ts";
 import { failure, thrown } from "../support/failures.ts";
 import { conform, type Context, isRunning, killHard, until } from "../support/harness.ts";
+import { withLimit } from "../support/patience.ts";
 import { program } from "../support/runtime.ts";
 
 /** What a daemon has, and how it is started. */
@@ -110,6 +111,8 @@ async function expectError<E extends Error>(
 
 const pidIn = (path: string) => Number(readFileSync(path, "utf8"));
 
+const hookRuns = ({ hookPid }: Places) => existsSync(hookPid) && pidIn(hookPid) > 0;
+
 const makeFifo = (path: string) => new Command("mkfifo", path).runSync();
 
 /** What is refused in another process cannot be seen here. */
@@ -175,26 +178,46 @@ for (const combination of COMBINATIONS) {
     });
   }
 
-  const STOPS = {
-    "the time limit": { type: TimeoutError, options: () => ({ timeout: 400, grace: 0 }) },
-    "an abort": { type: AbortError, options: () => ({ signal: AbortSignal.timeout(400) }) },
-  };
-  for (const [what, { type, options }] of Object.entries(STOPS)) {
+  const STOPS = { "the time limit": TimeoutError, "an abort": AbortError };
+  for (const [what, type] of Object.entries(STOPS)) {
     // Else there is no moment at which it could be stopped.
     if (!preExec && !handshake) continue;
     if (way === "runSync" && what === "an abort") continue;
 
     if (preExec) {
       conform(`${title}: ${what} ends it in its hook`, async (t) => {
-        const places = placesIn(t);
-        makeFifo(places.fifo);
-        const data = { pidPath: places.hookPid, fifo: places.fifo };
-        const cmd = commandFor(combination, places, ["gate", data]);
-        await expectError<Error>(type, async () => {
-          const { child } = await start(combination, cmd, options());
-          await child?.wait();
-        });
-        await expectNothing(places);
+        const stopped = (options: RunOptions) => {
+          const places = placesIn(t);
+          makeFifo(places.fifo);
+          const data = { pidPath: places.hookPid, fifo: places.fifo };
+          const cmd = commandFor(combination, places, ["gate", data]);
+          const error = expectError<Error>(type, async () => {
+            const { child } = await start(combination, cmd, options);
+            await child?.wait();
+          });
+          return { places, error };
+        };
+        if (what === "an abort") {
+          const controller = new AbortController();
+          const { places, error } = stopped({ signal: controller.signal });
+          let over = false;
+          error.catch(() => {}).finally(() => over = true);
+          await until("its hook runs", () => over || hookRuns(places));
+          controller.abort();
+          await error;
+          await expectNothing(places);
+        } else {
+          await withLimit(
+            async (timeout) => {
+              const { places, error } = stopped({ timeout, grace: 0 });
+              await error;
+              await expectNothing(places);
+              return hookRuns(places);
+            },
+            (inTime) => inTime,
+            400,
+          );
+        }
       });
     }
 
@@ -254,9 +277,7 @@ for (const combination of COMBINATIONS) {
       t.defer(() => parent[Symbol.asyncDispose]());
       let pid: number;
       if (preExec) {
-        await until("the hook runs", () => {
-          return existsSync(places.hookPid) && pidIn(places.hookPid) > 0;
-        });
+        await until("the hook runs", () => hookRuns(places));
         pid = pidIn(places.hookPid);
       } else {
         const { value } = await parent.stdout.getReader().read();

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command } from "../../mod.ts";
 import { conform, type Context } from "../support/harness.ts";
-import { programArgv } from "../support/runtime.ts";
+import { denoDirFor, programArgv } from "../support/runtime.ts";
 
 const NOBODY = 65534;
 
@@ -27,10 +27,10 @@ async function elevatedRuntime(t: Context, how: "capabilities" | "set-uid"): Pro
 }
 
 /** A program of the suite in that runtime, started by nobody with an environment of its own. */
-function asNobody(runtime: string, name: string, ...args: string[]): Command {
+function asNobody(t: Context, runtime: string, name: string, ...args: string[]): Command {
   const [, ...argv] = programArgv(name, ...args);
   return new Command(runtime, ...argv).uid(NOBODY).gid(NOBODY)
-    .env({ DENO_DIR: "/tmp/vircommand-test-deno", NODE_NO_WARNINGS: "1" });
+    .env({ ...denoDirFor(t), NODE_NO_WARNINGS: "1" });
 }
 
 const kinds = "Deno" in globalThis
@@ -50,7 +50,7 @@ for (const how of kinds) {
     const runtime = await elevatedRuntime(t, how);
     const driver = await ownChoice();
     for (const asked of ["portable", "none such"]) {
-      const cmd = asNobody(runtime, "elevated")
+      const cmd = asNobody(t, runtime, "elevated")
         .env({ VIRCOMMAND_DRIVER: asked, PATH: "/sbin:/bin:/usr/bin", TMPDIR: "/var/tmp" })
         .env({ HOME: "/nowhere", XDG_RUNTIME_DIR: "/nowhere", XDG_CACHE_HOME: "/nowhere" })
         .env({ BLOCKED: "blocked", PASSED: "passed" });
@@ -63,9 +63,9 @@ for (const how of kinds) {
   }, { root: true, needs: ["setcap"], timeoutMs: 60_000 });
 }
 
-conform("without any, it does", async () => {
+conform("without any, it does", async (t) => {
   const [runtime = ""] = programArgv("elevated");
-  const cmd = asNobody(runtime, "elevated").envPass("PATH")
+  const cmd = asNobody(t, runtime, "elevated").envPass("PATH")
     .env({ VIRCOMMAND_DRIVER: "portable", BLOCKED: "1" });
   const { driver, chosen } = JSON.parse(await cmd.text());
   assertEquals([driver, chosen], ["portable", ["BLOCKED=1"]]);
@@ -77,7 +77,11 @@ conform("a hook of a set-uid process has nothing of whoever started it", async (
   chmodSync(folder, 0o777);
   const path = join(folder, "seen");
   const homes = { HOME: "/nowhere", TMPDIR: folder, XDG_CONFIG_HOME: folder, LD_BIND_NOW: "1" };
-  const cmd = asNobody(runtime, "elevated_hook", path).env({ ...homes, LANG: "C", NODE_ENV: "x" });
+  const cmd = asNobody(t, runtime, "elevated_hook", path).env({
+    ...homes,
+    LANG: "C",
+    NODE_ENV: "x",
+  });
   await cmd.run();
   const { env } = JSON.parse(readFileSync(path, "utf8"));
   for (const name of ["NODE_ENV", ...Object.keys(homes)]) assert(!(name in env), name);

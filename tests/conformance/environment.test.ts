@@ -139,7 +139,7 @@ conform(
     const argv = programArgv("setuid_environment");
     const { stdout } = await new Command("setpriv", "--euid=65534", "--clear-groups", ...argv)
       .env({ PATH: process.env["PATH"] ?? "", LD_LIBRARY_PATH: "/lib" })
-      .env({ BLOCKED: "secret", DEFAULTED: "secret", PASSED: "passed", DENO_DIR: "/tmp/vc-deno" })
+      .env({ BLOCKED: "secret", DEFAULTED: "secret", PASSED: "passed" })
       .run();
     assertEquals(JSON.parse(stdout), {
       chosen: ["DEFAULTED=safe", "PASSED=passed"],

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { AbortError, Command, TimeoutError } from "../../mod.ts";
 import { failure } from "../support/failures.ts";
 import { conform, isRunning } from "../support/harness.ts";
+import { withLimit } from "../support/patience.ts";
 
 conform("what the parent does to the waiting child holds for the program", async (t) => {
   const script = "cat /proc/self/oom_score_adj";
@@ -17,11 +18,15 @@ conform("what the parent does to the waiting child holds for the program", async
 
 conform("the time limit counts at the handshake: the program never runs", async (t) => {
   const touched = join(t.folder(), "touched");
-  const child = await new Command("touch", touched).handshake().spawn({ timeout: 100 });
-  t.defer(() => child[Symbol.asyncDispose]());
-  await child.handshakeWait();
-  await failure(TimeoutError, () => child.wait());
-  assert(!isRunning(child.pid));
+  const child = await withLimit(async (timeout) => {
+    const child = await new Command("touch", touched).handshake().spawn({ timeout });
+    t.defer(() => child[Symbol.asyncDispose]());
+    // Without having come to it, the child is ended there or not at all.
+    const reached = await child.handshakeWait().then(() => true, () => false);
+    await failure(TimeoutError, () => child.wait());
+    return reached ? child : undefined;
+  }, (child) => child);
+  assert(child !== undefined && !isRunning(child.pid));
   assert(!existsSync(touched));
 });
 

@@ -14,7 +14,7 @@ import { pathToFileURL } from "node:url";
 import { backendInfo, Command } from "../../mod.ts";
 import { WAYS } from "../support/failures.ts";
 import { conform, type Context } from "../support/harness.ts";
-import { programArgv } from "../support/runtime.ts";
+import { denoDirFor, programArgv } from "../support/runtime.ts";
 
 const hook = (name: string) => new URL(`../support/hooks/${name}.ts`, import.meta.url);
 const library = (path: string) => new URL(`../../backends/${path}`, import.meta.url).href;
@@ -150,7 +150,7 @@ conform("a folder that may not be searched is where a hook and its program stay"
   chmodSync(join(seen, ".."), 0o755);
   const cmd = Command.from(programArgv("unsearchable", seen)).cwd(folder)
     .envPass("PATH").envPass("VIRCOMMAND_DRIVER")
-    .env({ DENO_DIR: "/tmp/vircommand-test-deno", NODE_NO_WARNINGS: "1" })
+    .env({ ...denoDirFor(t), NODE_NO_WARNINGS: "1" })
     .uid(65534).gid(65534);
   assertEquals(await cmd.text(), `${realpathSync(folder)}\n`);
 }, { root: true, features: ["preExec"] });

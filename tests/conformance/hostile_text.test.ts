@@ -67,8 +67,10 @@ for (const [what, evil] of Object.entries(EVIL)) {
     const sleeper = () => new Command("sh", "-c", "exec sleep 1000", evil);
     safeError(await failure(TimeoutError, () => sleeper().run({ timeout: 20 })));
     safeError(await failure(AbortError, () => sleeper().run({ signal: AbortSignal.abort() })));
-    const during = { signal: AbortSignal.timeout(20) };
-    const aborted = await failure(AbortError, () => sleeper().run(during));
+    const controller = new AbortController();
+    const child = await sleeper().spawn({ signal: controller.signal });
+    controller.abort();
+    const aborted = await failure(AbortError, () => child.wait());
     safeError(aborted);
     safe(aborted.result?.command);
     const yes = new Command("sh", "-c", "exec yes", evil);

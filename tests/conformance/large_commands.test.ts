@@ -20,10 +20,10 @@ conform("commands with a megabyte of arguments leave no memory mapped behind", a
     }
   };
   // The heap of the runtime has grown to what it takes by then.
-  await times(20);
+  await times(10);
   const before = addressSpaceMb();
-  await times(120);
+  await times(80);
   const grown = addressSpaceMb() - before;
   // Each takes three megabytes at least: UTF-16 units may become three bytes.
-  assert(grown < 150, `${grown.toFixed(0)} MB more after 120 commands`);
+  assert(grown < 150, `${grown.toFixed(0)} MB more after 80 commands`);
 }, { timeoutMs: 60_000 });

@@ -19,7 +19,7 @@ import { Command, SpawnError, syscalls } from "../../mod.ts";
 import { endDaemon, endLater, startDaemon } from "../support/daemons.ts";
 import { failure, WAYS } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
-import { program } from "../support/runtime.ts";
+import { denoDirFor, program } from "../support/runtime.ts";
 
 const hook = (name: string) => new URL(`../support/hooks/${name}.ts`, import.meta.url);
 const NOBODY = 65534;
@@ -101,8 +101,7 @@ conform("an ordinary user may use a file of root's that it may write to", async 
   const path = join(dir, "pid");
   writeFileSync(path, "old");
   chmodSync(path, 0o666);
-  // Deno keeps what it has compiled.
-  const cmd = program("pid_file", path).env("DENO_DIR", "/tmp/vircommand-test-deno")
+  const cmd = program("pid_file", path).env(denoDirFor(t))
     .envPass("PATH").envPass("VIRCOMMAND_DRIVER").uid(NOBODY).gid(NOBODY);
   const pid = Number(await cmd.text());
   t.defer(() => endDaemon(pid));

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { backendInfo, Command, ExitError, type RunOptions, TimeoutError } from "../../mod.ts";
 import { failure } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
+import { withLimit } from "../support/patience.ts";
 
 const SUICIDE = ["-c", "kill -40 $$"];
 
@@ -48,22 +49,28 @@ conform("kill takes the number of a real-time signal", async (t) => {
 const HARD = "for n in 34 40 64; do trap '' $n; done; trap 'echo got; exit 3' 41; echo on; " +
   "while :; do sleep 0.01; done";
 
+const hard = () => new Command("sh", "-c", HARD);
+
+/** The error of a run whose time was up when all its signals were handled. */
+function late(start: (options: RunOptions) => unknown): Promise<TimeoutError> {
+  return withLimit(
+    (timeout) => failure(TimeoutError, () => start({ timeout })),
+    (error) => error.stdout.startsWith("on\n"),
+  );
+}
+
 conform("a real-time signal as killSignal is sent first", async () => {
-  const options: RunOptions = { timeout: 300, killSignal: 41 };
-  const error = await failure(TimeoutError, () => new Command("sh", "-c", HARD).run(options));
+  const error = await late((options) => hard().run({ ...options, killSignal: 41 }));
   assertEquals([error.stdout, error.code], ["on\ngot\n", 3]);
 });
 
 conform("after a real-time signal that is ignored comes SIGKILL", async () => {
-  const options: RunOptions = { timeout: 300, killSignal: 40, grace: 50 };
-  const error = await failure(TimeoutError, () => new Command("sh", "-c", HARD).run(options));
+  const error = await late((options) => hard().run({ ...options, killSignal: 40, grace: 50 }));
   assertEquals([error.stdout, error.signal], ["on\n", "SIGKILL"]);
 });
 
 conform("runSync: a real-time signal as killSignal ends a program that is late", async () => {
-  const options: RunOptions = { timeout: 300, killSignal: 40, grace: 50 };
-  const cmd = new Command("sh", "-c", HARD);
-  const error = await failure(TimeoutError, () => cmd.runSync(options));
+  const error = await late((options) => hard().runSync({ ...options, killSignal: 40, grace: 50 }));
   assertEquals([error.stdout, error.signal], ["on\n", "SIGKILL"]);
   assertEquals(new Command("true").runSync({ killSignal: 40 }).code, 0);
 });

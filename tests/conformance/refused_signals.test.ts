@@ -16,7 +16,6 @@ interface Seen {
   readonly pid: number;
   readonly ended: string;
   readonly timedOut: string;
-  readonly ms: number;
 }
 
 /** The class of the error of each way in which a program is to be ended. */

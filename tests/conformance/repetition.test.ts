@@ -73,12 +73,12 @@ async function runMixed(total: number, atOnce: number): Promise<void> {
 }
 
 conform("several hundred runs of all kinds, one after the other, leave nothing", async () => {
-  await runMixed(300, 1);
+  await runMixed(240, 1);
 });
 
 conform("thousands of runs of all kinds, many at a time, leave nothing", async () => {
   // The runtimes' own spawners take several times as long for each.
-  await (backendInfo().driver === "native" ? runMixed(5000, 64) : runMixed(600, 24));
+  await (backendInfo().driver === "native" ? runMixed(2400, 64) : runMixed(360, 24));
 }, { timeoutMs: 120_000 });
 
 conform("hundreds of children at once are started, fed and reaped", async () => {

@@ -35,3 +35,31 @@ conform("in a copy of the memory, the same commands do the same", async () => {
     .text();
   assertEquals(JSON.parse(text), { stage: "copy", handshake: 0, hook: 0 });
 }, { features, skip });
+
+const REFUSALS = { EPERM: 1, EACCES: 13, EINVAL: 22, ENOSYS: 38 };
+
+conform("a child whose file in memory may not be executed goes on in a copy", async () => {
+  const text = await program("memfd_refused", "child", "13").text();
+  assertEquals(text, "before memfd\nthe program 0027  copy\n");
+}, { features, skip });
+
+for (const [code, errno] of Object.entries(REFUSALS)) {
+  conform(
+    `exec: where files in memory are refused with ${code}, one on a disk is executed`,
+    async () => {
+      const text = await program("memfd_refused", "exec", String(errno)).text();
+      assertEquals(text, "before memfd\nthe program\n0027\n");
+    },
+    { features: ["exec"], skip },
+  );
+}
+
+conform("exec: what else goes wrong with the file is an error", async () => {
+  const text = await program("memfd_refused", "exec", "12").text();
+  assertEquals(text, "before memfd\nclone ENOMEM memfd\n");
+}, { features: ["exec"], skip });
+
+conform("exec: a limit on the size of files is an error, and kills nobody", async () => {
+  const text = await program("memfd_refused", "exec", "13", "0").text();
+  assertEquals(text, "before memfd\nclone EFBIG memfd\n");
+}, { features: ["exec"], needs: ["prlimit"], skip });

@@ -1,7 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { Command, MaxBufferError } from "../../mod.ts";
 import { failure, WAYS } from "../support/failures.ts";
+import { readFileSync } from "node:fs";
 import { conform, isRunning, until } from "../support/harness.ts";
+
+/** How many files this process may have open. */
+function openFiles(): number {
+  const limits = readFileSync("/proc/self/limits", "utf8");
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
+}
 
 const SIX = ["-c", "printf 123456"];
 
@@ -51,3 +58,11 @@ conform(
     await until("the program has ended", () => !isRunning(result.pid));
   },
 );
+
+conform("runSync feeds more send buffers than a page of descriptors has room for", () => {
+  const cmd = new Command("cat");
+  const fds = Array.from({ length: 1100 }, (_, i) => cmd.sendBuffer(`${i}\n`));
+  cmd.args(...fds.map((fd) => `/dev/fd/${fd}`));
+  const expected = fds.map((_, i) => `${i}\n`).join("");
+  assertEquals(cmd.runSync({ timeout: 20_000 }).stdout, expected);
+}, { skip: openFiles() < 4096 ? "needs a limit of 4096 open files" : undefined });

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -11,7 +17,8 @@ import {
   UsageError,
 } from "../../mod.ts";
 import { failure, thrown, WAYS } from "../support/failures.ts";
-import { conform, killHard, until } from "../support/harness.ts";
+import { conform, killHard, pause, until } from "../support/harness.ts";
+import { AFTER_END, withLimit } from "../support/patience.ts";
 
 /** Ends by SIGKILL only: an ignored signal stays ignored through exec. */
 const STUBBORN = "trap '' TERM INT HUP; echo ready; exec sleep 1000";
@@ -24,27 +31,37 @@ const BOTH: Record<string, (cmd: Command, options: RunOptions) => unknown> = {
   runSync: (cmd, options) => cmd.runSync(options),
 };
 
+/** The TimeoutError of a run whose program has written something before its time was up. */
+function timedOut(
+  start: (cmd: Command, options: RunOptions) => unknown,
+  script: string,
+  options: RunOptions = {},
+): Promise<TimeoutError> {
+  return withLimit(
+    (timeout) => failure(TimeoutError, () => start(sh(script), { ...options, timeout })),
+    (error) => error.stdout.endsWith("\n"),
+  );
+}
+
 for (const [way, start] of Object.entries(BOTH)) {
   conform(`${way}: a program that takes too long gets SIGTERM: a TimeoutError`, async () => {
-    const cmd = sh("echo before; exec sleep 1000");
-    const error = await failure(TimeoutError, () => start(cmd, { timeout: 100 }));
+    const error = await timedOut(start, "echo before; exec sleep 1000");
     assertEquals([error.signal, error.code, error.exitCode], ["SIGTERM", null, 143]);
     assertEquals([error.result.timedOut, error.stdout], [true, "before\n"]);
-    assertStringIncludes(error.message, "100 ms");
+    assertMatch(error.message, /\b\d*00 ms/);
     assertStringIncludes(error.message, "sleep 1000");
     assert(error.result.durationMs >= 99, `${error.result.durationMs} ms`);
   });
 
   conform(`${way}: a program that ignores SIGTERM is killed after the grace`, async () => {
-    const options = { timeout: 100, grace: 100 };
-    const error = await failure(TimeoutError, () => start(sh(STUBBORN), options));
+    const error = await timedOut(start, STUBBORN, { grace: 100 });
     assertEquals([error.signal, error.stdout], ["SIGKILL", "ready\n"]);
     assert(error.result.durationMs >= 199, `${error.result.durationMs} ms`);
   });
 
   conform(`${way}: a program may end in its own way within the grace`, async () => {
     const script = "trap 'echo cleaned up; exit 7' TERM; echo ready; while :; do sleep 0.02; done";
-    const error = await failure(TimeoutError, () => start(sh(script), { timeout: 100 }));
+    const error = await timedOut(start, script);
     assertEquals([error.code, error.stdout], [7, "ready\ncleaned up\n"]);
     assert(error.result.timedOut);
   });
@@ -71,16 +88,15 @@ for (const [way, start] of Object.entries(BOTH)) {
   });
 
   conform(`${way}: a timeout of 0 is no limit`, async () => {
-    for (const argv of [["true"], ["sleep", "0.2"]]) {
+    for (const argv of [["true"], ["sleep", "0.1"]]) {
       const result = await start(Command.from(argv), { timeout: 0 });
       assertEquals((result as { timedOut: boolean }).timedOut, false);
     }
   });
 
   conform(`${way}: a timeout while a descendant holds the pipe does not hang`, async () => {
-    const script = "sleep 1000 & echo $!; wait";
-    const options = { timeout: 100, drain: 50 };
-    const error = await failure(TimeoutError, () => start(sh(script), options));
+    const script = "sleep 60 & echo $!; wait";
+    const error = await timedOut(start, script, { drain: 50 });
     killHard(Number(error.stdout));
     assertEquals([error.signal, error.result.drained], ["SIGTERM", false]);
   });
@@ -104,10 +120,11 @@ for (const [way, start] of Object.entries(BOTH)) {
   });
 
   conform(`${way}: too much output is too much after the program's end as well`, async () => {
-    const late = sh("(sleep 0.1; head -c 2000 /dev/zero) & exit 0");
-    const error = await failure(MaxBufferError, () => start(late, { maxBuffer: 1000 }));
+    const late = sh(`(${AFTER_END}; head -c 2000 /dev/zero) & exit 0`);
+    const options = { maxBuffer: 1000, drain: 20_000 };
+    const error = await failure(MaxBufferError, () => start(late, options));
     assertEquals([error.code, error.result.stdoutBytes.length], [0, 1000]);
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < 10; i++) {
       const cmd = new Command("head", "-c", 1000, "/dev/zero");
       await failure(MaxBufferError, () => start(cmd, { maxBuffer: 999 }));
     }
@@ -135,11 +152,14 @@ conform("a signal that has fired already: nothing is started", async ({ folder }
   assert(!existsSync(path));
 });
 
-conform("a signal that fires ends the program: an AbortError with its reason", async () => {
+conform("a signal that fires ends the program: an AbortError with its reason", async (t) => {
+  const ready = join(t.folder(), "ready");
   const controller = new AbortController();
   const reason = new RangeError("enough");
-  const running = thrown(() => sh("echo out; exec sleep 1000").run({ signal: controller.signal }));
-  setTimeout(() => controller.abort(reason), 60);
+  const cmd = sh('echo out; : >"$0"; exec sleep 1000').arg(ready);
+  const running = thrown(() => cmd.run({ signal: controller.signal }));
+  await until("the program has written", () => existsSync(ready));
+  controller.abort(reason);
   const error = await running;
   assertInstanceOf(error, AbortError);
   assertEquals([error.cause, error.result?.signal], [reason, "SIGTERM"]);
@@ -213,10 +233,41 @@ conform("an AbortSignal needs the event loop: not with runSync", async () => {
 });
 
 conform("of two reasons to kill, the first one counts", async () => {
+  const stubborn = async () => {
+    const child = await sh(STUBBORN).stdout("pipe").spawn({ grace: 200 });
+    const reader = child.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    return child;
+  };
+  const aborted = await stubborn();
   const controller = new AbortController();
-  const running = thrown(() =>
-    sh(STUBBORN).run({ signal: controller.signal, timeout: 120, grace: 200 })
-  );
-  setTimeout(() => controller.abort(), 40);
-  assertInstanceOf(await running, AbortError);
+  const waiting = thrown(() => aborted.wait({ signal: controller.signal, timeout: 50 }));
+  controller.abort();
+  // The time is up during the grace.
+  assertInstanceOf(await waiting, AbortError);
+  const late = await stubborn();
+  const other = new AbortController();
+  late.wait({ timeout: 1, check: false }).then(() => other.abort());
+  const error = await thrown(() => late.wait({ signal: other.signal }));
+  assertInstanceOf(error, TimeoutError);
+  assertEquals(error.signal, "SIGKILL");
 });
+
+conform(
+  "a signal that fires at any moment of a start is an AbortError, and no failure",
+  async () => {
+    for (let ms = 0; ms < 12; ms++) {
+      for (const turns of [0, 1, 3, 10]) {
+        const controller = new AbortController();
+        const cmd = new Command("sleep", 1000).stdout("capture").stderr("capture");
+        const run = cmd.run({ signal: controller.signal });
+        const failed = failure(AbortError, () => run);
+        if (ms > 0) await pause(ms);
+        for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+        controller.abort();
+        await failed;
+      }
+    }
+  },
+);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { capabilities, capabilityName, capabilityNumber } from "../../core/capabilities.ts";
+import { capabilities, capabilityName, capabilityNumber } from "../../core/tables/capabilities.ts";
 
 test("the capabilities are numbered from 0 to 40 without a gap", () => {
   const numbers: number[] = Object.values(capabilities);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import { type FdMove, layout, type Mapping } from "../../core/descriptors.ts";
+import { type FdMove, layout, type Mapping } from "../../core/plan/descriptors.ts";
 
 /** An entry of a descriptor table: the open file, and whether exec closes it. */
 type Entry = { file: string; cloexec: boolean };

@@ -22,7 +22,11 @@ const LINKED = [
     .map((name) => `docs/${name}`),
   ...readdirSync(new URL("docs/decisions/", root)).map((name) => `docs/decisions/${name}`),
 ];
-const SOURCES = ["mod.ts", ...readdirSync(new URL("core/", root)).map((name) => `core/${name}`)];
+const SOURCES = [
+  "mod.ts",
+  ...readdirSync(new URL("core/", root), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts")).map((name) => `core/${name}`),
+];
 
 /** The examples of a page, and of the comments of a source. */
 function examplesOf(path: string): string[] {

@@ -1,15 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
-import {
-  buildEnv,
-  envNameProblem,
-  type EnvOp,
-  passCommonOps,
-  xdgOps,
-} from "../../core/environment.ts";
-import { chosenEnv } from "../../core/plan.ts";
+import { freeze } from "../../core/command/builder.ts";
+import { buildEnv } from "../../core/plan/environment.ts";
+import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "../../core/command/env_ops.ts";
+import { chosenEnv } from "../../core/plan/plan.ts";
 import { imagined } from "../support/surroundings.ts";
 
 const PARENT = { A: "parent a", EMPTY: "", PATH: "/opt/bin", HOME: "/root", LD_PRELOAD: "evil.so" };

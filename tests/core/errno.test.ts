@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import os from "node:os";
 import process from "node:process";
 import { test } from "node:test";
-import { errnoName, errnoNumber, errnoText } from "../../core/errno.ts";
+import { errnoName, errnoNumber, errnoText } from "../../core/tables/errno.ts";
 
 /** Second names of the same number; the table has the first, as errno(3) lists it. */
 const ALIASES: Readonly<Record<string, string>> = {

@@ -7,7 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { ORDER } from "../../core/order.ts";
+import { ORDER } from "../../core/plan/order.ts";
 import * as api from "../../mod.ts";
 
 const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");

@@ -16,7 +16,13 @@ import {
   UnsupportedError,
   UsageError,
 } from "../../core/errors.ts";
-import { escaped, escapedLines, quoted, shownArgument, shownCommand } from "../../core/escape.ts";
+import {
+  escaped,
+  escapedLines,
+  quoted,
+  shownArgument,
+  shownCommand,
+} from "../../core/text/escape.ts";
 import { resultOf } from "../support/results.ts";
 
 const TABLE: [what: string, text: string, shown: string][] = [

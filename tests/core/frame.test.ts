@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
-import { type Frame, frameOf, type Streams } from "../../core/frame.ts";
-import { ORDER } from "../../core/order.ts";
+import { freeze } from "../../core/command/builder.ts";
+import { type Frame, frameOf, type Streams } from "../../core/plan/child_setup.ts";
+import { ORDER } from "../../core/plan/order.ts";
 import { imagined } from "../support/surroundings.ts";
 
 const around = imagined();

@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import type { User } from "../../core/backend.ts";
+import type { User } from "../../core/system.ts";
 import { UsageError } from "../../core/errors.ts";
-import { type Ids, resolveCaps, resolveIds, type Wanted } from "../../core/identity.ts";
+import { resolveCaps, resolveIds, type Wanted } from "../../core/plan/identity.ts";
+import type { Ids } from "../../core/command/spec.ts";
 import { imagined } from "../support/surroundings.ts";
 
 const USERS: User[] = [

@@ -3,7 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+// @ts-types="../../scripts/floors.d.mts"
+import { FLOORS, generated, placeOf } from "../../scripts/floors.mjs";
 
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CORE = fileURLToPath(new URL("../../core", import.meta.url));
 
 /** A source without its comments, which hold examples. Comments stand on lines of their own. */
@@ -20,6 +23,12 @@ function importsOf(code: string): string[] {
   return [...found].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? "");
 }
 
+/** The sources in a folder, however deep. */
+function sourcesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts")).map((name) => join(folder, name));
+}
+
 /** All sources of core that can be reached from its files. */
 function graph(): Map<string, string[]> {
   const seen = new Map<string, string[]>();
@@ -32,7 +41,7 @@ function graph(): Map<string, string[]> {
       if (each.startsWith(".") && !relative(CORE, target).startsWith("..")) visit(target);
     }
   };
-  for (const name of readdirSync(CORE)) if (name.endsWith(".ts")) visit(join(CORE, name));
+  for (const path of sourcesIn(CORE)) visit(path);
   return seen;
 }
 
@@ -47,7 +56,7 @@ test("the walk finds what a source imports, and nothing in comments", () => {
     'const e = await import("./e.ts");',
   ].join("\n");
   assertEquals(importsOf(code), ["./a.ts", "./b.ts", "./c.ts", "./d.ts", '"./e.ts"']);
-  const child = graph().get(join(CORE, "child.ts")) ?? [];
+  const child = graph().get(join(CORE, "run", "child.ts")) ?? [];
   assert(child.includes("./streams.ts"));
   assert(graph().size > 20);
 });
@@ -56,9 +65,53 @@ test("core imports nothing but core", () => {
   for (const [path, imports] of graph()) {
     for (const each of imports) {
       const name = `${relative(CORE, path)} imports ${each}`;
-      assert(each.startsWith("./"), name);
+      assert(/^\.\.?\//.test(each), name);
       assert(!relative(CORE, join(dirname(path), each)).startsWith(".."), name);
     }
+  }
+});
+
+/** The sources of the library, below its root. */
+function sources(): string[] {
+  const found = ["core", "backends"].flatMap((folder) => sourcesIn(join(ROOT, folder)));
+  return ["mod.ts", ...found.map((path) => relative(ROOT, path))].sort();
+}
+
+test("every source stands on a floor, and no entry of the list is empty", () => {
+  for (const path of sources()) assert(placeOf(path) !== undefined, path);
+  const taken = new Set(sources().map((path) => placeOf(path)?.name));
+  for (const [name] of FLOORS.flat()) assert(taken.has(name), name);
+});
+
+test("a source imports only what is in its own folder or on a floor below, types included", () => {
+  let checked = 0;
+  for (const path of sources()) {
+    const own = placeOf(path);
+    assert(own !== undefined, path);
+    for (const each of importsOf(codeOf(join(ROOT, path)))) {
+      const spec = each.replace(/^["']|["']$/g, "");
+      if (!spec.startsWith(".")) continue;
+      const target = relative(ROOT, join(ROOT, dirname(path), spec));
+      const there = placeOf(target);
+      assert(there !== undefined, `${path} imports ${target}`);
+      const below = there.floor < own.floor || there.name === own.name;
+      assert(below, `${path} imports ${target}, which is not below it`);
+      checked++;
+    }
+  }
+  assert(checked > 500, `${checked}`);
+});
+
+test("an import that goes up is found", () => {
+  const [low, high] = [placeOf("core/tables/errno.ts"), placeOf("core/run/child.ts")];
+  assert(low !== undefined && high !== undefined && low.floor < high.floor);
+  assertEquals(placeOf("core/elsewhere.ts"), undefined);
+});
+
+test("the documentation shows the list of floors, and its drawing", () => {
+  for (const [path, text] of generated()) {
+    const file = readFileSync(join(ROOT, path), "utf8");
+    assert(file === text, `${path} is out of date: node scripts/floors.mjs`);
   }
 });
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import {
   AbortError,
   ExitError,
@@ -9,10 +9,10 @@ import {
   ResultError,
   TimeoutError,
 } from "../../core/errors.ts";
-import { judge, type Verdict } from "../../core/judgement.ts";
-import { checkOptions, type RunOptions } from "../../core/options.ts";
-import type { Result } from "../../core/result.ts";
-import { secret } from "../../core/secret.ts";
+import { judge, type Verdict } from "../../core/run/check_result.ts";
+import { checkOptions, type RunOptions } from "../../core/command/options.ts";
+import type { Result } from "../../core/result/result.ts";
+import { secret } from "../../core/text/secret.ts";
 import { resultOf } from "../support/results.ts";
 
 const TIMEOUT: Verdict = { why: "timeout", timeout: 50 };

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { StateError } from "../../core/errors.ts";
-import { type Event, isLegal, type State, transition } from "../../core/lifecycle.ts";
+import { type Event, isLegal, type State, transition } from "../../core/run/lifecycle.ts";
 
 const EVENTS: Event[] = ["start", "handshake", "exec", "fail", "exit", "close"];
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { LIMIT_INFINITY, limits, type LimitValue, limitValue } from "../../core/limits.ts";
+import { LIMIT_INFINITY, limits, type LimitValue, limitValue } from "../../core/tables/limits.ts";
 
 test("the sixteen limits have the numbers 0 to 15, in the order of asm-generic/resource.h", () => {
   assertEquals(Object.entries(limits).map(([name, number]) => `${name} ${number}`), [

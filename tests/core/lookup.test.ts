@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { absolute, type Access, DEFAULT_PATH, findProgram, type Found } from "../../core/lookup.ts";
+import { DEFAULT_PATH, findProgram, type Found } from "../../core/plan/lookup.ts";
+import { absolute } from "../../core/text/path.ts";
+import type { Access } from "../../core/system.ts";
 
 /** Looks `name` up where only `files` are there; the current folder is /work. */
 function find(

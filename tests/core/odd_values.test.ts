@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze, shownValue } from "../../core/draft.ts";
+import { freeze, shownValue } from "../../core/command/builder.ts";
 import { UsageError } from "../../core/errors.ts";
-import { chosenEnv } from "../../core/plan.ts";
-import { secret } from "../../core/secret.ts";
-import { outputForm, stdinForm } from "../../core/stdio.ts";
-import * as syscalls from "../../core/syscalls.ts";
+import { chosenEnv } from "../../core/plan/plan.ts";
+import { secret } from "../../core/text/secret.ts";
+import { outputForm, stdinForm } from "../../core/command/stdio.ts";
+import * as syscalls from "../../core/command/syscalls.ts";
 import { imagined } from "../support/surroundings.ts";
 
 /** What cannot simply be put into a text: each of them throws in one way of doing that or another. */

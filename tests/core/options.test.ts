@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { test } from "node:test";
 import { UsageError } from "../../core/errors.ts";
-import { after, checkOptions, type RunOptions } from "../../core/options.ts";
+import { after, checkOptions, type RunOptions } from "../../core/command/options.ts";
 
 test("what is not said has its documented default", () => {
   assertObjectMatch(checkOptions({}), {

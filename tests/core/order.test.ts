@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { inOrder, ORDER, type StepName } from "../../core/order.ts";
+import { inOrder, ORDER, type StepName } from "../../core/plan/order.ts";
 
 /**
  * What must come before what, and why. The order is a security property: these are what it is for,
@@ -11,10 +11,12 @@ const BEFORE: [StepName, StepName, string][] = [
   ["signals", "umask", "no handler of the parent may run in the child"],
   ["signals", "fds", "a handler would write to the number that was its pipe"],
   ["signals", "unblock", "what is delivered meets default dispositions"],
+  ["umask", "fds", "files are created with the umask that was asked for"],
   ["umask", "pidFile", "files are created with the umask that was asked for"],
   ["fds", "limits", "the layout may need numbers above a lowered nofile"],
   ["fds", "handshake", "the child holds no copy of the pipes that it waits on"],
   ["fds", "session", "a daemon's second clone inherits its descriptors as they are to be"],
+  ["fds", "preExec", "a hook finds the descriptors of the program"],
   ["session", "pidFile", "the daemon itself holds the lock"],
   ["pidFile", "identity", "it is written with the rights of the parent"],
   ["limits", "identity", "a hard limit is raised while that is allowed"],
@@ -66,8 +68,8 @@ test("for every step it is said what it must come after, and what before", () =>
   }
 });
 
-test("for every step, core/order.ts gives the reason for its place", () => {
-  const source = readFileSync(new URL("../../core/order.ts", import.meta.url), "utf8");
+test("for every step, core/plan/order.ts gives the reason for its place", () => {
+  const source = readFileSync(new URL("../../core/plan/order.ts", import.meta.url), "utf8");
   const reasons = /\/\*\* *\n \* Every step[\s\S]*?\*\//.exec(source)?.[0] ?? "";
   const named = [...reasons.matchAll(/^ \* - ((?:`\w+`(?:, )?)+): \S/gm)].flatMap((
     [, names = ""],

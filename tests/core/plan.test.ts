@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import type { Surroundings } from "../../core/backend.ts";
+import type { Surroundings } from "../../core/system.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import { SpawnError } from "../../core/errors.ts";
-import { ORDER } from "../../core/order.ts";
+import { ORDER } from "../../core/plan/order.ts";
 import {
   describe,
   findStep,
@@ -13,8 +13,8 @@ import {
   resolveProgram,
   shownParts,
   stepOf,
-} from "../../core/plan.ts";
-import { secret } from "../../core/secret.ts";
+} from "../../core/plan/plan.ts";
+import { secret } from "../../core/text/secret.ts";
 import { imagined } from "../support/surroundings.ts";
 
 function planOf(cmd: Command, answers: Partial<Surroundings> = {}): Plan {

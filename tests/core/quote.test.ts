@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { formatCommand, plainCommand, quote } from "../../core/quote.ts";
+import { formatCommand, plainCommand } from "../../core/text/quote.ts";
+import { quote } from "../../core/command/quote.ts";
 
 type Env = (readonly [string, string])[];
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
-import { Result, type ResultFields } from "../../core/result.ts";
-import { decodeStatus } from "../../core/status.ts";
+import { Result, type ResultFields } from "../../core/result/result.ts";
+import { decodeStatus } from "../../core/result/status.ts";
 import { resultOf } from "../support/results.ts";
 
 test("a result has every field that it was made from", () => {

@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import { UsageError } from "../../core/errors.ts";
-import { checkRules, type Mode } from "../../core/rules.ts";
+import { checkRules, type Mode } from "../../core/command/rules.ts";
 
 const MODES: Mode[] = ["run", "spawn", "runSync", "exec"];
 const stream = () => new WritableStream<Uint8Array>();

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { maskSecrets, prefixed, reveal, Secret, secret, shown } from "../../core/secret.ts";
+import { maskSecrets, prefixed, reveal, Secret, secret, shown } from "../../core/text/secret.ts";
 
 const token = secret("hunter2");
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import os from "node:os";
 import { test } from "node:test";
-import { signalName, signalNumber, signals } from "../../core/signals.ts";
+import { signalName, signalNumber, signals } from "../../core/tables/signals.ts";
 
 test("every signal that the system's headers name has its number", () => {
   const known: Readonly<Record<string, number>> = signals;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { decodeStatus, rawFromWaitid, rawStatus } from "../../core/status.ts";
+import { decodeStatus, rawFromWaitid, rawStatus } from "../../core/result/status.ts";
 
 test("every exit code is taken out of the raw status, and only 0 is success", () => {
   for (let code = 0; code <= 255; code++) {

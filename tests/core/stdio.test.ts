@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/draft.ts";
+import { freeze } from "../../core/command/builder.ts";
 import {
   type Chunk,
   isFd,
@@ -11,7 +11,7 @@ import {
   type StderrOutput,
   stdinForm,
   type StdinInput,
-} from "../../core/stdio.ts";
+} from "../../core/command/stdio.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

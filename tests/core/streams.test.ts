@@ -8,7 +8,7 @@ import {
   pour,
   readableFrom,
   writableTo,
-} from "../../core/streams.ts";
+} from "../../core/run/streams.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (chunk: Uint8Array | undefined) => new TextDecoder().decode(chunk);

@@ -2,9 +2,9 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { UsageError } from "../../core/errors.ts";
-import type { PaletteArgument, PaletteCall } from "../../core/palette.ts";
-import * as constants from "../../core/palette_constants.ts";
-import * as syscalls from "../../core/syscalls.ts";
+import type { PaletteArgument, PaletteCall } from "../../core/command/palette.ts";
+import * as constants from "../../core/tables/constants.ts";
+import * as syscalls from "../../core/command/syscalls.ts";
 
 const u64 = (...values: bigint[]) => new Uint8Array(new BigUint64Array(values).buffer);
 const i32 = (value: number) => new Uint8Array(new Int32Array([value]).buffer);

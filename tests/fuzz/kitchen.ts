@@ -115,7 +115,7 @@ export class Kitchen {
   async #run(recipe: Recipe, lines: string[]): Promise<void> {
     const cmd = this.#command(recipe);
     const options: RunOptions = {
-      timeout: recipe.what === "sleep" ? 80 : 20_000,
+      timeout: recipe.what === "sleep" ? 300 : 20_000,
       grace: 20,
       driver: this.#driver,
       ...recipe.options,
@@ -161,7 +161,8 @@ export class Kitchen {
       cmd.sendBuffer(new Uint8Array(size).fill(98))
     );
     if (recipe.what === "report") cmd.args(join(this.folder, "report"), buffers.join(","));
-    cmd.args(...recipe.args ?? []);
+    // It would take them for times.
+    if (recipe.what !== "sleep") cmd.args(...recipe.args ?? []);
     if (recipe.arg0 !== undefined) cmd.arg0(recipe.arg0);
     for (const [op, first = "", second = ""] of recipe.env ?? []) {
       if (op === "pass") cmd.envPass(first);

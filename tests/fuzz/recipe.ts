@@ -206,7 +206,8 @@ export function recipeOf(seed: string, root: boolean): Recipe {
         ["umask", 0o55],
       ]));
   }
-  if (recipe.verb === "spawn" && chance(0.2)) recipe.handshake = true;
+  // The time limit of what sleeps could end it at its handshake.
+  if (recipe.verb === "spawn" && chance(0.2) && recipe.what !== "sleep") recipe.handshake = true;
   if (recipe.verb === "spawn" && chance(0.2)) recipe.stdin = { to: "pipe" };
   if (chance(0.05)) recipe.nonblocking = true;
   if (recipe.verb !== "spawn" && recipe.what !== "sleep" && chance(0.1)) {

@@ -6,12 +6,13 @@
 
 import { existsSync } from "node:fs";
 import process from "node:process";
-import type { Backend, DriverName } from "../../core/backend.ts";
+import type { Backend } from "../../core/backend.ts";
+import type { DriverName } from "../../core/drivers.ts";
 import { launcherBackend } from "../../backends/launcher/launcher.ts";
-import { aarch64 } from "../../backends/linux/arch/aarch64.ts";
-import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
-import type { Host } from "../../backends/linux/host.ts";
-import { nativeBackend } from "../../backends/linux/native.ts";
+import { aarch64 } from "../../backends/child_program/arch/aarch64.ts";
+import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
+import type { Host } from "../../backends/spawner/host.ts";
+import { nativeBackend } from "../../backends/native/native.ts";
 import type { Spawner } from "../../backends/spawner/spawner.ts";
 import { openLibc } from "../support/native.ts";
 import { faultyHost, faultyLibc, faultySpawner } from "./faults.ts";
@@ -54,7 +55,8 @@ async function border(): Promise<Guard> {
   return (await import(file.href) as { guarded: Guard }).guarded;
 }
 
-async function hostHere(): Promise<Host> {
+/** What the drivers need of this runtime. */
+export async function hostHere(): Promise<Host> {
   if ("Deno" in globalThis) return (await import("../../backends/deno/host.ts")).denoHost();
   if ("Bun" in globalThis) return (await import("../../backends/bun/host.ts")).bunHost();
   return (await import("../../backends/node/host.ts")).nodeHost();

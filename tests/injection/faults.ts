@@ -8,14 +8,14 @@
 
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import type { Arch } from "../../backends/linux/arch.ts";
-import type { Call, Program } from "../../backends/linux/call.ts";
-import { rewritePrograms } from "../../backends/linux/encode.ts";
-import type { Host } from "../../backends/linux/host.ts";
-import type { Libc } from "../../backends/linux/libc.ts";
-import { RESULT_AT } from "../../backends/linux/ticket.ts";
+import type { Arch } from "../../backends/child_program/arch.ts";
+import type { Call, Program } from "../../backends/child_program/call.ts";
+import { rewritePrograms } from "../../backends/child_program/encode.ts";
+import type { Host } from "../../backends/spawner/host.ts";
+import type { Libc } from "../../backends/native/libc.ts";
+import { RESULT_AT } from "../../backends/native/clone_args.ts";
 import { type Spawner, StartError } from "../../backends/spawner/spawner.ts";
-import { errnoName, errnoNumber, errnoText } from "../../core/errno.ts";
+import { errnoName, errnoNumber, errnoText } from "../../core/tables/errno.ts";
 
 /** One fault: which call, counted from 0, and how it fails. */
 export interface Fault {

@@ -31,7 +31,7 @@ export interface Scenario {
   readonly daemon?: boolean;
 }
 
-const hook = fileURLToPath(new URL("../support/hooks/ignore.ts", import.meta.url));
+const hook = fileURLToPath(new URL("../support/hooks/tell.ts", import.meta.url));
 
 /** All of them. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -181,8 +181,10 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "a hook",
-    async run() {
-      assertEquals(await new Command("echo", "after").preExec(hook, []).text(), "after\n");
+    async run({ folder }) {
+      const path = `${folder}/told`;
+      const cmd = new Command("cat", path).preExec(hook, { path });
+      assertEquals(JSON.parse(await cmd.text()).argv[0], "cat");
     },
   },
   {
@@ -191,7 +193,9 @@ export const SCENARIOS: readonly Scenario[] = [
     run: ({ folder }) =>
       asDaemon(
         () =>
-          new Command("sleep", 1000).daemonize().pidFile(`${folder}/pid`).preExec(hook, []).run(),
+          new Command("sleep", 1000).daemonize().pidFile(`${folder}/pid`).preExec(hook, {
+            path: `${folder}/told`,
+          }).run(),
         `${folder}/pid`,
       ),
   },

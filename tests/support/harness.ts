@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { keepArenas } from "../../backends/linux/memory.ts";
+import { keepArenas } from "../../backends/native/memory.ts";
 import { backendInfo, Command, UnsupportedError } from "../../mod.ts";
 import { limitOf } from "./limits.ts";
 import { noteSkip } from "./skips.ts";
@@ -134,6 +134,8 @@ export function isRunning(pid: number): boolean {
 
 /** Ends a process that a test started by way of another one. */
 export function killHard(pid: number): void {
+  // What could not be parsed would hit this process's own group.
+  if (!(pid > 1)) throw new RangeError(`no process: ${pid}`);
   try {
     process.kill(pid, "SIGKILL");
   } catch {
@@ -145,13 +147,17 @@ export function killHard(pid: number): void {
 export interface Census {
   /** Open descriptors: number and target. */
   readonly fds: ReadonlySet<string>;
+  /** Names in the folder for temporary files, if no other process uses it. */
+  readonly files: ReadonlySet<string>;
   /** Children, zombies too. */
   readonly children: ReadonlySet<number>;
 }
 
-/** Counts descriptors and children of this process. */
+/** Counts descriptors, temporary files and children of this process. */
 export function census(): Census {
-  return { fds: openFds(), children: childPids() };
+  const own = process.env["VIRCOMMAND_TEST_TEMP"];
+  const files = new Set(own === undefined ? [] : readdirSync(own));
+  return { fds: openFds(), files, children: childPids() };
 }
 
 /**
@@ -206,9 +212,11 @@ function difference(before: Census, now: Census): string | undefined {
   const left = [...now.fds].filter((fd) => !before.fds.has(fd));
   const lost = [...before.fds].filter((fd) => !now.fds.has(fd));
   const children = [...now.children].filter((pid) => !before.children.has(pid));
+  const files = [...now.files].filter((name) => !before.files.has(name));
   const parts = [
     left.length > 0 ? `descriptors left open: ${left.join(", ")}` : "",
     lost.length > 0 ? `descriptors of others closed: ${lost.join(", ")}` : "",
+    files.length > 0 ? `files left: ${files.join(", ")}` : "",
     children.length > 0 ? `children left: ${children.join(", ")}` : "",
   ].filter((part) => part !== "");
   return parts.length === 0 ? undefined : `the test left something: ${parts.join("; ")}`;

@@ -5,11 +5,11 @@
  */
 
 import process from "node:process";
-import type { Arch, SyscallName } from "../../backends/linux/arch.ts";
-import { aarch64 } from "../../backends/linux/arch/aarch64.ts";
-import { x86_64 } from "../../backends/linux/arch/x86_64.ts";
-import { Kernel } from "../../backends/linux/kernel.ts";
-import type { Libc } from "../../backends/linux/libc.ts";
+import type { Arch, SyscallName } from "../../backends/child_program/arch.ts";
+import { aarch64 } from "../../backends/child_program/arch/aarch64.ts";
+import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
+import { Kernel } from "../../backends/native/kernel.ts";
+import type { Libc } from "../../backends/native/libc.ts";
 import { backendInfo } from "../../mod.ts";
 
 /** The architectures that have an interpreter. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Result, type ResultFields } from "../../core/result.ts";
-import { decodeStatus } from "../../core/status.ts";
+import { Result, type ResultFields } from "../../core/result/result.ts";
+import { decodeStatus } from "../../core/result/status.ts";
 
 /** A result that ended with a raw status and wrote some text. */
 export function resultOf(

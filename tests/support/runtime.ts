@@ -5,9 +5,11 @@
  * @module
  */
 
+import { chmodSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import process from "node:process";
 import { type Argument, Command } from "../../mod.ts";
+import type { Context } from "./harness.ts";
 
 /** The argument list that runs a program of tests/support/programs/ in this runtime. */
 export function programArgv(name: string, ...args: string[]): string[] {
@@ -27,4 +29,11 @@ export function program(name: string, ...args: string[]): Command {
  */
 export function preparedProgram(preparation: string, argv: readonly Argument[]): Command {
   return new Command("sh", "-c", `${preparation}\nexec "$@"`, "sh", ...argv);
+}
+
+/** The variable that names where Deno keeps what it compiles, whichever user it runs as. */
+export function denoDirFor(t: Context): { readonly DENO_DIR: string } {
+  const folder = t.folder();
+  chmodSync(folder, 0o777);
+  return { DENO_DIR: folder };
 }

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { StepName } from "../../core/order.ts";
+import type { StepName } from "../../core/plan/order.ts";
 import type { Command } from "../../core/command.ts";
-import * as syscalls from "../../core/syscalls.ts";
+import * as syscalls from "../../core/command/syscalls.ts";
 import type { Setup } from "./world.ts";
 
 const asIs: Setup = (cmd: Command) => cmd;

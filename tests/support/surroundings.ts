@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Surroundings } from "../../core/backend.ts";
+import type { Surroundings } from "../../core/system.ts";
 
 /** Surroundings in which every program is in /usr/bin, with some answers replaced. */
 export function imagined(answers: Partial<Surroundings> = {}): Surroundings {

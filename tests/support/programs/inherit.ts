@@ -1,5 +1,6 @@
 // Runs programs that inherit this process's own streams: which of them, the arguments say; or its
-// environment.
+// environment. What belongs to one pair of outputs ends with a line of its own in both.
+import { writeSync } from "node:fs";
 import process from "node:process";
 import { Command } from "../../../mod.ts";
 
@@ -17,11 +18,15 @@ if (what === "stdin") {
 } else if (what === "environment") {
   await new Command("/usr/bin/env", "-0").stdout("inherit").run();
 } else {
-  const cmd = new Command("sh", "-c", script);
-  const [stdout, stderr, way] = rest;
-  const output = form(stdout);
-  if (output !== "stdout") cmd.stdout(output);
-  cmd.stderr(form(stderr));
-  if (way === "sync") cmd.runSync();
-  else await cmd.run();
+  const [way, ...pairs] = rest;
+  for (const pair of pairs) {
+    const cmd = new Command("sh", "-c", script);
+    const [stdout, stderr] = pair.split(" ");
+    const output = form(stdout);
+    if (output !== "stdout") cmd.stdout(output);
+    cmd.stderr(form(stderr));
+    if (way === "sync") cmd.runSync();
+    else await cmd.run();
+    for (const fd of [1, 2]) writeSync(fd, "--\n");
+  }
 }

@@ -11,8 +11,6 @@ const stays = () =>
   new Command("sh", "-c", SCRIPT, marker)
     .uid(Number(uid)).gid(Number(uid));
 
-const LIMITS: RunOptions = { timeout: 300, grace: 60_000 };
-
 /** What a KillError says, wherever it is. */
 const told = (error: unknown) => {
   const of = error as {
@@ -34,25 +32,35 @@ const told = (error: unknown) => {
 
 const seen: Record<string, unknown> = {};
 const attempt = async (what: string, action: () => unknown) => {
-  const since = performance.now();
   try {
     seen[what] = { name: `nothing, but ${JSON.stringify(await action())}` };
   } catch (error) {
-    seen[what] = { ...told(error), ms: performance.now() - since };
+    seen[what] = told(error);
   }
 };
 
-await attempt("run, timeout", () => stays().run(LIMITS));
-await attempt("run, signal", () => stays().run({ ...LIMITS, signal: AbortSignal.timeout(200) }));
-await attempt("run, check: false", () => stays().run({ ...LIMITS, check: false }));
+/** With a limit that is not over before the program is another user's: until then it can be killed. */
+const attemptInTime = async (what: string, action: (limits: RunOptions) => unknown) => {
+  for (const timeout of [300, 1500, 7500]) {
+    await attempt(what, () => action({ timeout, grace: 60_000 }));
+    if ((seen[what] as { pid?: number }).pid !== 0) return;
+  }
+};
+
+await attemptInTime("run, timeout", (limits) => stays().run(limits));
+await attemptInTime(
+  "run, signal",
+  ({ timeout = 0, ...limits }) => stays().run({ ...limits, signal: AbortSignal.timeout(timeout) }),
+);
+await attemptInTime("run, check: false", (limits) => stays().run({ ...limits, check: false }));
 await attempt("run, maxBuffer", () => stays().run({ maxBuffer: 0 }));
-await attempt("runSync, timeout", () => stays().runSync(LIMITS));
+await attemptInTime("runSync, timeout", (limits) => stays().runSync(limits));
 await attempt("runSync, maxBuffer", () => stays().runSync({ maxBuffer: 0 }));
 await attempt("lines, left early", async () => {
   for await (const _ of stays().lines()) break;
 });
-await attempt("lines, timeout", async () => {
-  for await (const _ of stays().lines(LIMITS));
+await attemptInTime("lines, timeout", async (limits) => {
+  for await (const _ of stays().lines(limits));
 });
 await attempt("runRegex, callback", () =>
   stays().runRegex(/./, () => {
@@ -71,7 +79,10 @@ await attempt("abort", () => child.abort());
 await attempt("dispose", async () => {
   await using _ = await stays().spawn();
 });
-await attempt("spawn, timeout", async () => await (await stays().spawn(LIMITS)).wait());
+await attemptInTime(
+  "spawn, timeout",
+  async (limits) => await (await stays().spawn(limits)).wait(),
+);
 const state = child.state;
 // They may end now; the one that was kept is waited for.
 rmSync(marker);

@@ -1,0 +1,192 @@
+/**
+ * A system call of a child program as data: what the steps of a plan are lowered to, what the
+ * encoder lays out in memory, and what `explain()` prints.
+ *
+ * @module
+ */
+
+import { isPolluted, own } from "../../core/own.ts";
+import type { StepName } from "../../core/plan/order.ts";
+import type { Arch, SyscallName } from "./arch.ts";
+
+/** An argument: a number, or something in memory whose address is passed. */
+export type Arg =
+  | number
+  | bigint
+  /** Text, NUL-terminated. */
+  | { readonly text: string }
+  /** The address of {@linkcode ZEROS} bytes that are zero. */
+  | { readonly zeros: true }
+  /** A copy of these bytes. */
+  | { readonly bytes: Uint8Array }
+  /** A struct of 64-bit words. */
+  | { readonly words: readonly (number | bigint)[] }
+  /** A NULL-terminated array of texts. */
+  | { readonly texts: readonly string[] }
+  /** A cell: memory by name, zero at first, shared by all calls that name it. */
+  | { readonly cell: string; readonly offset?: number | StatField }
+  /** A number that differs between architectures. */
+  | { readonly byArch: (arch: Arch) => number }
+  /** The word in which the program notes that it gave up: {@linkcode GAVE_UP_VALUE}, or 0. */
+  | { readonly gaveUp: true }
+  /** The environment of the process itself, in a program file; in one argument of a program. */
+  | { readonly environ: true }
+  /** The word in which the result of the last failure stands. */
+  | { readonly failedResult: true }
+  /** The memory of another call's argument: what is read there becomes that argument. */
+  | { readonly call: string; readonly argument: number };
+
+/** A field of struct stat, whose place differs between architectures. */
+export type StatField = "nlink" | "mode" | "uid";
+
+/** Where to go after a call, by the label of another one. */
+export interface Jumps {
+  /** If the result is negative. Default: the program has failed. */
+  readonly error?: string;
+  /** If it is zero. Default: the next call. */
+  readonly zero?: string;
+  /** If it is positive. Default: the next call. */
+  readonly positive?: string;
+}
+
+/** The step that a call belongs to: one of the plan, or the making of the child itself. */
+export type CallStep = StepName | "clone";
+
+/** One system call. */
+export interface Call {
+  /** The step that it belongs to, for errors. */
+  readonly step: CallStep;
+  /** The call by its name, or by its number on this architecture. */
+  readonly name: SyscallName | number;
+  readonly args: readonly Arg[];
+  /** The call is made for each of these values of its first argument, one after the other. */
+  readonly each?: readonly number[];
+  /** The arguments as people read them, secrets masked. */
+  readonly shown: readonly string[];
+  /** The same for errors, which may travel far: environment values masked. Default: `shown`. */
+  readonly told?: readonly string[];
+  /** The file or folder that a failure is about. */
+  readonly path?: string;
+  /** What a failure means, where errno alone would mislead. */
+  readonly meaning?: string;
+  /**
+   * The errno of a failure that the program has found by comparing: the call itself is only there
+   * to end the program, and fails with another one.
+   */
+  readonly errno?: number;
+  /** More for the reader of `explain()`. */
+  readonly note?: string;
+  /** Whether the same was shown above, so that `explain()` need not show it again. */
+  readonly repeats?: boolean;
+  /** A name for jumps. */
+  readonly label?: string | undefined;
+  readonly jumps?: Jumps;
+  /** Whether its failure says nothing about the program, and must not hide one that does. */
+  readonly unrecorded?: boolean;
+  /** Where the result goes: into an argument of another call, or into a cell. Else nowhere. */
+  readonly into?: { readonly call: string; readonly argument: number } | { readonly cell: string };
+}
+
+/** How many zeros every program has: as much as the kernel's struct sigaction takes. */
+export const ZEROS = 32;
+
+/** What a program that gave up leaves: sched_get_priority_max(SCHED_FIFO) is 99 everywhere. */
+export const GAVE_UP_VALUE = 99;
+
+/** The label of the exit at the end of every program, for those that have failed. */
+export const FAILED = "failed";
+
+/** A cell of a program. */
+export interface Cell {
+  readonly name: string;
+  /** Its size, in bytes. */
+  readonly size: number;
+}
+
+/** Calls, and the cells that they share. */
+export interface Program {
+  readonly calls: readonly Call[];
+  readonly cells: readonly Cell[];
+  /** The first of the calls, if many programs begin with them: these very ones. */
+  readonly head?: Head | undefined;
+}
+
+/**
+ * Calls that one program after the other begins with. They have neither labels nor jumps, and
+ * share nothing with the calls behind them.
+ */
+export class Head {
+  readonly calls: readonly Call[];
+  /** How many operations they take. */
+  readonly operations: number;
+  /** An upper bound of the bytes that their data take. */
+  readonly data: number;
+
+  constructor(calls: readonly Call[]) {
+    this.calls = calls;
+    this.operations = calls.reduce((sum, call) => sum + operationsOf(call), 0);
+    this.data = calls.reduce((sum, call) => sum + dataOf(call), 0);
+  }
+}
+
+/** The same program, of objects that inherit nothing if all others do. */
+export function ownProgram(program: Program): Program {
+  if (!isPolluted()) return program;
+  const { calls, cells } = program;
+  return own({ calls: calls.map(ownCall), cells: cells.map(own), head: undefined });
+}
+
+function ownCall(call: Call): Call {
+  const { args, jumps, into, ...others } = own(call);
+  return own({
+    ...others,
+    args: args.map((arg) => typeof arg === "object" ? own(arg) : arg),
+    ...(jumps === undefined ? {} : { jumps: own(jumps) }),
+    ...(into === undefined ? {} : { into: own(into) }),
+  });
+}
+
+/** How many operations a call takes. */
+export function operationsOf({ each }: Call): number {
+  return each?.length ?? 1;
+}
+
+/** An upper bound of the bytes that the data of a call take. */
+export function dataOf({ args }: Call): number {
+  let data = 0;
+  for (const arg of args) {
+    if (typeof arg !== "object") continue;
+    if ("text" in arg) data += boundOf(arg.text);
+    else if ("bytes" in arg) data += arg.bytes.length + 16;
+    else if ("words" in arg) data += arg.words.length * 8 + 8;
+    else if ("texts" in arg) {
+      data += arg.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
+    }
+  }
+  return data;
+}
+
+/** UTF-16 units become three bytes at most; one NUL. */
+function boundOf(text: string): number {
+  return text.length * 3 + 1;
+}
+
+/** A call with nothing special about it. */
+export function call(
+  step: CallStep,
+  name: SyscallName | number,
+  args: readonly Arg[],
+  shown: readonly string[],
+): Call {
+  return { step, name, args, shown };
+}
+
+/** Text as a C string literal, near enough. */
+export function text(value: string): string {
+  return JSON.stringify(value);
+}
+
+/** A mode or mask as C writes it. */
+export function octal(mode: number): string {
+  return `0${mode.toString(8).padStart(3, "0")}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * From a failed operation to a SpawnError that blames the right file.
+ *
+ * @module
+ */
+
+import { errnoName } from "../../core/tables/errno.ts";
+import { SpawnError } from "../../core/errors.ts";
+import type { Access } from "../../core/system.ts";
+import type { Call } from "./call.ts";
+
+/** What can be asked about files to find out whom to blame. */
+export interface Files {
+  access(path: string): Access;
+  /** The first bytes of a file, if it can be read. */
+  head(path: string): Uint8Array | undefined;
+}
+
+/** The error for a call that failed; `meaning` says more than its errno. */
+export function spawnError(
+  call: Call,
+  result: number,
+  command: string,
+  files: Files,
+  meaning: string | undefined = call.meaning,
+): SpawnError {
+  const errno = call.errno ?? result;
+  const { step, shown, told = shown, path } = call;
+  const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
+  const code = errnoName(errno);
+  const detail = meaning === undefined ? undefined : `${code}: ${meaning}`;
+  const blamed = call.name === "execve" && path !== undefined
+    ? blame(path, code, files)
+    : { path, detail };
+  return new SpawnError({ step, syscall, args: told, errno, command, ...blamed });
+}
+
+/**
+ * execve(2) says ENOENT for a missing file and for a missing interpreter of a file that is there,
+ * and EACCES likewise: the file's own head tells which.
+ */
+function blame(
+  path: string,
+  code: string,
+  files: Files,
+): { path: string; detail: string | undefined } {
+  const script = (code === "ENOENT" || code === "EACCES" || code === "ELOOP")
+    ? interpreterOf(files.head(path))
+    : undefined;
+  if (script !== undefined && files.access(path) === "ok" && files.access(script) !== "ok") {
+    return { path: script, detail: `${code}: the interpreter of ${path} cannot be executed` };
+  }
+  if (code === "ENOEXEC") {
+    return { path, detail: "ENOEXEC: neither a program nor a script that begins with #!" };
+  }
+  if (code === "E2BIG") {
+    return { path, detail: "E2BIG: arguments and environment are too long for the kernel" };
+  }
+  if (code === "ETXTBSY") return { path, detail: "ETXTBSY: somebody has the file open to write" };
+  return { path, detail: undefined };
+}
+
+/**
+ * Whether execve(2) may know what to do with a file that begins so: ELF, a script, or what has bytes
+ * that no text has, which binfmt_misc may know.
+ */
+export function isFormatKnown(head: Uint8Array | undefined): boolean {
+  return head === undefined || interpreterOf(head) !== undefined || head.includes(0);
+}
+
+/** The interpreter that a script (`#!`) or an ELF file (PT_INTERP) names, if it names one. */
+export function interpreterOf(head: Uint8Array | undefined): string | undefined {
+  if (head === undefined) return undefined;
+  const text = (from: number, to: number) => new TextDecoder().decode(head.subarray(from, to));
+  if (text(0, 2) === "#!") {
+    // execve(2): white space may follow #!, the name ends at white space.
+    return /^#![ \t]*([^ \t\n]+)/.exec(text(0, 256))?.[1];
+  }
+  if (text(0, 4) !== "\x7fELF" || head.length < 64 || head[4] !== 2) return undefined;
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const PT_INTERP = 3;
+  const table = Number(view.getBigUint64(32, true));
+  const size = view.getUint16(54, true);
+  const count = view.getUint16(56, true);
+  for (let i = 0; i < count; i++) {
+    const at = table + i * size;
+    if (at + 40 > head.length) return undefined;
+    if (view.getUint32(at, true) !== PT_INTERP) continue;
+    const from = Number(view.getBigUint64(at + 8, true));
+    const length = Number(view.getBigUint64(at + 32, true));
+    return text(from, from + length - 1);
+  }
+  return undefined;
+}

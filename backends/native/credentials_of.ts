@@ -1,0 +1,44 @@
+/**
+ * The credentials of the calling thread, which is the one that children inherit from.
+ *
+ * @module
+ */
+
+import { type Credentials, parseCredentials, type Triple } from "../child_program/credentials.ts";
+import { textOf } from "./files.ts";
+import type { Kernel } from "./kernel.ts";
+import { capabilitiesOf } from "./system.ts";
+
+const PR_CAPBSET_READ = 23;
+const PR_GET_SECUREBITS = 27;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_IS_SET = 1;
+
+/** From /proc, in one read; where that is not mounted, by a call for each of them. */
+export function credentialsOf(kernel: Kernel): Credentials {
+  const securebits = kernel.call("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0);
+  const status = textOf(kernel, "/proc/thread-self/status");
+  if (status !== undefined) return parseCredentials(status, securebits);
+  const { last, ...sets } = capabilitiesOf(kernel);
+  const setOf = (isSet: (cap: number) => boolean) => {
+    let set = 0n;
+    for (let cap = 0; cap <= last; cap++) if (isSet(cap)) set |= 1n << BigInt(cap);
+    return set;
+  };
+  return {
+    ...sets,
+    securebits,
+    uids: idsOf(kernel, "getresuid"),
+    gids: idsOf(kernel, "getresgid"),
+    bounding: setOf((cap) => kernel.call("prctl", PR_CAPBSET_READ, cap, 0, 0, 0) === 1),
+    ambient: setOf((cap) =>
+      kernel.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) === 1
+    ),
+  };
+}
+
+function idsOf(kernel: Kernel, name: "getresuid" | "getresgid"): Triple {
+  const { scratch, view } = kernel;
+  kernel.call(name, scratch, scratch + 4, scratch + 8);
+  return [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
+}

@@ -1,0 +1,185 @@
+/**
+ * exec in place: this very process becomes the program, by way of a program file that holds the
+ * steps of its plan, as a child does in its second stage. Until that file is executed everything can
+ * be taken back, and an error is thrown; from then on, see exec_program.ts.
+ *
+ * @module
+ */
+
+import { layout, type Mapping } from "../../core/plan/descriptors.ts";
+import { SpawnError, UnsupportedError } from "../../core/errors.ts";
+import { findStep, type Plan } from "../../core/plan/plan.ts";
+import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
+import { errnoNumber } from "../../core/tables/errno.ts";
+import { type Call, call } from "../child_program/call.ts";
+import { carryOver } from "../child_program/credentials.ts";
+import { credentialsOf } from "./credentials_of.ts";
+import { execFile } from "../child_program/exec_program.ts";
+import { isFormatKnown, spawnError } from "../child_program/failure.ts";
+import { folderProblem } from "./files.ts";
+import type { Kernel } from "./kernel.ts";
+import { F } from "../../core/tables/kernel.ts";
+import { programMemfd } from "./memfd.ts";
+import { fileSizeLimit } from "./stage_two.ts";
+import type { Starter } from "./starter.ts";
+
+const AT_EMPTY_PATH = 0x1000;
+const FD_CLOEXEC = 1;
+const [ENOEXEC, EACCES, EFBIG] = [8, 13, 27];
+
+/** Replaces this process. Returns only to throw. */
+export function execInPlace(starter: Starter, plan: Plan): never {
+  const { kernel } = starter;
+  requireBeforehand(starter, plan);
+  const restore = restoreOver(kernel, plan);
+  const wiring = starter.wire(plan);
+  try {
+    const { mappings } = wiring;
+    const targets = new Set(mappings.map(({ to }) => to));
+    const isOpen = (fd: number) => kernel.raw("fcntl", fd, F.GETFD) >= 0;
+    // What the command does not name stays as it is, its close-on-exec flag included.
+    const moves = layout(mappings, [], isOpen).moves.filter(({ kind }) => kind !== "closeRange");
+    const kept = new KeptOpen(kernel, mappings);
+    const close = kept.fds.filter((fd) => !targets.has(fd));
+    const file = execFile(kernel.arch, plan, {
+      moves,
+      restore,
+      close,
+      parent: () => kernel.call("getppid"),
+    });
+    become(starter, plan, file, kept);
+  } finally {
+    wiring.close();
+  }
+}
+
+/** Executes a program file. Where one in memory may not be executed, one on a disk is tried. */
+function become(starter: Starter, plan: Plan, file: Uint8Array, kept: KeptOpen): never {
+  const { kernel, stages } = starter;
+  for (;;) {
+    const inMemory = stages.stage === "memfd";
+    const image = openImage(starter, plan, file);
+    try {
+      kept.keep();
+      const errno = execute(kernel, image.fd);
+      if (inMemory && stages.isRefused({ call: { name: "execveat" }, errno })) continue;
+      throw refused(plan, errno);
+    } finally {
+      kept.restore();
+      image.close();
+    }
+  }
+}
+
+/** What can be found out is, while this process is still whole. */
+function requireBeforehand({ kernel, files }: Starter, plan: Plan): void {
+  const { command } = plan;
+  const folder = findStep(plan, "chdir")?.path;
+  const problem = folder === undefined ? undefined : folderProblem(kernel, folder);
+  if (folder !== undefined && problem !== undefined) {
+    const args = [JSON.stringify(folder)];
+    const step = { step: "chdir", syscall: "chdir", args, path: folder };
+    throw new SpawnError({ ...step, errno: problem, command });
+  }
+  const { path } = plan.exec;
+  const access = files.access(path);
+  const fails = (errno: number) =>
+    spawnError(
+      { ...call("exec", "execve", [], [JSON.stringify(path)]), path },
+      errno,
+      command,
+      files,
+    );
+  if (access !== "ok") throw fails(errnoNumber(access) ?? EACCES);
+  if (!isFormatKnown(files.head(path))) throw fails(ENOEXEC);
+}
+
+/** What sets credentials right after the exec of the program file, if the plan depends on them. */
+function restoreOver(kernel: Kernel, plan: Plan): readonly Call[] {
+  const depends = findStep(plan, "identity") ?? findStep(plan, "step");
+  if (depends === undefined) return [];
+  const carry = carryOver(credentialsOf(kernel));
+  if (carry.kind === "none") return [];
+  if (carry.kind === "restore" && carry.before.length === 0) return carry.after;
+  throw new UnsupportedError({
+    feature: "exec with a change of identity",
+    driver: "native",
+    reason: carry.kind === "impossible"
+      ? carry.reason
+      : "the capabilities of this process do not survive an exec",
+    remedy: "start the program as a child",
+    command: plan.command,
+  });
+}
+
+/** The descriptors of this process that the program file must find open. */
+class KeptOpen {
+  readonly #kernel: Kernel;
+  /** Those that would be closed by the exec. */
+  readonly fds: readonly number[];
+
+  constructor(kernel: Kernel, mappings: readonly Mapping[]) {
+    this.#kernel = kernel;
+    this.fds = [...new Set(mappings.map(({ from }) => from))]
+      .filter((fd) => (kernel.call("fcntl", fd, F.GETFD) & FD_CLOEXEC) !== 0);
+  }
+
+  keep(): void {
+    for (const fd of this.fds) this.#kernel.call("fcntl", fd, F.SETFD, 0);
+  }
+
+  restore(): void {
+    for (const fd of this.fds) this.#kernel.raw("fcntl", fd, F.SETFD, FD_CLOEXEC);
+  }
+}
+
+/** The program file: in memory, or where that is not allowed on a disk, without a name. */
+function openImage(
+  { kernel, stages }: Starter,
+  plan: Plan,
+  file: Uint8Array,
+): { readonly fd: number; close(): void } {
+  if (BigInt(file.length) > fileSizeLimit(kernel)) throw tooLarge(plan);
+  if (stages.stage === "copy") return writeUnlinkedProgram(file);
+  const fd = programMemfd(kernel);
+  try {
+    kernel.writeAll(fd, file);
+  } catch (error) {
+    kernel.close(fd);
+    throw error;
+  }
+  return { fd, close: () => kernel.close(fd) };
+}
+
+/** execveat(2) in this process, which returns only if it fails: the errno. */
+function execute(kernel: Kernel, fd: number): number {
+  const { scratch, view, bytes } = kernel;
+  const [EMPTY_AT, ARGV_AT, ENVP_AT, NAME_AT] = [0, 8, 24, 32];
+  bytes.fill(0, 0, 64);
+  bytes.set(new TextEncoder().encode("vircommand"), NAME_AT);
+  view.setBigUint64(ARGV_AT, BigInt(scratch + NAME_AT), true);
+  const at = [scratch + EMPTY_AT, scratch + ARGV_AT, scratch + ENVP_AT] as const;
+  return -kernel.raw("execveat", fd, ...at, AT_EMPTY_PATH);
+}
+
+/** It is a start that is refused, and this process lives on. */
+function tooLarge({ command }: Plan): SpawnError {
+  return new SpawnError({
+    step: "clone",
+    syscall: "write",
+    args: ["<program file>"],
+    errno: EFBIG,
+    detail: "EFBIG: the limit fsize of this process leaves no room for what exec needs",
+    command,
+  });
+}
+
+function refused({ command }: Plan, errno: number): SpawnError {
+  return new SpawnError({
+    step: "clone",
+    syscall: "execveat",
+    args: ["<program file>", '""', "…", "[]", "AT_EMPTY_PATH"],
+    errno,
+    command,
+  });
+}

@@ -1,0 +1,70 @@
+/**
+ * Looking at files through the kernel, with the eyes of execve(2): effective ids, no permission
+ * of the runtime needed beyond the one for FFI.
+ *
+ * @module
+ */
+
+import type { Access } from "../../core/system.ts";
+import { type Kernel, PATH_SIZE } from "./kernel.ts";
+import { AT_FDCWD, ERR, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
+import { place, regions } from "./scratch.ts";
+
+const X_OK = 1;
+const AT_EACCESS = 0x200;
+const ENOTDIR = -20;
+const S_IFDIR = 0o040000;
+
+/** What is in the scratch memory: the path, struct stat. */
+const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
+
+/** Whether a path is a regular file that this process may execute. */
+export function accessOf(kernel: Kernel, path: string): Access {
+  const result = kernel.raw("faccessat2", AT_FDCWD, kernel.path(path), X_OK, AT_EACCESS);
+  if (result === ERR.ENOENT) return "ENOENT";
+  if (result === ENOTDIR) return "ENOTDIR";
+  // What stands in a folder that cannot be searched is not there, as far as this process can see.
+  if (result < 0) return modeOf(kernel, path) === 0 ? "ENOENT" : "EACCES";
+  // Folders have x bits too.
+  return (modeOf(kernel, path) & S_IFMT) === S_IFREG ? "ok" : "EACCES";
+}
+
+/** Why a path is no folder, as an errno; undefined if it is one. */
+export function folderProblem(kernel: Kernel, path: string): number | undefined {
+  const stat = place(kernel.scratch, STAT);
+  const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), stat, 0);
+  if (result < 0) return -result;
+  const mode = kernel.view.getUint32(STAT.at + kernel.arch.stat.mode, true);
+  return (mode & S_IFMT) === S_IFDIR ? undefined : -ENOTDIR;
+}
+
+/** st_mode of a path, or 0 if there is none. */
+function modeOf(kernel: Kernel, path: string): number {
+  const result = kernel.raw(
+    "newfstatat",
+    AT_FDCWD,
+    kernel.path(path),
+    place(kernel.scratch, STAT),
+    0,
+  );
+  return result < 0 ? 0 : kernel.view.getUint32(STAT.at + kernel.arch.stat.mode, true);
+}
+
+/** The first bytes of a file, or undefined if it cannot be read. */
+export function headOf(kernel: Kernel, path: string): Uint8Array | undefined {
+  const flags = O.RDONLY | O.CLOEXEC | O.NONBLOCK | O.NOCTTY;
+  const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), flags, 0);
+  if (fd < 0) return undefined;
+  try {
+    const head = kernel.readInto(fd);
+    return typeof head === "number" ? undefined : head.slice();
+  } finally {
+    kernel.close(fd);
+  }
+}
+
+/** All of a small file such as those of /proc, or undefined if it cannot be read. */
+export function textOf(kernel: Kernel, path: string): string | undefined {
+  const head = headOf(kernel, path);
+  return head === undefined ? undefined : new TextDecoder().decode(head);
+}

@@ -1,0 +1,110 @@
+/**
+ * The native driver: child programs through FFI. This file puts the engine's parts together; each
+ * of them has a file of its own.
+ *
+ * @module
+ */
+
+import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
+import { type Feature, FEATURES } from "../../core/tables/features.ts";
+import { own } from "../../core/own.ts";
+import type { Plan } from "../../core/plan/plan.ts";
+import { asyncScope } from "../async_scope.ts";
+import type { Arch } from "../child_program/arch.ts";
+import { execInPlace } from "./exec.ts";
+import { explainPlan } from "../child_program/explain.ts";
+import { textOf } from "./files.ts";
+import type { Host } from "../spawner/host.ts";
+import { Kernel } from "./kernel.ts";
+import type { Libc } from "./libc.ts";
+import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "../child_program/lsm.ts";
+import { testedCloner } from "./self_test.ts";
+import { BUSY_RETRIES, patientlySync } from "../spawner/busy.ts";
+import { type Running, Starter, wasBusy } from "./starter.ts";
+import type { Stage } from "./stage_two.ts";
+import { needsStageTwo } from "../child_program/stages.ts";
+import { surroundingsOf } from "./system.ts";
+import { waitSync } from "./sync.ts";
+import { heedChildren } from "./reaper.ts";
+import type { Wiring } from "./child_fds.ts";
+
+/** Makes the native driver. Throws if the system refuses what it is built on. */
+export function nativeBackend(
+  host: Host,
+  libc: Libc,
+  arch: Arch,
+  { reason, stage }: { readonly reason: string; readonly stage: Stage | undefined },
+): Backend {
+  const kernel = new Kernel(libc, arch, host.lasting);
+  heedChildren(kernel);
+  const starter = new Starter(kernel, host, testedCloner(kernel), stage);
+  host.onThreadEnd?.(() => starter.close());
+  const read = (path: string) => textOf(kernel, path);
+
+  function runSync(plan: Plan, run: SyncRun): SyncOutcome {
+    const wiring = starter.wire(plan);
+    try {
+      const since = performance.now();
+      const { late = false, ...child } = own(startSync(plan, wiring, run.timeout));
+      wiring.closeChildEnds();
+      // The time limit counts from the start.
+      const timeout = run.timeout === undefined
+        ? undefined
+        : Math.max(0, run.timeout - (performance.now() - since));
+      const left = { ...run, timeout };
+      const ends = wiring.takeParentEnds();
+      const outcome = waitSync(kernel, child, ends, left, (pid) => starter.adopt(pid));
+      return late ? { ...outcome, timedOut: true } : outcome;
+    } finally {
+      wiring.close();
+    }
+  }
+
+  function startSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
+    if (needsStageTwo(plan)) {
+      return patientlySync(() => starter.launchSync(plan, wiring, timeout), wasBusy);
+    }
+    for (const delay of BUSY_RETRIES) {
+      const running = starter.attempt(plan, wiring, { pidfd: true });
+      if (running !== undefined) return running;
+      kernel.sleep(delay);
+    }
+    return starter.lastAttempt(plan, wiring, { pidfd: true });
+  }
+
+  return {
+    info: () => ({ ...infoOf(host, kernel, reason), stage: starter.stages.stage }),
+    asyncScope,
+    surroundings: surroundingsOf(kernel, host),
+    check(plan) {
+      starter.requirePermitted(plan);
+      requireLsm(read, plan, "native");
+    },
+    start: (plan, cancel) => starter.start(plan, cancel),
+    runSync,
+    exec: (plan): never => execInPlace(starter, plan),
+    explain: (plan) => explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
+    closeFd(fd) {
+      if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
+    },
+    writeFd: (fd, bytes) => kernel.writeAll(fd, bytes),
+  };
+}
+
+/** Everything, but for the labels of security modules that this kernel does not run. */
+function featuresOf(read: ReadText): Record<Feature, boolean> {
+  const all = Object.fromEntries(FEATURES.map((name) => [name, true])) as Record<Feature, boolean>;
+  return { ...all, selinuxLabel: hasSelinux(read), apparmorProfile: hasApparmor(read) };
+}
+
+function infoOf(host: Host, kernel: Kernel, reason: string): BackendInfo {
+  return {
+    runtime: host.runtime,
+    version: host.version,
+    driver: "native",
+    os: "linux",
+    arch: kernel.arch.name,
+    reason,
+    features: featuresOf((path) => textOf(kernel, path)),
+  };
+}

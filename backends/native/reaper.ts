@@ -1,0 +1,292 @@
+/**
+ * The reaper: learns of the end of children. The kernel makes SIGCHLD one per process, so there is
+ * one listener and one reaper per runtime; it lives as long as the runtime does.
+ *
+ * SIGCHLD says that somebody has died. Of our children, the youngest few are asked one by one: most
+ * programs are over before others have followed them. The older ones have a pidfd in an epoll set,
+ * which tells who it was; so the cost of an exit does not grow with the number of living children,
+ * and children of others are never touched. Signals coalesce, but all of the young are asked each
+ * time and epoll is level-triggered: nobody is missed.
+ *
+ * A pid is its child's own until the parent reaps it, and nobody but us reaps ours. Should another
+ * part of this process have done so all the same, waitid(2) knows of no such child, and says so.
+ *
+ * @module
+ */
+
+import type { Exit } from "../../core/backend.ts";
+import { KillError, StateError } from "../../core/errors.ts";
+import { boundOf } from "../posix/resident.ts";
+import type { Hold } from "../spawner/keep_alive.ts";
+import type { Host } from "../spawner/host.ts";
+import type { Kernel } from "./kernel.ts";
+import { ERR } from "../../core/tables/kernel.ts";
+import { place, regions } from "./scratch.ts";
+import { exitFrom, long, MAXRSS } from "../child_program/exit.ts";
+
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+const EPOLLIN = 1;
+const P_PID = 1;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x100_0000;
+
+const RUSAGE_SELF = 0;
+
+const SIGCHLD = 17;
+const SIG_IGN = 1n;
+
+/** struct sigaction and sigset_t as the kernel has them, in bytes. */
+const SIGACTION_SIZE = 32;
+const SIGSET_SIZE = 8;
+
+/** How many exits one epoll_pwait(2) reports. */
+const BATCH = 256;
+
+/** How many of the youngest children are asked one by one. */
+const YOUNG = 4;
+
+/** What is in the scratch memory: struct epoll_event of each exit, and the structures of waitid(2). */
+const { events: EVENTS, siginfo: SIGINFO, rusage: RUSAGE } = regions({
+  events: BATCH * 16,
+  siginfo: 128,
+  rusage: 144,
+});
+
+/** A child that is watched. */
+interface Watched {
+  readonly pid: number;
+  /** Of the older ones. */
+  pidfd: number | undefined;
+  readonly reaped: (exit: Exit) => void;
+  readonly lost: (error: unknown) => void;
+  held: boolean;
+  over: boolean;
+}
+
+/** A hold on a watched child. */
+export interface Watch {
+  /** Resolves when it was reaped; rejects if somebody else has done that. */
+  readonly exited: Promise<Exit>;
+  /** Sends a signal; false if the child was reaped. Throws a KillError if the kernel refuses. */
+  readonly kill: (signal: number) => boolean;
+  /** Whether the event loop stays alive for this child. */
+  readonly hold: (held: boolean) => void;
+}
+
+/** Watches children and reaps them. */
+export class Reaper {
+  readonly #kernel: Kernel;
+  readonly #host: Host;
+  /** The youngest children, oldest first. */
+  readonly #young: Watched[] = [];
+  /** The others, which are in the epoll set, by their pid. */
+  readonly #old = new Map<number, Watched>();
+  /** Open only while there are old ones: a thread that is terminated closes nothing. */
+  #epoll = -1;
+  #listens = false;
+  #holds = 0;
+  readonly #keepAwake: Hold;
+
+  constructor(kernel: Kernel, host: Host) {
+    this.#kernel = kernel;
+    this.#host = host;
+    this.#keepAwake = host.hold();
+  }
+
+  /** Begins to listen, once. Called before the first clone. */
+  start(): void {
+    if (this.#listens) return;
+    // Deno panics if it has no descriptors for its listener. Nobody else takes these meanwhile.
+    const pipes = [this.#kernel.tryPipe(), this.#kernel.tryPipe()];
+    for (const pipe of pipes) {
+      if (typeof pipe === "number") continue;
+      this.#kernel.close(pipe.read);
+      this.#kernel.close(pipe.write);
+    }
+    const refused = pipes.find((pipe) => typeof pipe === "number");
+    if (refused !== undefined) throw this.#kernel.error("pipe2", refused);
+    this.#listens = true;
+    this.#host.onChildSignal(() => this.#reapAll());
+  }
+
+  /** Closes the epoll set. */
+  close(): void {
+    if (this.#epoll >= 0) this.#kernel.close(this.#epoll);
+    this.#epoll = -1;
+  }
+
+  /** Watches a child until its end, and holds the event loop. */
+  watch(pid: number): Watch {
+    const kernel = this.#kernel;
+    const { promise: exited, resolve: reaped, reject: lost } = Promise.withResolvers<Exit>();
+    const watched: Watched = { pid, pidfd: undefined, reaped, lost, held: false, over: false };
+    this.#young.push(watched);
+    if (this.#young.length > YOUNG) this.#enrolOldest();
+    this.#hold(watched, true);
+    return {
+      exited,
+      kill: (signal) => !watched.over && isChild(kernel, pid) && send(kernel, pid, signal),
+      hold: (held) => {
+        if (!watched.over) this.#hold(watched, held);
+      },
+    };
+  }
+
+  /**
+   * Takes over a child that is not waited for any more, since it cannot be ended: it is reaped when
+   * it ends, and does not hold the event loop.
+   */
+  adopt(pid: number): void {
+    this.start();
+    const { exited, hold } = this.watch(pid);
+    hold(false);
+    // Nobody waits; that somebody else has reaped it is as good.
+    exited.catch(() => {});
+    // It may have ended before anybody listened.
+    queueMicrotask(() => this.#reapAll());
+  }
+
+  /** Moves the oldest of the young into the epoll set. If there is no room, it goes on as it was. */
+  #enrolOldest(): void {
+    const [oldest] = this.#young;
+    if (oldest === undefined) return;
+    const { scratch, view, arch } = this.#kernel;
+    const { pid } = oldest;
+    if (this.#epoll < 0) {
+      this.#epoll = this.#kernel.aboveStandard(this.#kernel.raw("epoll_create1", EPOLL_CLOEXEC));
+      if (this.#epoll < 0) return;
+    }
+    const pidfd = this.#kernel.aboveStandard(this.#kernel.raw("pidfd_open", pid, 0));
+    if (pidfd < 0) return;
+    view.setUint32(0, EPOLLIN, true);
+    view.setBigUint64(arch.epollEvent.data, BigInt(pid), true);
+    if (this.#kernel.raw("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, pidfd, scratch) < 0) {
+      this.#kernel.close(pidfd);
+      return;
+    }
+    oldest.pidfd = pidfd;
+    this.#young.shift();
+    this.#old.set(pid, oldest);
+  }
+
+  #reapAll(): void {
+    const ended: (() => void)[] = [];
+    for (let i = 0; i < this.#young.length;) {
+      const watched = this.#young[i];
+      const tell = watched === undefined ? undefined : this.#reap(watched);
+      if (tell === undefined) {
+        i++;
+      } else {
+        this.#young.splice(i, 1);
+        ended.push(tell);
+      }
+    }
+    if (this.#old.size > 0) this.#reapOld(ended);
+    if (this.#old.size === 0) this.close();
+    // Told last: a listener may start the next child, and use the scratch memory.
+    for (const tell of ended) tell();
+  }
+
+  #reapOld(ended: (() => void)[]): void {
+    const { size, data } = this.#kernel.arch.epollEvent;
+    const events = place(this.#kernel.scratch, EVENTS, BATCH * size);
+    for (;;) {
+      const n = this.#kernel.raw("epoll_pwait", this.#epoll, events, BATCH, 0, 0, 8);
+      if (n === ERR.EINTR) continue;
+      const pids = Array.from(
+        { length: Math.max(0, n) },
+        (_, i) => Number(this.#kernel.view.getBigUint64(EVENTS.at + i * size + data, true)),
+      );
+      for (const pid of pids) {
+        const watched = this.#old.get(pid);
+        const tell = watched === undefined ? undefined : this.#reap(watched);
+        if (tell === undefined) continue;
+        this.#old.delete(pid);
+        ended.push(tell);
+      }
+      if (n < BATCH) return;
+    }
+  }
+
+  /** Reaps a child that has ended; returns what tells of it. */
+  #reap(watched: Watched): (() => void) | undefined {
+    let told: () => void;
+    try {
+      const exit = reap(this.#kernel, watched.pid, WNOHANG);
+      if (exit === undefined) return undefined;
+      told = () => watched.reaped(exit);
+    } catch (error) {
+      const message = `another part of this process has waited for the child ${watched.pid}`;
+      told = () => watched.lost(new StateError(message, { cause: error }));
+    }
+    watched.over = true;
+    this.#hold(watched, false);
+    if (watched.pidfd !== undefined) this.#kernel.close(watched.pidfd);
+    return told;
+  }
+
+  #hold(watched: Watched, held: boolean): void {
+    if (watched.held === held) return;
+    watched.held = held;
+    this.#holds += held ? 1 : -1;
+    if (this.#holds === (held ? 1 : 0)) this.#keepAwake(held);
+  }
+}
+
+/**
+ * A process that was started with SIGCHLD ignored has no children to wait for, see waitid(2): the
+ * kernel reaps them, and nobody learns how they ended. So it is not ignored any more.
+ */
+export function heedChildren(kernel: Kernel): void {
+  const { scratch, bytes, view } = kernel;
+  kernel.call("rt_sigaction", SIGCHLD, 0, scratch, SIGSET_SIZE);
+  if (view.getBigUint64(0, true) !== SIG_IGN) return;
+  bytes.fill(0, 0, SIGACTION_SIZE);
+  kernel.call("rt_sigaction", SIGCHLD, scratch, 0, SIGSET_SIZE);
+}
+
+/** Waits for a child and reaps it; undefined if it lives and must not be waited for. */
+export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | undefined {
+  const { scratch, view } = kernel;
+  const [siginfo, rusage] = [scratch + SIGINFO.at, scratch + RUSAGE.at];
+  // With WNOHANG, waitid(2) returns 0 for a living child, and leaves si_pid at 0.
+  view.setInt32(SIGINFO.at + 16, 0, true);
+  for (;;) {
+    const result = kernel.raw("waitid", P_PID, pid, siginfo, WEXITED | flags, rusage);
+    if (result === ERR.EINTR) continue;
+    if (result < 0) throw kernel.error("waitid", result);
+    break;
+  }
+  if (view.getInt32(SIGINFO.at + 16, true) === 0) return undefined;
+  const { raw, usage } = exitFrom(view, SIGINFO.at, RUSAGE.at);
+  const { userMs, systemMs } = usage;
+  return { raw, usage: { userMs, systemMs, maxRssBytes: ownRss(kernel, usage.maxRssBytes) } };
+}
+
+/** For each process once: what a child must exceed so that it is known to be its own. */
+const bounds = new WeakMap<Kernel, number>();
+
+/** The largest resident size of a child; NaN if it may be ours. Ours never shrinks. */
+function ownRss(kernel: Kernel, bytes: number): number {
+  if (bytes <= (bounds.get(kernel) ?? 0)) return NaN;
+  // Where it is refused, nothing can be compared.
+  if (kernel.raw("getrusage", RUSAGE_SELF, kernel.scratch + RUSAGE.at) < 0) return NaN;
+  const bound = boundOf(long(kernel.view, RUSAGE.at + MAXRSS) * 1024);
+  bounds.set(kernel, bound);
+  return bytes > bound ? bytes : NaN;
+}
+
+/** Sends a signal to a child that was not reaped: its pid is its own. */
+function send(kernel: Kernel, pid: number, signal: number): boolean {
+  const result = kernel.raw("kill", pid, signal);
+  if (result === ERR.ESRCH) return false;
+  if (result < 0) throw new KillError({ pid, signal, errno: -result });
+  return true;
+}
+
+/** Whether a process is a child of this one, alive or not reaped yet. */
+function isChild(kernel: Kernel, pid: number): boolean {
+  return kernel.raw("waitid", P_PID, pid, 0, WEXITED | WNOHANG | WNOWAIT, 0) === 0;
+}

@@ -1,0 +1,85 @@
+/**
+ * What the core asks about this process, answered on Linux.
+ *
+ * @module
+ */
+
+import type { Surroundings } from "../../core/system.ts";
+import { accessOf, textOf } from "./files.ts";
+import type { Host } from "../spawner/host.ts";
+import type { Kernel } from "./kernel.ts";
+import { ERR } from "../../core/tables/kernel.ts";
+import { groupsOf, userById, userByName } from "./users.ts";
+
+const AT_SECURE = 23;
+const RLIMIT_NOFILE = 7;
+
+/** The answers for the native driver. */
+export function surroundingsOf(kernel: Kernel, host: Host): Surroundings {
+  let nofile: ReturnType<Surroundings["startingNofile"]> | null = null;
+  return {
+    environment: () => host.environment(),
+    variable: (name) => host.variable(name),
+    currentFolder: () => host.currentFolder(),
+    access: (path) => accessOf(kernel, path),
+    elevated: () => isElevated(kernel),
+    userByName: (name) => userByName(kernel, name),
+    userById: (uid) => userById(kernel, uid),
+    groupsOf: (name, gid) => groupsOf(kernel, name, gid),
+    capabilities: () => capabilitiesOf(kernel),
+    startingNofile: () => nofile === null ? nofile = startingNofile(kernel) : nofile,
+  };
+}
+
+/** Whether whoever started this process has fewer rights than it: see posix/elevated.ts. */
+export function isElevated(kernel: Kernel): boolean {
+  return kernel.libc.getauxval(AT_SECURE) !== 0 ||
+    kernel.call("getuid") !== kernel.call("geteuid") ||
+    kernel.call("getgid") !== kernel.call("getegid");
+}
+
+/**
+ * The runtimes raise their soft limit to the hard one when they start, and keep no record of what
+ * it was. The process that started us had the same limits when it did, and most such processes
+ * (shells, init systems) never change their own: if its hard limit is ours and its soft limit is
+ * lower, that is what we were started with. Else it cannot be known, and is not guessed.
+ */
+function startingNofile(kernel: Kernel): ReturnType<Surroundings["startingNofile"]> {
+  const own = nofileOf(kernel, 0);
+  const parent = kernel.call("getppid");
+  if (own === undefined || parent <= 1 || own.soft !== own.hard) return undefined;
+  const theirs = nofileOf(kernel, parent);
+  if (theirs === undefined || theirs.hard !== own.hard || theirs.soft >= own.soft) return undefined;
+  const name = textOf(kernel, `/proc/${parent}/comm`)?.trim() ?? "parent";
+  return { ...theirs, note: `as this runtime was started with by ${name} (${parent})` };
+}
+
+function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } | undefined {
+  if (kernel.raw("prlimit64", pid, RLIMIT_NOFILE, 0, kernel.scratch) < 0) return undefined;
+  return { soft: kernel.view.getBigUint64(0, true), hard: kernel.view.getBigUint64(8, true) };
+}
+
+/** capget(2) of the calling thread, which is the one that children inherit from. */
+export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
+  const { scratch, view } = kernel;
+  const DATA_AT = 8;
+  const _LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;
+  view.setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
+  view.setInt32(4, 0, true);
+  kernel.call("capget", scratch, scratch + DATA_AT);
+  const set = (field: number) =>
+    BigInt(view.getUint32(DATA_AT + field * 4, true)) |
+    (BigInt(view.getUint32(DATA_AT + 12 + field * 4, true)) << 32n);
+  const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
+  const PR_CAPBSET_READ = 23;
+  let last = 0;
+  while (last < 63) {
+    const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);
+    // There is none of that number. Any other failure must not look like it: a set that is to be
+    // emptied would keep all from there on.
+    if (result === ERR.EINVAL) break;
+    if (result < 0) throw kernel.error("prctl", result);
+    last++;
+  }
+  return { effective, permitted, inheritable, last };
+}

@@ -1,0 +1,68 @@
+/**
+ * Writing into a pipe: straight through write(2) as long as there is room, which is all that most
+ * inputs need, and through the runtime's event loop from the first time there is none.
+ *
+ * @module
+ */
+
+import type { Sink } from "../../core/backend.ts";
+import type { Host } from "./host.ts";
+import { ERR } from "../../core/tables/kernel.ts";
+
+/** Writing to a descriptor without waiting; the kernel can, and so can node:fs. */
+export interface Writer {
+  /** Writes what fits; the count, or the negative errno. */
+  writeFrom(fd: number, bytes: Uint8Array): number;
+  close(fd: number): void;
+  /** The error for a negative count. */
+  error(call: "write", result: number): Error;
+}
+
+/** A sink over a non-blocking descriptor, which it owns. */
+export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Sink {
+  let slow: Sink | undefined;
+  let held = true;
+  let closed = false;
+  /** Writes what fits; the rest. */
+  const writeNow = (bytes: Uint8Array): Uint8Array => {
+    let rest = bytes;
+    while (rest.length > 0) {
+      const n = writer.writeFrom(fd, rest);
+      if (n === ERR.EAGAIN) break;
+      if (n < 0) throw writer.error("write", n);
+      rest = rest.subarray(n);
+    }
+    return rest;
+  };
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    if (slow === undefined) writer.close(fd);
+    else slow.close();
+  };
+  return {
+    async write(bytes) {
+      if (closed) throw writer.error("write", ERR.EPIPE);
+      const rest = slow === undefined ? writeNow(bytes) : bytes;
+      if (rest.length === 0) return;
+      if (slow === undefined) {
+        slow = host.sink(fd);
+        slow.hold(held);
+      }
+      await slow.write(rest);
+    },
+    async end() {
+      if (!closed && slow !== undefined) {
+        closed = true;
+        await slow.end();
+      } else {
+        close();
+      }
+    },
+    close,
+    hold(keep) {
+      held = keep;
+      slow?.hold(keep);
+    },
+  };
+}

@@ -1,0 +1,24 @@
+/**
+ * Text as one word of a shell, for those who write scripts themselves.
+ *
+ * @module
+ */
+
+import { UsageError } from "../errors.ts";
+import { shellWord } from "../text/quote.ts";
+
+/**
+ * Text as one word of a shell: in single quotes if it is empty or contains white space or a
+ * character that shells treat specially, else unchanged.
+ *
+ * @example
+ * ```ts
+ * import { quote } from "@vircommand/vircommand";
+ *
+ * console.log(quote("it's"), quote("plain"), quote("")); // 'it'\''s' plain ''
+ * ```
+ */
+export function quote(text: string): string {
+  if (typeof text !== "string") throw new UsageError(`quote: expected text, not ${typeof text}`);
+  return shellWord(text);
+}

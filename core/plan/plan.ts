@@ -1,0 +1,229 @@
+/**
+ * The plan: what must happen in the child between clone and exec, as an ordered list of plain
+ * data. A spec says what is wanted; a plan says what is done about it on this machine, with every
+ * look-up already made. Backends turn it into a process, `explain()` into text.
+ *
+ * @module
+ */
+
+import type { Surroundings } from "../system.ts";
+import { buildEnv } from "./environment.ts";
+import { SpawnError } from "../errors.ts";
+import { quoted, shownCommand } from "../text/escape.ts";
+import { type Frame, frameOf, lookingUp, type Streams } from "./child_setup.ts";
+import { findProgram } from "./lookup.ts";
+import { formatCommand, type FormatOptions } from "../text/quote.ts";
+import { MASK, maskSecrets, reveal, shown } from "../text/secret.ts";
+import type { Spec } from "../command/spec.ts";
+import type { ExecStep, FrameStep, Step } from "./steps.ts";
+
+/** What is to be done, in order, and how to speak of it. */
+export interface Plan {
+  /** The steps before exec. */
+  readonly frame: Frame;
+  readonly exec: ExecStep;
+  /** All of them. */
+  readonly steps: readonly Step[];
+  /**
+   * The command for messages: secrets and environment values masked, control characters shown by
+   * their code.
+   */
+  readonly command: string;
+  /** Masks the command's secrets in a text of unknown origin. */
+  mask(text: string): string;
+}
+
+/** How to speak of a command. */
+export type Spoken = Pick<Plan, "command">;
+
+/** The step of a kind, if the plan has one. */
+export function findStep<K extends FrameStep["step"]>(
+  { frame }: Plan,
+  kind: K,
+): Extract<FrameStep, { step: K }> | undefined {
+  return frame.find(kind);
+}
+
+/** The step of a kind, which the plan must have. */
+export function stepOf<K extends FrameStep["step"]>(
+  { frame }: Plan,
+  kind: K,
+): Extract<FrameStep, { step: K }> {
+  const found = frame.find(kind);
+  if (found === undefined) throw new Error(`a plan without ${kind}`);
+  return found;
+}
+
+/**
+ * Makes the plan. Streams come from the spec unless they are given; those that nothing is said
+ * about go to /dev/null.
+ *
+ * @throws {SpawnError} The program cannot be found.
+ */
+export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Streams> = {}): Plan {
+  const environment = chosenEnv(spec, around);
+  const frame = frameOf(spec, around, streams, () => maskedCommand(spec, environment));
+  return new MadePlan(spec, environment, frame, new Execution(spec, around, environment));
+}
+
+/** How to speak of a command that needs no plan, since it is answered instead of run. */
+export function spokenOf(spec: Spec, around: Surroundings): Spoken {
+  return new Speech(spec, chosenEnv(spec, around));
+}
+
+/** Most commands never fail, and then nobody reads this. */
+class Speech implements Spoken {
+  readonly #spec: Spec;
+  readonly #environment: [string, string][] | undefined;
+  #command: string | undefined;
+
+  constructor(spec: Spec, environment: [string, string][] | undefined) {
+    this.#spec = spec;
+    this.#environment = environment;
+  }
+
+  get command(): string {
+    return this.#command ??= maskedCommand(this.#spec, this.#environment);
+  }
+
+  mask(text: string): string {
+    return maskSecrets(text, this.#spec.secrets);
+  }
+}
+
+/** Steps, and a command to speak of. */
+class MadePlan extends Speech implements Plan {
+  readonly frame: Frame;
+  readonly exec: ExecStep;
+
+  constructor(
+    spec: Spec,
+    environment: [string, string][] | undefined,
+    frame: Frame,
+    exec: ExecStep,
+  ) {
+    super(spec, environment);
+    this.frame = frame;
+    this.exec = exec;
+  }
+
+  get steps(): Step[] {
+    return [...this.frame.steps, this.exec];
+  }
+}
+
+/** The program that the command would run. Throws a SpawnError if there is none. */
+export function resolveProgram(spec: Spec, around: Surroundings): string {
+  return findBinary(spec, around, chosenEnv(spec, around));
+}
+
+/** The command as text: environment first, then the arguments, quoted; secrets are masked. */
+export function describe(spec: Spec, around: Surroundings, options: FormatOptions = {}): string {
+  return formatCommand(shownParts(spec, around), options);
+}
+
+/** What the command says of environment and arguments, as people may see it. */
+export function shownParts(
+  spec: Spec,
+  around: Surroundings,
+): { env: [string, string][]; argv: string[] } {
+  return { env: shownEnv(spec, chosenEnv(spec, around) ?? []), argv: shownArgv(spec) };
+}
+
+/** The argument list as people may see it. */
+export function shownArgv(spec: Spec): string[] {
+  return [spec.arg0 ?? spec.binary, ...spec.args].map(shown);
+}
+
+function shownEnv(spec: Spec, env: readonly [string, string][]): [string, string][] {
+  return env.map(([name, value]) => [name, spec.secretEnv.has(name) ? MASK : value]);
+}
+
+/** For messages: they travel to places where no environment value should be read. */
+function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined): string {
+  const masked = (env ?? []).map(([name]): [string, string] => [name, MASK]);
+  return shownCommand(formatCommand({ env: masked, argv: shownArgv(spec) }));
+}
+
+/** The environment that was chosen; undefined if the child inherits all. */
+export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] | undefined {
+  if (spec.envOps.length === 0) return undefined;
+  // Single variables are asked for by name: Deno grants --allow-env by name.
+  const parent: Record<string, string> = Object.create(null);
+  for (const each of spec.envOps) {
+    if (each.op !== "pass") continue;
+    const value = around.variable(each.name);
+    if (value !== undefined) parent[each.name] = value;
+  }
+  const otherUser = [spec.user, spec.uid, spec.gid].some((each) => each !== undefined);
+  return buildEnv(spec.envOps, parent, { setuid: around.elevated(), otherUser });
+}
+
+/** The last step. What is only shown, and what not every driver needs, is made when it is read. */
+class Execution implements ExecStep {
+  readonly step = "exec";
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly inherits: boolean;
+  readonly #spec: Spec;
+  readonly #around: Surroundings;
+  #environment: [string, string][] | undefined;
+
+  constructor(spec: Spec, around: Surroundings, chosen: [string, string][] | undefined) {
+    this.path = findBinary(spec, around, chosen);
+    this.argv = [spec.arg0 ?? spec.binary, ...spec.args].map(reveal);
+    this.inherits = chosen === undefined;
+    this.#spec = spec;
+    this.#around = around;
+    this.#environment = chosen;
+  }
+
+  get env(): string[] {
+    return this.#variables().map(([name, value]) => `${name}=${value}`);
+  }
+
+  get shownArgv(): string[] {
+    return shownArgv(this.#spec);
+  }
+
+  get shownEnv(): string[] {
+    return shownEnv(this.#spec, this.#variables()).map(([name, value]) => `${name}=${value}`);
+  }
+
+  #variables(): [string, string][] {
+    return this.#environment ??= Object.entries(this.#around.environment());
+  }
+}
+
+const [ENOENT, EACCES] = [2, 13];
+
+/**
+ * A missing bare name and a missing path fail alike (libvirt tells them apart): with a SpawnError
+ * of step `exec`.
+ */
+function findBinary(
+  spec: Spec,
+  around: Surroundings,
+  chosen: [string, string][] | undefined,
+): string {
+  const childPath = chosen?.find(([name]) => name === "PATH")?.[1];
+  const found = findProgram(
+    spec.binary,
+    spec.binary.includes("/") ? undefined : childPath ?? around.variable("PATH"),
+    () => lookingUp("exec", () => around.currentFolder(), () => maskedCommand(spec, chosen)),
+    (path) => around.access(path),
+  );
+  if (!("code" in found)) return found.path;
+  const where = childPath === undefined ? "PATH" : "the command's PATH";
+  throw new SpawnError({
+    step: "exec",
+    syscall: "execve",
+    args: [quoted(found.path)],
+    errno: found.code === "ENOENT" ? ENOENT : EACCES,
+    path: found.path,
+    detail: found.code === "ENOENT"
+      ? `ENOENT: no such program in ${where}`
+      : `EACCES: found in ${where}, but this process may not execute it`,
+    command: maskedCommand(spec, chosen),
+  });
+}

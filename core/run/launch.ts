@@ -1,0 +1,306 @@
+/**
+ * From a builder to a child: freeze, check, plan, start. Whatever becomes of it, the descriptors
+ * that were handed over with `closeParent` are closed afterwards.
+ *
+ * @module
+ */
+
+import { type Backend, backend, type SyncOutcome, type Verb } from "../backend.ts";
+import { abandon, Child, type Started } from "./child.ts";
+import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
+import { type Draft, freeze, noted, notes } from "../command/builder.ts";
+import { AbortError, StateError, UsageError } from "../errors.ts";
+import { judge, type Verdict } from "./check_result.ts";
+import {
+  after,
+  type CheckedOptions,
+  checkOptions,
+  limitOf,
+  type RunOptions,
+} from "../command/options.ts";
+import type { Streams } from "../plan/child_setup.ts";
+import { guarded, own, shielded } from "../own.ts";
+import { makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "../plan/plan.ts";
+import { Result, UNKNOWN_USAGE } from "../result/result.ts";
+import { checkRules, type Mode } from "../command/rules.ts";
+import type { Spec } from "../command/spec.ts";
+import { claim, type Claims } from "./streams.ts";
+import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
+import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
+
+/** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
+export interface Manner {
+  readonly mode: "run" | "spawn";
+  /** What becomes of standard output if nothing was said; default by mode. */
+  readonly stdout?: "pipe" | undefined;
+  /** What reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
+  readonly reader?: string | undefined;
+}
+
+/** Starts a command. */
+export async function launch(draft: Draft, options: RunOptions, given: Manner): Promise<Child> {
+  const manner = guarded(given);
+  const since = performance.now();
+  const gone = noted(draft).closedInParent;
+  const handedOver = takeHandedOver(draft);
+  try {
+    const { spec, checked } = prepare(draft, gone, manner.mode, options);
+    requireReadable(spec, manner.reader);
+    const outputs = outputsOf(spec, manner);
+    const claims = claim(spec, outputs);
+    const { plan, process, verdict } = await begin(spec, checked, outputs, claims);
+    try {
+      return new Child({ plan, process, verdict, spec, options: checked, outputs, claims, since });
+    } catch (error) {
+      claims.release();
+      await abandon(process);
+      throw error;
+    }
+  } finally {
+    closeAll(handedOver);
+  }
+}
+
+/** Starts it, or has the dry run answer. */
+async function begin(
+  spec: Spec,
+  checked: CheckedOptions,
+  outputs: Started["outputs"],
+  claims: Claims,
+): Promise<Beginning> {
+  try {
+    const dry = currentDryRun();
+    return dry === undefined
+      ? await start(spec, checked, outputs)
+      : await pretend(dry, spec, checked);
+  } catch (error) {
+    claims.release();
+    throw error;
+  }
+}
+
+/** Who reads standard output piece by piece must be the one who gets it. */
+function requireReadable({ stdout, grouping }: Spec, reader: string | undefined): void {
+  if (reader === undefined) return;
+  if (grouping?.kind === "daemon") {
+    throw new UsageError(`${reader}: the output of a daemon cannot be read: use a file`);
+  }
+  if (stdout === undefined || stdout.kind === "capture" || stdout.kind === "pipe") return;
+  throw new UsageError(`${reader}: it reads standard output, which stdout() has sent elsewhere`);
+}
+
+/** A process, or what stands for it. */
+type Beginning = Pick<Started, "plan" | "process" | "verdict">;
+
+async function pretend(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Beginning> {
+  const plan = spokenOf(spec, backend(checked.driver).surroundings);
+  refuseAborted(plan, checked);
+  return { plan, process: await dryProcess(dry, spec), verdict: undefined };
+}
+
+/** The plan of a spec, if the driver can carry it out: the one place where that is checked. */
+function checkedPlan(
+  service: Backend,
+  spec: Spec,
+  streams: Partial<Streams>,
+  verb: Verb,
+): Plan {
+  const plan = makePlan(spec, service.surroundings, streams);
+  service.check(plan, verb);
+  return plan;
+}
+
+/**
+ * Starts the process. That may take as long as a hook, a handshake or a slow file system likes, so
+ * the time limit and the signal count from here.
+ */
+async function start(
+  spec: Spec,
+  checked: CheckedOptions,
+  outputs: Started["outputs"],
+): Promise<Beginning> {
+  const service = backend(checked.driver);
+  const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
+  refuseAborted(plan, checked);
+  const { signal } = checked;
+  const timeout = limitOf(checked.timeout);
+  if (timeout === undefined && signal === undefined) {
+    return { plan, process: await service.start(plan), verdict: undefined };
+  }
+  const cancel = new AbortController();
+  let verdict: Verdict | undefined;
+  const stop = (why: Verdict) => {
+    verdict ??= why;
+    cancel.abort();
+  };
+  const abort = () => stop({ why: "abort", reason: signal?.reason });
+  const stopTimer = timeout === undefined
+    ? () => {}
+    : after(timeout, () => stop({ why: "timeout", timeout }));
+  signal?.addEventListener("abort", abort);
+  try {
+    const process = await service.start(plan, cancel.signal);
+    // A daemon that runs came to its program before it could be ended.
+    return { plan, process, verdict: process.daemonPid === undefined ? verdict : undefined };
+  } finally {
+    stopTimer();
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Runs a command to its end without the event loop. */
+export function runSynchronously(draft: Draft, options: RunOptions): Result {
+  const since = performance.now();
+  const gone = noted(draft).closedInParent;
+  const handedOver = takeHandedOver(draft);
+  try {
+    const { spec, checked } = prepare(draft, gone, "runSync", options);
+    if (checked.signal !== undefined) {
+      throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
+    }
+    const { stdout, stderr } = outputsOf(spec, { mode: "run" });
+    const input = inputBytes(spec);
+    const dry = currentDryRun();
+    const service = backend(checked.driver);
+    const { surroundings } = service;
+    let plan: Spoken;
+    let outcome: SyncOutcome;
+    if (dry === undefined) {
+      const made = plan = shielded(() => checkedPlan(service, spec, { stdout, stderr }, "runSync"));
+      const buffers = spec.buffers.map(({ bytes }) => bytes);
+      const timeout = limitOf(checked.timeout);
+      outcome = own(
+        shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
+      );
+    } else {
+      plan = spokenOf(spec, surroundings);
+      outcome = own(drySync(dry, spec, input));
+    }
+    return judge(syncResult({ spec, plan }, outcome, since), checked, {
+      spec,
+      plan,
+      verdict: syncVerdict(outcome, checked),
+      refusal: outcome.refusal,
+    });
+  } finally {
+    closeAll(handedOver);
+  }
+}
+
+/** Replaces this process by the program. Returns only to throw. */
+export function execute(draft: Draft): never {
+  const { spec } = prepare(draft, noted(draft).closedInParent, "exec");
+  const inherit = { kind: "inherit" } as const;
+  const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
+  const service = backend();
+  return service.exec(checkedPlan(service, spec, { stdin, stdout, stderr }, "exec"));
+}
+
+/** Where the outputs go, those included that the command says nothing about. */
+export function outputsOf(
+  spec: Spec,
+  manner: Manner,
+): { stdout: OutputForm; stderr: OutputForm } {
+  const { stdout: piped } = guarded(manner);
+  const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
+  const unset = captures ? "capture" : "null";
+  return {
+    stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
+      ? { kind: piped ?? spec.stdout?.kind ?? unset }
+      : spec.stdout,
+    stderr: spec.stderr ?? { kind: unset },
+  };
+}
+
+function prepare(
+  draft: Draft,
+  gone: readonly number[],
+  mode: Mode,
+  options: RunOptions = {},
+): { spec: Spec; checked: CheckedOptions } {
+  const spec = freeze(draft);
+  checkRules(spec, mode);
+  requireOpen(spec, gone);
+  return { spec, checked: checkOptions(options) };
+}
+
+function requireOpen(spec: Spec, gone: readonly number[]): void {
+  for (const { fd } of spec.passed) {
+    if (!gone.includes(fd)) continue;
+    throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
+  }
+}
+
+function refuseAborted(plan: Spoken, { signal }: CheckedOptions): void {
+  if (signal?.aborted !== true) return;
+  const { command } = plan;
+  throw new AbortError(`aborted before the start: ${command}`, { command, cause: signal.reason });
+}
+
+const NO_FDS: readonly number[] = [];
+
+/** The descriptors that this run is to close: no other run may have them from here on. */
+function takeHandedOver(draft: Draft): Iterable<number> {
+  if (noted(draft).closeInParent.length === 0) return NO_FDS;
+  const kept = notes(draft);
+  const fds = new Set(kept.closeInParent);
+  kept.closeInParent = [];
+  kept.closedInParent = [...kept.closedInParent, ...fds];
+  return fds;
+}
+
+/** One that is not open, or not any more, has been told of by the start, and keeps none open. */
+function closeAll(fds: Iterable<number>): void {
+  for (const fd of fds) {
+    try {
+      backend().closeFd(fd);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EBADF") throw error;
+    }
+  }
+}
+
+function inputBytes(spec: Spec): Uint8Array | undefined {
+  const form = spec.stdin;
+  if (form?.kind === "bytes") return form.bytes;
+  if (form?.kind !== "stream") return undefined;
+  if (!(Symbol.iterator in form.source)) {
+    throw new UsageError("runSync: stdin cannot be an asynchronous stream");
+  }
+  const encoder = new TextEncoder();
+  const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function syncResult(
+  { spec, plan }: { spec: Spec; plan: Spoken },
+  outcome: SyncOutcome,
+  since: number,
+): Result {
+  return new Result({
+    command: plan.command,
+    argv: shownArgv(spec),
+    pid: outcome.pid,
+    status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
+    usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
+    stdoutBytes: outcome.stdout,
+    stderrBytes: outcome.stderr,
+    durationMs: performance.now() - since,
+    timedOut: outcome.timedOut,
+    drained: outcome.drained,
+    daemonPid: outcome.daemonPid,
+  });
+}
+
+function syncVerdict(outcome: SyncOutcome, options: CheckedOptions): Verdict | undefined {
+  if (outcome.overflowed !== undefined) {
+    return { why: "overflow", stream: outcome.overflowed, limit: options.maxBuffer };
+  }
+  return outcome.timedOut ? { why: "timeout", timeout: options.timeout ?? 0 } : undefined;
+}

@@ -1,0 +1,53 @@
+/**
+ * Constants of the kernel's interface, from its uapi headers: the same on x86-64 and aarch64.
+ *
+ * @module
+ */
+
+/** Constants of the kernel's interface, the same on x86-64 and aarch64. */
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  NOCTTY: 0o400,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NONBLOCK: 0o4000,
+  CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
+} as const;
+
+/** fcntl(2) commands. */
+export const F = {
+  DUPFD_CLOEXEC: 1030,
+  GETFD: 1,
+  SETFD: 2,
+  GETFL: 3,
+  SETFL: 4,
+  SETPIPE_SZ: 1031,
+} as const;
+
+/** Errors that callers look for, negative as the kernel returns them. */
+export const ERR = {
+  ENOENT: -2,
+  ESRCH: -3,
+  EINTR: -4,
+  EAGAIN: -11,
+  ENOMEM: -12,
+  EACCES: -13,
+  EINVAL: -22,
+  EPIPE: -32,
+};
+
+/** openat(2): relative to the current folder. */
+export const AT_FDCWD = -100;
+
+/** newfstatat(2): of a symbolic link itself. */
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+
+/** st_mode, see inode(7). */
+export const S_IFMT = 0o170000;
+
+export const S_IFREG = 0o100000;
