@@ -14,7 +14,10 @@ interface Priorities {
 const NONE: Priorities = { least: 0, most: 0 };
 const REAL_TIME: Priorities = { least: 1, most: 99 };
 
-/** The name of a scheduling policy. */
+/**
+ * The name of a scheduling policy. SCHED_DEADLINE is not among them: it takes three times instead of
+ * a priority.
+ */
 export type SchedulerPolicy =
   | "SCHED_OTHER"
   | "SCHED_BATCH"
@@ -22,7 +25,7 @@ export type SchedulerPolicy =
   | "SCHED_FIFO"
   | "SCHED_RR";
 
-/** SCHED_DEADLINE is not among them: it takes three times instead of a priority. */
+/** The policies, and the priorities that they take. */
 export const POLICIES: Readonly<Record<SchedulerPolicy, Priorities>> = {
   SCHED_OTHER: NONE,
   SCHED_BATCH: NONE,
@@ -37,15 +40,15 @@ export interface Scheduler {
   readonly priority: number;
 }
 
-/** The classes of input and output, as linux/ioprio.h has them. */
+/** The name of a class of input and output. */
+export type IoClass = "realtime" | "best-effort" | "idle";
+
+/** What linux/ioprio.h calls the classes. */
 export const IO_CLASSES = {
   "realtime": "IOPRIO_CLASS_RT",
   "best-effort": "IOPRIO_CLASS_BE",
   "idle": "IOPRIO_CLASS_IDLE",
 } as const;
-
-/** The name of a class of input and output. */
-export type IoClass = keyof typeof IO_CLASSES;
 
 /** A class, and the level in it: 0 is served first, 7 last. */
 export interface IoPriority {
