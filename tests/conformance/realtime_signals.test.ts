@@ -51,12 +51,17 @@ const HARD = "for n in 34 40 64; do trap '' $n; done; trap 'echo got; exit 3' 41
 
 const hard = () => new Command("sh", "-c", HARD);
 
-/** The error of a run whose time was up when all its signals were handled. */
-function late(start: (options: RunOptions) => unknown): Promise<TimeoutError> {
+/**
+ * The error of a run whose time was up when all its signals were handled, and its parent knew that
+ * it runs: before that it is its start that is ended, by SIGKILL.
+ */
+function late(start: (options: RunOptions) => unknown, grace = 0): Promise<TimeoutError> {
   return withLimit(
-    (timeout) => failure(TimeoutError, () => start({ timeout })),
-    (error) => error.stdout.startsWith("on\n"),
-  );
+    async (timeout) => ({ timeout, error: await failure(TimeoutError, () => start({ timeout })) }),
+    ({ timeout, error: { stdout, result, signal } }) =>
+      stdout.startsWith("on\n") &&
+      (signal !== "SIGKILL" || result.durationMs >= timeout + grace - 1),
+  ).then(({ error }) => error);
 }
 
 conform("a real-time signal as killSignal is sent first", async () => {
@@ -65,12 +70,15 @@ conform("a real-time signal as killSignal is sent first", async () => {
 });
 
 conform("after a real-time signal that is ignored comes SIGKILL", async () => {
-  const error = await late((options) => hard().run({ ...options, killSignal: 40, grace: 50 }));
+  const error = await late((options) => hard().run({ ...options, killSignal: 40, grace: 50 }), 50);
   assertEquals([error.stdout, error.signal], ["on\n", "SIGKILL"]);
 });
 
 conform("runSync: a real-time signal as killSignal ends a program that is late", async () => {
-  const error = await late((options) => hard().runSync({ ...options, killSignal: 40, grace: 50 }));
+  const error = await late(
+    (options) => hard().runSync({ ...options, killSignal: 40, grace: 50 }),
+    50,
+  );
   assertEquals([error.stdout, error.signal], ["on\n", "SIGKILL"]);
   assertEquals(new Command("true").runSync({ killSignal: 40 }).code, 0);
 });

@@ -31,15 +31,19 @@ const BOTH: Record<string, (cmd: Command, options: RunOptions) => unknown> = {
   runSync: (cmd, options) => cmd.runSync(options),
 };
 
-/** The TimeoutError of a run whose program has written something before its time was up. */
+/**
+ * The TimeoutError of a run whose program has written something before its time was up. Until the
+ * parent knows that the program runs it is its start that is ended, by SIGKILL.
+ */
 function timedOut(
   start: (cmd: Command, options: RunOptions) => unknown,
   script: string,
   options: RunOptions = {},
+  inTime: (error: TimeoutError) => boolean = ({ signal }) => signal !== "SIGKILL",
 ): Promise<TimeoutError> {
   return withLimit(
     (timeout) => failure(TimeoutError, () => start(sh(script), { ...options, timeout })),
-    (error) => error.stdout.endsWith("\n"),
+    (error) => error.stdout.endsWith("\n") && inTime(error),
   );
 }
 
@@ -54,7 +58,8 @@ for (const [way, start] of Object.entries(BOTH)) {
   });
 
   conform(`${way}: a program that ignores SIGTERM is killed after the grace`, async () => {
-    const error = await timedOut(start, STUBBORN, { grace: 100 });
+    const outlived = ({ result }: TimeoutError) => result.durationMs >= 199;
+    const error = await timedOut(start, STUBBORN, { grace: 100 }, outlived);
     assertEquals([error.signal, error.stdout], ["SIGKILL", "ready\n"]);
     assert(error.result.durationMs >= 199, `${error.result.durationMs} ms`);
   });
@@ -67,11 +72,10 @@ for (const [way, start] of Object.entries(BOTH)) {
   });
 
   conform(`${way}: killSignal is what is sent first`, async () => {
-    const options: RunOptions = { timeout: 50, killSignal: "SIGINT" };
-    const cmd = new Command("sleep", 1000);
-    assertEquals((await failure(TimeoutError, () => start(cmd, options))).signal, "SIGINT");
-    const number = await failure(TimeoutError, () => start(cmd, { timeout: 50, killSignal: 10 }));
-    assertEquals(number.signal, "SIGUSR1");
+    for (const [killSignal, expected] of [["SIGINT", "SIGINT"], [10, "SIGUSR1"]] as const) {
+      const error = await timedOut(start, "echo; exec sleep 1000", { killSignal });
+      assertEquals(error.signal, expected);
+    }
   });
 
   conform(`${way}: with check: false, a timeout is told by the result`, async () => {
@@ -153,15 +157,22 @@ conform("a signal that has fired already: nothing is started", async ({ folder }
 });
 
 conform("a signal that fires ends the program: an AbortError with its reason", async (t) => {
-  const ready = join(t.folder(), "ready");
-  const controller = new AbortController();
   const reason = new RangeError("enough");
-  const cmd = sh('echo out; : >"$0"; exec sleep 1000').arg(ready);
-  const running = thrown(() => cmd.run({ signal: controller.signal }));
-  await until("the program has written", () => existsSync(ready));
-  controller.abort(reason);
-  const error = await running;
-  assertInstanceOf(error, AbortError);
+  // Soon after the program has written, its parent knows that it runs.
+  const error = await withLimit(
+    async (soon) => {
+      const ready = join(t.folder(), "ready");
+      const controller = new AbortController();
+      const cmd = sh('echo out; : >"$0"; exec sleep 1000').arg(ready);
+      const running = failure(AbortError, () => cmd.run({ signal: controller.signal }));
+      await until("the program has written", () => existsSync(ready));
+      await pause(soon);
+      controller.abort(reason);
+      return await running;
+    },
+    ({ result }) => result?.signal !== "SIGKILL",
+    5,
+  );
   assertEquals([error.cause, error.result?.signal], [reason, "SIGTERM"]);
   assertEquals([error.result?.stdout, error.result?.timedOut], ["out\n", false]);
 });
