@@ -49,7 +49,7 @@ const sh = (script: string, ...args: string[]) => new Command("sh", "-c", script
 function endLater({ defer }: Context, file: string): void {
   defer(async () => {
     const pid = await new Command("cat", file).run({ check: false });
-    killHard(Number(pid.stdout));
+    if (pid.stdout !== "") killHard(Number(pid.stdout));
   });
 }
 
