@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
   AbortError,
+  backendInfo,
   Command,
   ExitError,
   MaxBufferError,
@@ -19,6 +20,8 @@ import {
 import { failure, thrown, WAYS } from "../support/failures.ts";
 import { conform, killHard, pause, until } from "../support/harness.ts";
 import { AFTER_END, withLimit } from "../support/patience.ts";
+
+const { driver } = backendInfo();
 
 /** Ends by SIGKILL only: an ignored signal stays ignored through exec. */
 const STUBBORN = "trap '' TERM INT HUP; echo ready; exec sleep 1000";
@@ -127,7 +130,9 @@ for (const [way, start] of Object.entries(BOTH)) {
     const late = sh(`(${AFTER_END}; head -c 2000 /dev/zero) & exit 0`);
     const options = { maxBuffer: 1000, drain: 20_000 };
     const error = await failure(MaxBufferError, () => start(late, options));
-    assertEquals([error.code, error.result.stdoutBytes.length], [0, 1000]);
+    assertEquals(error.result.stdoutBytes.length, 1000);
+    // The launcher's supervisor is ended with the output that it brings, and may not have seen it.
+    if (way !== "runSync" || driver !== "launcher") assertEquals(error.code, 0);
     for (let i = 0; i < 10; i++) {
       const cmd = new Command("head", "-c", 1000, "/dev/zero");
       await failure(MaxBufferError, () => start(cmd, { maxBuffer: 999 }));
