@@ -10,6 +10,13 @@ import { Draining, FULL_PIPE_PIECES } from "../timing.ts";
 /** Milliseconds for a turn of the event loop in which something can arrive. */
 const TURN = 10;
 
+/**
+ * How many turns without an arrival are silence. A busy process may not have come to its event loop
+ * for longer than `drain`: then the timer is due together with what has been in the pipes for long,
+ * and a runtime needs some turns to hand that over.
+ */
+const QUIET_TURNS = 3;
+
 /** An output on its way to somebody. */
 export interface Flow {
   /** Resolves when it has ended, or was given up. Never rejects. */
@@ -74,6 +81,7 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
     if (busy) draining.heldUp(performance.now());
     return busy;
   };
+  let quietTurns = 0;
   for (;;) {
     look();
     const before = arrived();
@@ -81,7 +89,9 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
     await sleep(Math.max(draining.deadline - performance.now(), TURN));
     if (cut) break;
     if (over) return true;
-    if (!look() && draining.isOver(performance.now(), arrived() === before)) break;
+    const busy = look();
+    quietTurns = busy || arrived() !== before ? 0 : quietTurns + 1;
+    if (!busy && draining.isOver(performance.now(), quietTurns >= QUIET_TURNS)) break;
   }
   for (const each of flows) each.stop(cut || hurried());
   await ended;

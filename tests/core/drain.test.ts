@@ -1,0 +1,61 @@
+import { assertEquals } from "@std/assert";
+import { test } from "node:test";
+import { type Bounds, endOf, type Flow } from "../../core/run/drain.ts";
+import { LEAST_DRAIN } from "../../core/timing.ts";
+
+/** An output that a test ends by hand. */
+function flow(): Flow & { arrives(): void; ends(): void; readonly stopped: boolean } {
+  let end = () => {};
+  const made = {
+    done: new Promise<void>((resolve) => end = resolve),
+    lastArrival: 0,
+    busy: false,
+    pieces: 0,
+    stopped: false,
+    arrives() {
+      made.pieces++;
+      made.lastArrival = performance.now();
+    },
+    ends: () => end(),
+    stop() {
+      made.stopped = true;
+      end();
+    },
+  };
+  return made;
+}
+
+function bounds(drain: number): Bounds {
+  return { drain, endedAt: performance.now(), hurried: () => false, onCut() {}, held: true };
+}
+
+/** Keeps the event loop from running. */
+function block(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+test("an output that ends is waited for, one that does not is given up", async () => {
+  const [ends, stays] = [flow(), flow()];
+  const first = endOf([ends], bounds(60_000));
+  ends.ends();
+  assertEquals([await first, ends.stopped], [true, false]);
+  assertEquals([await endOf([stays], bounds(20)), stays.stopped], [false, true]);
+});
+
+test("silence is not what a blocked event loop has not come to hear", async () => {
+  // Long enough for the bound on an endless output to be further away than the turns below.
+  const drain = 4 * LEAST_DRAIN;
+  const output = flow();
+  const ended = endOf([output], bounds(drain));
+  block(drain + 10);
+  // By now the time is up. What was in the pipe arrives, one turn after the other.
+  await turn();
+  await turn();
+  output.arrives();
+  await turn();
+  output.ends();
+  assertEquals([await ended, output.stopped], [true, false]);
+});
