@@ -4,10 +4,10 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
 import process from "node:process";
 import type { Backend } from "../../core/backend.ts";
 import type { DriverName } from "../../core/drivers.ts";
+import { guarded } from "../../backends/border.ts";
 import { launcherBackend } from "../../backends/launcher/launcher.ts";
 import { aarch64 } from "../../backends/child_program/arch/aarch64.ts";
 import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
@@ -30,7 +30,6 @@ export async function faultyBackend(
     ...await hostHere(),
     onThreadEnd: (action) => closers.push(action),
   });
-  const guarded = await border();
   if (driver === "native") {
     const libc = faultyLibc(await openLibc(), arch);
     use(guarded(() => nativeBackend(host, libc, arch, { reason: REASON, stage: undefined })));
@@ -44,15 +43,6 @@ export async function faultyBackend(
     throw new Error(`no faults are known for the ${driver} driver`);
   }
   return closers;
-}
-
-type Guard = (make: () => Backend) => Backend;
-
-/** The border between backends and the core, as mod.ts puts it up, if there is one. */
-async function border(): Promise<Guard> {
-  const file = new URL("../../backends/border.ts", import.meta.url);
-  if (!existsSync(file)) return (make) => make();
-  return (await import(file.href) as { guarded: Guard }).guarded;
 }
 
 /** What the drivers need of this runtime. */
