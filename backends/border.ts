@@ -123,7 +123,10 @@ const OF_RUNNING: ReadonlySet<string> = new Set([
 ]);
 
 function isOfRunning(error: CommandError): boolean {
-  return error instanceof SystemCallError && OF_RUNNING.has(error.syscall);
+  if (!(error instanceof SystemCallError)) return false;
+  // Only a program that was started can leave its input unread.
+  const unread = error.syscall === "write" && error.code === "EPIPE";
+  return unread || OF_RUNNING.has(error.syscall);
 }
 
 /** Any error as a CommandError: itself if it is one, else one that has it as its cause. */

@@ -49,7 +49,8 @@ const PORTABLE: readonly Limit[] = [
     reason: "spawnSync waits for every descendant that holds a pipe",
   },
   {
-    tests: /^runSync: (a program (may end|that ignores|that takes too long)|killSignal|too much)/,
+    tests:
+      /^runSync: (a program (may end|that ignores|that takes too long)|killSignal|too much|a real-time signal as killSignal)/,
     reason: "spawnSync sends one signal only, so that it has to be SIGKILL",
   },
   {
@@ -79,7 +80,7 @@ const PORTABLE: readonly Limit[] = [
   {
     runtime: "deno",
     tests:
-      /^runSync: (exactly maxBuffer|no output is not|six bytes|standard error has|both outputs in)/,
+      /^runSync: (exactly maxBuffer|no output is not|six bytes|standard error has|both outputs in|a program that is ended for)/,
     reason: "Deno's spawnSync gathers all output",
   },
   {
