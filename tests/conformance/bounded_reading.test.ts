@@ -143,7 +143,7 @@ conform("who reads a piped output to its end does not wait for a descendant", as
   const file = join(t.folder(), "pid");
   endLater(t, file);
   const child = await sh('sleep 1000 & echo $! >"$0"; echo out', file)
-    .stdout("pipe").spawn({ drain: 30 });
+    .stdout("pipe").spawn({ drain: 300 });
   assertEquals(await new Response(child.stdout).text(), "out\n");
   await child.wait();
 });
