@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Surroundings } from "../../core/system.ts";
+import type { CapSets, Surroundings } from "../../core/system.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -60,7 +60,7 @@ function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } |
 }
 
 /** capget(2) of the calling thread, which is the one that children inherit from. */
-export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
+export function setsOf(kernel: Kernel): CapSets {
   const { scratch, view } = kernel;
   const DATA_AT = 8;
   const _LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;
@@ -70,7 +70,11 @@ export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabil
   const set = (field: number) =>
     BigInt(view.getUint32(DATA_AT + field * 4, true)) |
     (BigInt(view.getUint32(DATA_AT + 12 + field * 4, true)) << 32n);
-  const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
+  return { effective: set(0), permitted: set(1), inheritable: set(2) };
+}
+
+/** The same, and the last capability that the kernel knows. */
+export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
   const PR_CAPBSET_READ = 23;
   let last = 0;
   while (last < 63) {
@@ -81,5 +85,5 @@ export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabil
     if (result < 0) throw kernel.error("prctl", result);
     last++;
   }
-  return { effective, permitted, inheritable, last };
+  return { ...setsOf(kernel), last };
 }

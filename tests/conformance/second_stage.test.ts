@@ -41,7 +41,7 @@ const REFUSALS = { EPERM: 1, EACCES: 13, EINVAL: 22, ENOSYS: 38 };
 conform("a child whose file in memory may not be executed goes on in a copy", async () => {
   const text = await program("memfd_refused", "child", "13").text();
   assertEquals(text, "before memfd\nthe program 0027  copy\n");
-}, { features, skip });
+}, { features, root: true, skip });
 
 for (const [code, errno] of Object.entries(REFUSALS)) {
   conform(
