@@ -14,7 +14,7 @@ import type { Backend, Process, Receiver, Sink, Source, SyncOutcome } from "../c
 import type { Surroundings } from "../core/system.ts";
 import { errnoName, errnoNumber } from "../core/tables/errno.ts";
 import { CommandError, PermissionError, SpawnError, SystemCallError } from "../core/errors.ts";
-import { isPolluted, own } from "../core/own.ts";
+import { own } from "../core/own.ts";
 import type { Plan } from "../core/plan/plan.ts";
 import { isRefusedByRuntime } from "./posix/files.ts";
 import { errnoOf } from "./spawner/spawner.ts";
@@ -201,7 +201,7 @@ function guardedSurroundings(around: Surroundings): Surroundings {
 }
 
 function guardedProcess(process: Process): Process {
-  const { stdin, stdout, stderr, buffers, release } = isPolluted() ? own(process) : process;
+  const { stdin, stdout, stderr, buffers, release } = own(process);
   return {
     ...process,
     ...(stdin === undefined ? {} : { stdin: guardedSink(stdin) }),
