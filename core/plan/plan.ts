@@ -156,7 +156,9 @@ export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] 
     if (value !== undefined) parent[each.name] = value;
   }
   const otherUser = [spec.user, spec.uid, spec.gid].some((each) => each !== undefined);
-  return buildEnv(spec.envOps, parent, { setuid: around.elevated(), otherUser });
+  // That takes several system calls, for what few commands say.
+  const asks = spec.envOps.some((each) => each.op === "pass" && each.setuid === "block");
+  return buildEnv(spec.envOps, parent, { setuid: asks && around.elevated(), otherUser });
 }
 
 /** The last step. What is only shown, and what not every driver needs, is made when it is read. */
