@@ -25,13 +25,14 @@ const sleep = () => new Command("sleep", 1000);
 /** Who holds a POSIX record lock on a file, see proc_locks(5). Its name must lead to the file. */
 function lockersOf(path: string): number[] {
   const { ino } = statSync(path);
-  const holders: number[] = [];
+  // While others take and release theirs, a line may be read twice.
+  const holders = new Set<number>();
   for (const line of readFileSync("/proc/locks", "utf8").split("\n")) {
     const [, kind, , access, pid, file] = line.split(/\s+/);
     if (kind !== "POSIX" || access !== "WRITE") continue;
-    if (Number(file?.split(":")[2]) === ino) holders.push(Number(pid));
+    if (Number(file?.split(":")[2]) === ino) holders.add(Number(pid));
   }
-  return holders;
+  return [...holders];
 }
 
 /** Checks that a file is the pid file of a daemon. */

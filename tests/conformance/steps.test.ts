@@ -189,15 +189,15 @@ conform("a call that fails is a SpawnError of step step, with call, errno and pa
     errno: 2,
     path: "/no/such/folder",
   });
-  const error = await failsToStart(() => new Command("true").step(fcntl(99, "F_GETFL")), {
+  const error = await failsToStart(() => new Command("true").step(fcntl(9_999, "F_GETFL")), {
     ...fails,
     syscall: "fcntl",
     code: "EBADF",
     errno: 9,
     path: undefined,
   });
-  assertEquals(error.args, ["99", "F_GETFL", "0"]);
-  assertStringIncludes(error.message, "fcntl(99, F_GETFL, 0)");
+  assertEquals(error.args, ["9999", "F_GETFL", "0"]);
+  assertStringIncludes(error.message, "fcntl(9999, F_GETFL, 0)");
 });
 
 conform(
