@@ -8,12 +8,12 @@
  * @module
  */
 
+import { SIGKILL } from "../../core/timing.ts";
 import { type Call, call } from "./call.ts";
 
 /** struct sigaction of the kernel: SIG_DFL, no flags, no mask. */
 const DEFAULT_ACTION = { zeros: true } as const;
 
-const SIGKILL = 9;
 const SIGSTOP = 19;
 const SIGNALS = 64;
 

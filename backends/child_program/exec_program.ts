@@ -7,6 +7,7 @@
  * @module
  */
 
+import { FUTEX_CMP_REQUEUE_PRIVATE } from "../../core/tables/kernel.ts";
 import { errnoName, errnoNumbers, errnoText } from "../../core/tables/errno.ts";
 import type { FdMove } from "../../core/plan/descriptors.ts";
 import type { Plan } from "../../core/plan/plan.ts";
@@ -17,7 +18,6 @@ import { laidOut } from "./laid_out.ts";
 import { lower } from "./lower.ts";
 
 const STDERR = 2;
-const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 
 /** The statuses of env(1), nice(1) and libvirt. */
 const [NOT_STARTED, NOT_EXECUTED, NOT_FOUND] = [125, 126, 127];

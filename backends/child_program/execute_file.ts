@@ -4,9 +4,8 @@
  * @module
  */
 
+import { AT_EMPTY_PATH } from "../../core/tables/kernel.ts";
 import { type Arg, type Call, call } from "./call.ts";
-
-const AT_EMPTY_PATH = 0x1000;
 
 /** An environment without variables. */
 export const NO_ENVIRONMENT: Arg = { texts: [] };

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { SIGKILL } from "../../core/timing.ts";
 import type { Exit, Process } from "../../core/backend.ts";
 import { HandshakeError, KillError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
@@ -26,7 +27,6 @@ const LEFT_BEHIND = 200;
 const ON_ITS_WAY = 20;
 
 const ENOEXEC = 8;
-const SIGKILL = 9;
 
 /** The programs of a child, to make sense of the notes that it reports. */
 export interface Programs {

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { FUTEX_CMP_REQUEUE_PRIVATE, SIGCHLD } from "../../core/tables/kernel.ts";
 import { type Arg, type Call, call, type Cell, GAVE_UP_VALUE } from "./call.ts";
 import { DAEMON } from "./protocol.ts";
 
@@ -21,10 +22,8 @@ export const DAEMON_CELLS: readonly Cell[] = [{ name: DAEMON_PID, size: 8 }];
 
 const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
-const SIGCHLD = 17;
 const P_ALL = 0;
 const WEXITED = 4;
-const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 
 /** The calls. */
 export function lowerDaemon(report: number | undefined): Call[] {

@@ -15,6 +15,7 @@
  * @module
  */
 
+import { PR_CAP_AMBIENT } from "../../core/tables/kernel.ts";
 import { capabilityName } from "../../core/tables/capabilities.ts";
 import type { Caps } from "../../core/plan/identity.ts";
 import type { Ids } from "../../core/command/spec.ts";
@@ -23,7 +24,6 @@ import { type Call, call, type CallStep } from "./call.ts";
 
 const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
-const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /** _LINUX_CAPABILITY_VERSION_3: sets of 64 bits. */

@@ -6,13 +6,13 @@
  * @module
  */
 
+import { FUTEX_CMP_REQUEUE_PRIVATE } from "../../core/tables/kernel.ts";
 import { signalName } from "../../core/tables/signals.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import { type Call, call, type Cell } from "./call.ts";
 
 /** prctl(2): which signal is sent to the child when its parent ends. */
 export const PR_SET_PDEATHSIG = 1;
-const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 const ESRCH = 3;
 
 const PARENT = "parent";

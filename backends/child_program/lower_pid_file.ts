@@ -23,12 +23,17 @@
 
 import type { Arch } from "./arch.ts";
 import { type Arg, type Call, call, type Cell, FAILED, type StatField, text } from "./call.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O, S_IFREG } from "../../core/tables/kernel.ts";
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  FUTEX_CMP_REQUEUE_PRIVATE,
+  O,
+  S_IFREG,
+} from "../../core/tables/kernel.ts";
 
 const F_GETLK = 5;
 const F_SETLK = 6;
 const F_WRLCK = 1;
-const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 const FUTEX_WAKE_OP_PRIVATE = 5 | 128;
 const SIG_BLOCK = 0;
 

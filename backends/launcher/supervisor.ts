@@ -14,7 +14,7 @@
 import type { Exit, SyncRun } from "../../core/backend.ts";
 import { type Arg, type Call, call, type Cell, type Program } from "../child_program/call.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
-import { F, O } from "../../core/tables/kernel.ts";
+import { F, FUTEX_CMP_REQUEUE_PRIVATE, O, SIGCHLD } from "../../core/tables/kernel.ts";
 import { ABANDONED_STATUS } from "../child_program/lower.ts";
 import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
 import { exitFrom } from "../child_program/exit.ts";
@@ -22,7 +22,6 @@ import type { SyscallName } from "../child_program/arch.ts";
 import type { Wires } from "./child_fds.ts";
 
 const CLONE_PIDFD = 0x1000;
-const SIGCHLD = 17;
 const P_PIDFD = 3;
 const SIG_BLOCK = 0;
 /** sigset_t with SIGPIPE, 13. */
@@ -32,7 +31,6 @@ const POLLIN = 1;
 const SPLICE_F_NONBLOCK = 2;
 const CLOCK_MONOTONIC = 1;
 const TFD_FLAGS = O.CLOEXEC | O.NONBLOCK;
-const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 const LAST_FD = 0xffff_ffff;
 const AT_ONCE = 1024 * 1024;
 
@@ -165,9 +163,7 @@ export function supervise(
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
     whoIs(IS_OURS),
-    ...(held.some(({ label }) => label === IS_SUPERVISED)
-      ? [{ ...op("getpid", []), into: { call: IS_SUPERVISED, argument: 5 } }]
-      : []),
+    ...(held.some(({ label }) => label === IS_SUPERVISED) ? [whoIs(IS_SUPERVISED)] : []),
     // The lowest number is free again for the pidfd.
     {
       ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),

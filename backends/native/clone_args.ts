@@ -16,6 +16,7 @@
  * @module
  */
 
+import { SIGCHLD } from "../../core/tables/kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
 
@@ -35,7 +36,6 @@ const CLONE_ARGS_SIZE = 64;
 
 /** CLONE_CLEAR_SIGHAND is the lowest bit of the upper half of the flags. */
 const CLEAR_SIGHAND_HIGH = 1;
-const SIGCHLD = 17;
 
 /** Filled in for one clone after the other. */
 export class Ticket {

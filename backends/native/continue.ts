@@ -7,10 +7,8 @@
 import type { Continue } from "../hook.ts";
 import type { Arch } from "../child_program/arch.ts";
 import { Kernel } from "./kernel.ts";
-import { F } from "../../core/tables/kernel.ts";
+import { AT_EMPTY_PATH, F } from "../../core/tables/kernel.ts";
 import type { Libc } from "./libc.ts";
-
-const AT_EMPTY_PATH = 0x1000;
 
 /** Makes the continuation. */
 export function continuation(libc: Libc, arch: Arch): Continue {

@@ -4,14 +4,13 @@
  * @module
  */
 
+import { PR_CAP_AMBIENT, PR_CAPBSET_READ } from "../../core/tables/kernel.ts";
 import { type Credentials, parseCredentials, type Triple } from "../child_program/credentials.ts";
 import { textOf } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
 import { capabilitiesOf, setsOf } from "./system.ts";
 
-const PR_CAPBSET_READ = 23;
 const PR_GET_SECUREBITS = 27;
-const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_IS_SET = 1;
 
 /** What was found the last time. */

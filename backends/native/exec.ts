@@ -18,12 +18,11 @@ import { execFile } from "../child_program/exec_program.ts";
 import { isFormatKnown, spawnError } from "../child_program/failure.ts";
 import { folderProblem } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
-import { F } from "../../core/tables/kernel.ts";
+import { AT_EMPTY_PATH, F } from "../../core/tables/kernel.ts";
 import { programMemfd } from "./memfd.ts";
 import { fileSizeLimit } from "./stage_two.ts";
 import type { Starter } from "./starter.ts";
 
-const AT_EMPTY_PATH = 0x1000;
 const FD_CLOEXEC = 1;
 const [ENOEXEC, EACCES, EFBIG] = [8, 13, 27];
 

@@ -20,7 +20,7 @@ import { boundOf } from "../posix/resident.ts";
 import type { Hold } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { ERR, SIGCHLD } from "../../core/tables/kernel.ts";
 import { place, regions } from "./scratch.ts";
 import { exitFrom, long, MAXRSS } from "../child_program/exit.ts";
 
@@ -34,7 +34,6 @@ const WNOWAIT = 0x100_0000;
 
 const RUSAGE_SELF = 0;
 
-const SIGCHLD = 17;
 const SIG_IGN = 1n;
 
 /** struct sigaction and sigset_t as the kernel has them, in bytes. */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { SIGKILL } from "../../core/timing.ts";
 import type { Exit, Process, Sink } from "../../core/backend.ts";
 import { type Layout, layout, type Mapping } from "../../core/plan/descriptors.ts";
 import { KillError, SpawnError, SystemCallError } from "../../core/errors.ts";
@@ -43,7 +44,6 @@ import { openWires, type ParentEnd, type Wiring } from "./child_fds.ts";
 const NO_PIDFD = { pidfd: false };
 
 const ETXTBSY = 26;
-const SIGKILL = 9;
 
 /**
  * How long to wait for a second stage while this process stands still, in milliseconds. Most are

@@ -8,7 +8,7 @@ import type { CapSets, Surroundings } from "../../core/system.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { ERR, PR_CAPBSET_READ } from "../../core/tables/kernel.ts";
 import { groupsOf, userById, userByName } from "./users.ts";
 
 const AT_SECURE = 23;
@@ -75,7 +75,6 @@ export function setsOf(kernel: Kernel): CapSets {
 
 /** The same, and the last capability that the kernel knows. */
 export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
-  const PR_CAPBSET_READ = 23;
   let last = 0;
   while (last < 63) {
     const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { SIGKILL } from "../../core/timing.ts";
 import { closeSync, writeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
@@ -53,7 +54,6 @@ export interface PortableRuntime extends Self {
 }
 
 const ETXTBSY = 26;
-const SIGKILL = 9;
 
 /** Makes the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {

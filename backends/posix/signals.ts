@@ -5,9 +5,8 @@
  * @module
  */
 
+import { SIGCHLD } from "../../core/tables/kernel.ts";
 import { readFileSync } from "node:fs";
-
-const SIGCHLD = 17;
 
 /** The ignored signals in the text of /proc/<pid>/status, by number. */
 export function ignoredIn(status: string): number[] {

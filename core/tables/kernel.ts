@@ -51,3 +51,21 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const S_IFMT = 0o170000;
 
 export const S_IFREG = 0o100000;
+
+/** execveat(2): the file is the descriptor itself. */
+export const AT_EMPTY_PATH = 0x1000;
+
+/** The signal of a child that has ended. */
+export const SIGCHLD = 17;
+
+/**
+ * futex(2): with nobody to wake, 0 if a word has the value in the last argument, else an error. So
+ * a child program compares numbers.
+ */
+export const FUTEX_CMP_REQUEUE_PRIVATE: number = 4 | 128;
+
+/** prctl(2): whether a capability is in the bounding set. */
+export const PR_CAPBSET_READ = 23;
+
+/** prctl(2): reads and changes the ambient set. */
+export const PR_CAP_AMBIENT = 47;
