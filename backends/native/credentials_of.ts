@@ -30,30 +30,30 @@ export function credentialsOf(kernel: Kernel): Credentials {
     gids: idsOf(kernel, "getresgid"),
   };
   if (latest !== undefined && now.inheritable === 0n && areSame(now, latest)) return latest;
-  return latest = allOf(kernel, now.securebits);
+  return latest = withSets(kernel, now);
 }
 
-function areSame(some: Omit<Credentials, "bounding" | "ambient">, others: Credentials): boolean {
+/** What a call each is enough for. */
+type Cheap = Omit<Credentials, "bounding" | "ambient">;
+
+function areSame(some: Cheap, others: Credentials): boolean {
   return some.permitted === others.permitted && some.effective === others.effective &&
     some.inheritable === others.inheritable && some.securebits === others.securebits &&
     [0, 1, 2].every((i) => some.uids[i] === others.uids[i] && some.gids[i] === others.gids[i]);
 }
 
-/** From /proc, in one read; where that is not mounted, by a call for each of them. */
-function allOf(kernel: Kernel, securebits: number): Credentials {
+/** With the other sets: from /proc, in one read; where that is not mounted, by a call for each bit. */
+function withSets(kernel: Kernel, now: Cheap): Credentials {
   const status = textOf(kernel, "/proc/thread-self/status");
-  if (status !== undefined) return parseCredentials(status, securebits);
-  const { last, ...sets } = capabilitiesOf(kernel);
+  if (status !== undefined) return parseCredentials(status, now.securebits);
+  const { last } = capabilitiesOf(kernel);
   const setOf = (isSet: (cap: number) => boolean) => {
     let set = 0n;
     for (let cap = 0; cap <= last; cap++) if (isSet(cap)) set |= 1n << BigInt(cap);
     return set;
   };
   return {
-    ...sets,
-    securebits,
-    uids: idsOf(kernel, "getresuid"),
-    gids: idsOf(kernel, "getresgid"),
+    ...now,
     bounding: setOf((cap) => kernel.call("prctl", PR_CAPBSET_READ, cap, 0, 0, 0) === 1),
     ambient: setOf((cap) =>
       kernel.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) === 1
