@@ -93,7 +93,8 @@ export type SyscallName =
   | "unlinkat"
   | "unshare"
   | "waitid"
-  | "write";
+  | "write"
+  | "writev";
 
 /** One architecture. */
 export interface Arch {

@@ -49,11 +49,13 @@ const SCHED_FIFO = 1;
 /** The status of a child whose program stopped at a failed operation. */
 const FAILED_STATUS = 127;
 
+/** What the epilogue may have to report with: a byte, and two struct iovec. */
+const REPORT_DATA = 8 + 32 + 8;
+
 /** An upper bound of what a program takes, in bytes. */
 export function sizeOf(program: Program): number {
   const { calls, cells, head } = ownProgram(program);
-  // The epilogue may have a byte to report.
-  let [operations, data] = [EPILOGUE + (head?.operations ?? 0), 8 + (head?.data ?? 0)];
+  let [operations, data] = [EPILOGUE + (head?.operations ?? 0), REPORT_DATA + (head?.data ?? 0)];
   for (let i = head?.calls.length ?? 0; i < calls.length; i++) {
     const call = calls[i];
     if (call === undefined) continue;
@@ -285,22 +287,20 @@ class Writer {
    */
   #epilogue(report: number | undefined): void {
     const failed = this.#failed;
-    const [byte, notes, exit] = [
-      failed + OPERATION,
-      failed + 2 * OPERATION,
-      failed + 3 * OPERATION,
-    ];
+    const [notes, exit] = [failed + OPERATION, failed + 2 * OPERATION];
     const place = (offset: number, next: number, name: SyscallName, args: readonly Arg[]) => {
       this.#operation(offset, name, args, UNRECORDED);
       for (let way = 0; way < 3; way++) this.#word(offset + JUMPS + way * 8, this.#base + next);
     };
     // The one call that returns a known number which is not zero: 99, see sched(7).
-    place(failed, report === undefined ? exit : byte, "sched_get_priority_max", [SCHED_FIFO]);
+    place(failed, report === undefined ? exit : notes, "sched_get_priority_max", [SCHED_FIFO]);
     this.#word(failed + RESULT_ADDRESS, this.#base + GAVE_UP);
     // A program that shares our memory has nothing to report.
     if (report !== undefined) {
-      place(byte, notes, "write", [report, own({ bytes: new Uint8Array([FAILURE_REPORT]) }), 1]);
-      place(notes, exit, "write", [report, this.#base, failed]);
+      // In one call, since a fork of the program may report something at the same time.
+      const byte = this.#base + this.#placeOf(own({ bytes: new Uint8Array([FAILURE_REPORT]) }));
+      const pieces = own({ words: [byte, 1, this.#base, failed] });
+      place(notes, exit, "writev", [report, pieces, 2]);
     }
     place(exit, exit, "exit_group", [FAILED_STATUS]);
   }

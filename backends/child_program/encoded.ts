@@ -72,8 +72,8 @@ export const JUMPS = 64;
 /** Where in an operation the address is at which its failure is recorded. */
 export const FAILURE_ADDRESS = 88;
 
-/** How many operations a program that fails ends with: note that, report it (two), exit. */
-export const EPILOGUE = 4;
+/** How many operations a program that fails ends with: note that, report it, exit. */
+export const EPILOGUE = 3;
 
 /** What stands before the notes of a program that reports its failure. */
 export const FAILURE_REPORT = 2;

@@ -19,7 +19,7 @@
 import type { Arch } from "../child_program/arch.ts";
 import { type Call, call, type Cell, type Program } from "../child_program/call.ts";
 import { elfOf, PROGRAM_AT } from "../child_program/elf.ts";
-import { CELLS, type Encoded, OPERATION } from "../child_program/encoded.ts";
+import { CELLS, type Encoded, EPILOGUE, OPERATION } from "../child_program/encoded.ts";
 import { F, O } from "../../core/tables/kernel.ts";
 import { laidOut } from "../child_program/laid_out.ts";
 import { ABANDONED_STATUS } from "../child_program/lower.ts";
@@ -55,7 +55,7 @@ const BOOT: readonly Call[] = [
 ];
 
 /** What the boot program takes of a program, from {@linkcode CELLS} on: epilogue and calls. */
-const BOOT_LENGTH = (4 + BOOT.length) * OPERATION;
+const BOOT_LENGTH = (EPILOGUE + BOOT.length) * OPERATION;
 
 /** The place in a program for the boot program. It must be the program's first cell. */
 const BOOT_CELL: Cell = { name: "boot", size: BOOT_LENGTH };
@@ -82,7 +82,7 @@ export function imageOf(arch: Arch, program: Program, report: number): Image {
   );
   const boot = bootProgram(arch).subarray(CELLS, CELLS + BOOT_LENGTH);
   bytes.set(boot, CELLS);
-  const receive = CELLS + (4 + BOOT.findIndex(({ label }) => label === RECEIVE)) * OPERATION;
+  const receive = CELLS + (EPILOGUE + BOOT.findIndex(({ label }) => label === RECEIVE)) * OPERATION;
   // The header begins with the address of the first call.
   bytes.copyWithin(receive + POSITIVE_JUMP, 0, 8);
   const message = new Uint8Array(8 + bytes.length);

@@ -8,6 +8,7 @@ import {
   type Encoded,
   FAILED_AT,
   FAILED_RESULT,
+  FAILURE_REPORT,
   GAVE_UP,
   IGNORED,
   OPERATION,
@@ -53,9 +54,9 @@ function layOut(calls: Call[], cells: Cell[] = [], arch = x86_64): Layout {
 }
 
 const umask = (mask: number) => call("umask", "umask", [mask], [String(mask)]);
-/** The epilogue: four operations, behind the cells. */
+/** The epilogue: three operations, behind the cells. */
 const FAILED = CELLS;
-const EPILOGUE = 4 * OPERATION;
+const EPILOGUE = 3 * OPERATION;
 const at = (index: number) => FAILED + EPILOGUE + index * OPERATION;
 
 test("two calls with one label are refused: a jump would find the wrong one", () => {
@@ -213,7 +214,7 @@ test("a label or a cell that is missing is found out while encoding", () => {
 
 test("before the calls stands the exit of those that failed, with status 127", () => {
   const { word } = layOut([umask(0)]);
-  const operations = Array.from({ length: 4 }, (_, i) => FAILED + i * OPERATION);
+  const operations = Array.from({ length: 3 }, (_, i) => FAILED + i * OPERATION);
   const exit = operations.find((each) => word(each) === x86_64.numbers.exit_group);
   assert(exit !== undefined);
   assertEquals(word(exit + 8), 127);
@@ -221,6 +222,21 @@ test("before the calls stands the exit of those that failed, with status 127", (
   let here = word(at(0) + 64) - BASE;
   for (let i = 0; i < 5 && here !== exit; i++) here = word(here + 80) - BASE;
   assertEquals(here, exit);
+});
+
+test("a failure is reported by one call: a fork of the program may report at the same time", () => {
+  const arena = dirtyArena();
+  encode({ calls: [umask(0)], cells: [] }, x86_64, arena, { report: 7 });
+  const view = new DataView(arena.bytes.buffer);
+  const word = (at: number) => Number(view.getBigUint64(at, true));
+  const { write, writev } = x86_64.numbers;
+  const epilogue = Array.from({ length: 3 }, (_, i) => FAILED + i * OPERATION);
+  const reports = epilogue.filter((each) => [write, writev].includes(word(each)));
+  assertEquals(reports.map((each) => [word(each), word(each + 8)]), [[writev, 7]]);
+  const [pieces, count] = [16, 24].map((field) => word((reports[0] ?? 0) + field));
+  const [byte, one, notes, length] = [0, 8, 16, 24].map((at) => word((pieces ?? 0) - BASE + at));
+  assertEquals([count, arena.bytes[(byte ?? 0) - BASE], one], [2, FAILURE_REPORT, 1]);
+  assertEquals([notes, length], [BASE, FAILED]);
 });
 
 test("what the program before it has left in an arena is the same as if it were written anew", () => {

@@ -165,6 +165,7 @@ const numbers = {
   unshare: 97,
   waitid: 95,
   write: 64,
+  writev: 66,
 } as const;
 
 /** Linux on aarch64. */

@@ -171,6 +171,7 @@ const numbers = {
   unshare: 272,
   waitid: 247,
   write: 1,
+  writev: 20,
 } as const;
 
 /** Linux on x86-64. */
