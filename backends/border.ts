@@ -11,7 +11,7 @@
  */
 
 import type { Backend, Process, Receiver, Sink, Source, SyncOutcome } from "../core/backend.ts";
-import type { Surroundings } from "../core/system.ts";
+import type { System } from "../core/system.ts";
 import { errnoName, errnoNumber } from "../core/tables/errno.ts";
 import { CommandError, PermissionError, SpawnError, SystemCallError } from "../core/errors.ts";
 import { own } from "../core/own.ts";
@@ -20,7 +20,7 @@ import { isRefusedByRuntime } from "./posix/files.ts";
 import { errnoOf } from "./spawner/spawner.ts";
 
 /** What was being done when an error came up. */
-interface Deed {
+interface Operation {
   /** The system call to name where the error names none. */
   readonly syscall: string;
   /** The command, if one is concerned. Not made before there is an error. */
@@ -33,7 +33,7 @@ export function guarded(make: () => Backend): Backend {
   return {
     info: () => attempt({ syscall: "read" }, () => inner.info()),
     asyncScope: () => inner.asyncScope(),
-    surroundings: guardedSurroundings(inner.surroundings),
+    system: guardedSystem(inner.system),
     check(plan, verb) {
       try {
         inner.check(plan, verb);
@@ -69,7 +69,7 @@ export function guarded(make: () => Backend): Backend {
   };
 }
 
-function attempt<T>(deed: Deed, action: () => T): T {
+function attempt<T>(deed: Operation, action: () => T): T {
   try {
     return action();
   } catch (error) {
@@ -130,7 +130,7 @@ function isOfRunning(error: CommandError): boolean {
 }
 
 /** Any error as a CommandError: itself if it is one, else one that has it as its cause. */
-export function asCommandError(error: unknown, { syscall, plan }: Deed): CommandError {
+export function asCommandError(error: unknown, { syscall, plan }: Operation): CommandError {
   if (error instanceof CommandError) return error;
   const command = plan?.command;
   const cause = withoutArguments(error);
@@ -183,20 +183,20 @@ function refused(
   };
 }
 
-function guardedSurroundings(around: Surroundings): Surroundings {
+function guardedSystem(system: System): System {
   const look = <A extends unknown[], T>(syscall: string, ask: (...args: A) => T) => (...args: A) =>
     attempt({ syscall }, () => ask(...args));
   return {
-    environment: look("environ", () => around.environment()),
-    variable: look("getenv", (name) => around.variable(name)),
-    currentFolder: look("getcwd", () => around.currentFolder()),
-    access: look("faccessat2", (path) => around.access(path)),
-    elevated: look("getauxval", () => around.elevated()),
-    userByName: look("getpwnam_r", (name) => around.userByName(name)),
-    userById: look("getpwuid_r", (uid) => around.userById(uid)),
-    groupsOf: look("getgrouplist", (name, gid) => around.groupsOf(name, gid)),
-    capabilities: look("capget", () => around.capabilities()),
-    startingNofile: look("prlimit64", () => around.startingNofile()),
+    environment: look("environ", () => system.environment()),
+    variable: look("getenv", (name) => system.variable(name)),
+    currentFolder: look("getcwd", () => system.currentFolder()),
+    access: look("faccessat2", (path) => system.access(path)),
+    elevated: look("getauxval", () => system.elevated()),
+    userByName: look("getpwnam_r", (name) => system.userByName(name)),
+    userById: look("getpwuid_r", (uid) => system.userById(uid)),
+    groupsOf: look("getgrouplist", (name, gid) => system.groupsOf(name, gid)),
+    capabilities: look("capget", () => system.capabilities()),
+    startingNofile: look("prlimit64", () => system.startingNofile()),
   };
 }
 

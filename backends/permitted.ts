@@ -16,7 +16,7 @@ export function requirePermitted(
 ): void {
   host.checkRun?.(plan.exec.path, environment);
   if (host.checkFile === undefined) return;
-  for (const { source } of stepOf(plan, "fds").wires) {
+  for (const { source } of stepOf(plan, "fds").childFds) {
     if (source.from !== "file") continue;
     host.checkFile(source.path, source.access === "read" ? "read" : "write");
   }

@@ -109,12 +109,12 @@ export function report({ title, figures, ratio, limit }: Finding): void {
     console.log(JSON.stringify(line));
     return;
   }
-  const shown = Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(", ");
+  const display = Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(", ");
   const judged = ratio === undefined ? "" : `; ratio ${ratio.toFixed(ratio < 0.1 ? 4 : 2)}`;
   const bound = limit === undefined
     ? ""
     : ` (limit: ${limit.is} ${limit.ratio}: ${met ? "met" : "MISSED"})`;
-  console.log(`${runtime.padEnd(4)} ${title}: ${shown}${judged}${bound}`);
+  console.log(`${runtime.padEnd(4)} ${title}: ${display}${judged}${bound}`);
 }
 
 /** The middle one of some numbers. */

@@ -9,7 +9,7 @@
 import { type KillError, StateError } from "./errors.ts";
 import type { Plan } from "./plan/plan.ts";
 import type { Usage } from "./result/result.ts";
-import type { Surroundings } from "./system.ts";
+import type { System } from "./system.ts";
 import type { DriverName } from "./drivers.ts";
 
 /** Which runtime and driver serve, and what they can do. */
@@ -151,7 +151,7 @@ export interface Backend {
   info(): BackendInfo;
   /** Makes a scope of its own. */
   asyncScope<T>(): AsyncScope<T>;
-  readonly surroundings: Surroundings;
+  readonly system: System;
   /**
    * Refuses a plan that this driver cannot carry out in this way, before anything is opened or
    * started. Called once before `start`, `runSync` and `exec`, which rely on it.

@@ -13,10 +13,10 @@ import type { Child } from "./run/child.ts";
 import {
   areOptions,
   type Argument,
+  displayValue,
   freeze,
   misuse,
   noted,
-  shownValue,
   typeName,
 } from "./command/builder.ts";
 import { ResultError, StateError, UsageError } from "./errors.ts";
@@ -24,7 +24,7 @@ import { escaped } from "./text/escape.ts";
 import { execute, launch, outputsOf, runSynchronously } from "./run/launch.ts";
 import { linesOf, matchLines, readRows, type RegexOptions } from "./run/lines.ts";
 import { NO_OPTIONS, type RunOptions } from "./command/options.ts";
-import { describe, makePlan, resolveProgram, shownParts } from "./plan/plan.ts";
+import { describe, displayParts, makePlan, resolveProgram } from "./plan/plan.ts";
 import { type FormatOptions, plainCommand } from "./text/quote.ts";
 import type { Result } from "./result/result.ts";
 import { maskSecrets } from "./text/secret.ts";
@@ -227,7 +227,7 @@ export class Command extends LifecycleDraft {
    */
   get ids(): Ids {
     const none = { uid: undefined, gid: undefined, groups: undefined };
-    return resolveIds(noted(this), backend().surroundings) ?? none;
+    return resolveIds(noted(this), backend().system) ?? none;
   }
 
   /**
@@ -238,7 +238,7 @@ export class Command extends LifecycleDraft {
    * @throws {SpawnError} There is no program of that bare name.
    */
   resolve(): string {
-    return resolveProgram(freeze(this), backend().surroundings);
+    return resolveProgram(freeze(this), backend().system);
   }
 
   /**
@@ -249,7 +249,7 @@ export class Command extends LifecycleDraft {
    * without its folder.
    */
   override toString(options: FormatOptions = {}): string {
-    return describe(freeze(this), backend().surroundings, options);
+    return describe(freeze(this), backend().system, options);
   }
 
   /**
@@ -266,7 +266,7 @@ export class Command extends LifecycleDraft {
   explain(): string {
     const spec = freeze(this);
     const outputs = outputsOf(spec, { mode: "run" });
-    const plan = makePlan(spec, backend().surroundings, outputs);
+    const plan = makePlan(spec, backend().system, outputs);
     return backend().explain(plan).map(escaped).join("\n");
   }
 
@@ -277,11 +277,11 @@ export class Command extends LifecycleDraft {
    * @throws {SystemCallError} The descriptor cannot be written to.
    */
   async writeArgLog(target: number | WritableStream<Uint8Array>): Promise<void> {
-    const parts = shownParts(freeze(this), backend().surroundings);
+    const parts = displayParts(freeze(this), backend().system);
     const bytes = new TextEncoder().encode(`${escaped(plainCommand(parts))}\n`);
     if (isFd(target)) return backend().writeFd(target, bytes);
     if (typeof (target as Partial<WritableStream> | null)?.getWriter !== "function") {
-      const given = shownValue(target);
+      const given = displayValue(target);
       throw new UsageError(`writeArgLog(${given}): expected a descriptor or a WritableStream`);
     }
     if (target.locked) throw new StateError("writeArgLog: the WritableStream has a writer already");

@@ -7,7 +7,7 @@
  */
 
 import { errnoName, errnoText } from "./tables/errno.ts";
-import { escaped, escapedLines, quoted, shownArgument } from "./text/escape.ts";
+import { displayArgument, escaped, escapedLines, quoted } from "./text/escape.ts";
 import type { Result } from "./result/result.ts";
 import { signalName } from "./tables/signals.ts";
 import { STILL_RUNNING } from "./result/status.ts";
@@ -170,11 +170,11 @@ export class SystemCallError extends CommandError {
 }
 
 /** The largest error number: the kernel returns no other negative results, see errno.h. */
-const MOST_ERRNO = 4095;
+const MAX_ERRNO = 4095;
 
 /** Whether a number can be an error number. */
 export function isErrno(number: number): boolean {
-  return Number.isInteger(number) && number >= 1 && number <= MOST_ERRNO;
+  return Number.isInteger(number) && number >= 1 && number <= MAX_ERRNO;
 }
 
 /**
@@ -246,7 +246,7 @@ export class SpawnError extends CommandError {
   constructor(failure: SpawnFailure) {
     requireErrno(`${failure.syscall} of step ${failure.step}`, failure.errno, failure);
     const code = errnoName(failure.errno);
-    const args = failure.args.map(shownArgument);
+    const args = failure.args.map(displayArgument);
     const call = `${failure.syscall}(${args.join(", ")})`;
     const reason = failure.detail ?? `${code}: ${errnoText(failure.errno)}`;
     const what = failure.path === undefined ? call : quoted(failure.path);

@@ -29,7 +29,7 @@ export interface User {
 }
 
 /** What the core asks of the machine while it plans. Everything here is synchronous. */
-export interface Surroundings {
+export interface System {
   /** All variables of this process. */
   environment(): Record<string, string>;
   /** One variable of this process. */

@@ -17,7 +17,7 @@ export const SIGKILL = 9;
 const DRAIN_ROUNDS = 4;
 
 /** Milliseconds in which what is in the pipes at the program's end can be read, even with drain 0. */
-export const LEAST_DRAIN = 50;
+export const MIN_DRAIN_MS = 50;
 
 /** What the largest pipe holds, in bytes: the default of fs.pipe-max-size, see pipe(7). */
 export const FULL_PIPE: number = 1024 * 1024;
@@ -35,7 +35,7 @@ export function hurriedDrain(drain: number): number {
 
 /** The longest time that output may keep coming after the program's end, in milliseconds. */
 export function longestDrain(drain: number): number {
-  return Math.max(DRAIN_ROUNDS * drain, LEAST_DRAIN);
+  return Math.max(DRAIN_ROUNDS * drain, MIN_DRAIN_MS);
 }
 
 /**

@@ -47,8 +47,8 @@ try {
   const key = helper.sendBuffer("more bytes, on a descriptor of their own");
   helper.args("-c", script, "helper", key);
 
-  const shown = /TOKEN=\S+/.exec(helper.toString())?.[0];
-  console.log(`the secret as toString() shows it: ${shown}; as the helper sees itself:`);
+  const display = /TOKEN=\S+/.exec(helper.toString())?.[0];
+  console.log(`the secret as toString() shows it: ${display}; as the helper sees itself:`);
   const { stdout, status, usage, durationMs } = await helper.run({ timeout: 10_000 });
   console.log(stdout.trimEnd());
   const processor = usage.userMs + usage.systemMs;

@@ -31,6 +31,6 @@ export function bunHost(): Host {
     lasting: isMainThread,
     closesFiles: false,
     hold: holdByOneTimer,
-    onChildSignal: (listener) => void process.on("SIGCHLD", listener),
+    onSigchld: (listener) => void process.on("SIGCHLD", listener),
   };
 }

@@ -204,7 +204,7 @@ function fileSink(writer: BunFileSink, exited: Promise<unknown>): Sink {
 /** A channel over a socket that Bun has left to us as a number. */
 function socketChannel(fd: number): Channel {
   const waiting: Uint8Array[] = [];
-  let heard: (bytes: Uint8Array) => void = () => {};
+  let received: (bytes: Uint8Array) => void = () => {};
   let ended = () => {};
   let socket:
     | { write(bytes: Uint8Array): number; terminate(): void; ref(): void; unref(): void }
@@ -232,7 +232,7 @@ function socketChannel(fd: number): Channel {
         send();
       },
       drain: send,
-      data: (_, bytes) => heard(bytes),
+      data: (_, bytes) => received(bytes),
       close: finish,
       error: finish,
     },
@@ -245,7 +245,7 @@ function socketChannel(fd: number): Channel {
       if (socket !== undefined && waiting.length === 1) send();
     },
     listen(onBytes, onEnd) {
-      heard = (bytes) => onBytes(bytes);
+      received = (bytes) => onBytes(bytes);
       ended = onEnd;
       if (over) onEnd();
     },

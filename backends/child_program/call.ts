@@ -62,13 +62,13 @@ export interface Call {
   /** The call is made for each of these values of its first argument, one after the other. */
   readonly each?: readonly number[];
   /** The arguments as people read them, secrets masked. */
-  readonly shown: readonly string[];
+  readonly display: readonly string[];
   /** The same for errors, which may travel far: environment values masked. Default: `shown`. */
-  readonly told?: readonly string[];
+  readonly masked?: readonly string[];
   /** The file or folder that a failure is about. */
   readonly path?: string;
   /** What a failure means, where errno alone would mislead. */
-  readonly meaning?: string;
+  readonly hint?: string;
   /**
    * The errno of a failure that the program has found by comparing: the call itself is only there
    * to end the program, and fails with another one.
@@ -108,14 +108,14 @@ export interface Program {
   readonly calls: readonly Call[];
   readonly cells: readonly Cell[];
   /** The first of the calls, if many programs begin with them: these very ones. */
-  readonly head?: Head | undefined;
+  readonly prefix?: SharedPrefix | undefined;
 }
 
 /**
  * Calls that one program after the other begins with. They have neither labels nor jumps, and
  * share nothing with the calls behind them.
  */
-export class Head {
+export class SharedPrefix {
   readonly calls: readonly Call[];
   /** How many operations they take. */
   readonly operations: number;
@@ -176,9 +176,9 @@ export function call(
   step: CallStep,
   name: SyscallName | number,
   args: readonly Arg[],
-  shown: readonly string[],
+  display: readonly string[],
 ): Call {
-  return { step, name, args, shown };
+  return { step, name, args, display };
 }
 
 /** Text as a C string literal, near enough. */

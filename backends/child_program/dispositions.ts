@@ -39,9 +39,9 @@ export const RESET_ALL: readonly Call[] = resetting(
 export function resetIgnored(ignored: readonly number[]): readonly Call[] {
   const more = ignored.filter((signal) => signal > STANDARD);
   const signals = [...settable(STANDARD), ...more];
-  const shown = [`1…${STANDARD}`, ...more].join(", ");
+  const display = [`1…${STANDARD}`, ...more].join(", ");
   const note = `${signals.length} calls: what may be ignored; handlers are gone since clone3(2)`;
-  return resetting(signals, shown, note);
+  return resetting(signals, display, note);
 }
 
 function settable(last: number): number[] {
@@ -50,9 +50,9 @@ function settable(last: number): number[] {
 }
 
 /** Made once: what two programs share is laid out in an arena only once, see encode.ts. */
-function resetting(signals: readonly number[], shown: string, note: string): readonly Call[] {
+function resetting(signals: readonly number[], display: string, note: string): readonly Call[] {
   const all = call("signals", "rt_sigaction", [0, DEFAULT_ACTION, 0, 8], [
-    shown,
+    display,
     "SIG_DFL",
     "NULL",
     "8",

@@ -12,10 +12,10 @@ import {
   type Call,
   dataOf,
   FAILED,
-  type Head,
   operationsOf,
   ownProgram,
   type Program,
+  type SharedPrefix,
 } from "./call.ts";
 import {
   aligned,
@@ -42,7 +42,7 @@ import {
   ZEROS_AT,
 } from "./encoded.ts";
 import type { Word } from "./word.ts";
-import type { Laid } from "./room.ts";
+import type { EncodedPrefix } from "./room.ts";
 
 const SCHED_FIFO = 1;
 
@@ -54,9 +54,12 @@ const REPORT_DATA = 8 + 32 + 8;
 
 /** An upper bound of what a program takes, in bytes. */
 export function sizeOf(program: Program): number {
-  const { calls, cells, head } = ownProgram(program);
-  let [operations, data] = [EPILOGUE + (head?.operations ?? 0), REPORT_DATA + (head?.data ?? 0)];
-  for (let i = head?.calls.length ?? 0; i < calls.length; i++) {
+  const { calls, cells, prefix } = ownProgram(program);
+  let [operations, data] = [
+    EPILOGUE + (prefix?.operations ?? 0),
+    REPORT_DATA + (prefix?.data ?? 0),
+  ];
+  for (let i = prefix?.calls.length ?? 0; i < calls.length; i++) {
     const call = calls[i];
     if (call === undefined) continue;
     operations += operationsOf(call);
@@ -112,16 +115,16 @@ export function encode(
 
 /** How much of what stands in an arena is what is to stand there again. */
 function sharedBy(
-  laid: Laid,
+  encoded: EncodedPrefix,
   calls: readonly Call[],
-  head: Head | undefined,
+  prefix: SharedPrefix | undefined,
 ): { count: number; operations: number } {
-  if (head !== undefined && head === laid.head) {
-    return { count: head.calls.length, operations: head.operations };
+  if (prefix !== undefined && prefix === encoded.prefix) {
+    return { count: prefix.calls.length, operations: prefix.operations };
   }
   let [count, operations] = [0, 0];
-  for (const call of laid.calls) {
-    if (count === laid.count || call !== calls[count]) break;
+  for (const call of encoded.calls) {
+    if (count === encoded.count || call !== calls[count]) break;
     operations += operationsOf(call);
     count++;
   }
@@ -129,7 +132,7 @@ function sharedBy(
 }
 
 /** Whether a call is laid out alike whatever comes after it. */
-function standsAlone({ args, jumps, into }: Call): boolean {
+function isPositionIndependent({ args, jumps, into }: Call): boolean {
   return jumps === undefined && into === undefined &&
     args.every((arg) =>
       typeof arg !== "object" || !("cell" in arg || "call" in arg || "environ" in arg)
@@ -150,7 +153,7 @@ const SHORT = 48;
 /** Lays out one program. */
 class Writer {
   readonly #calls: readonly Call[];
-  readonly #head: Head | undefined;
+  readonly #head: SharedPrefix | undefined;
   readonly #arch: Arch;
   readonly #arena: Room;
   readonly #cells: Cells | undefined;
@@ -164,14 +167,14 @@ class Writer {
   end = 0;
 
   constructor(
-    { calls, head }: Program,
+    { calls, prefix }: Program,
     arch: Arch,
     arena: Room,
     cells: Cells | undefined,
     base: Word,
   ) {
     this.#calls = calls;
-    this.#head = head;
+    this.#head = prefix;
     this.#arch = arch;
     this.#arena = arena;
     this.#cells = cells;
@@ -180,20 +183,20 @@ class Writer {
   }
 
   write(report: number | undefined): void {
-    const [calls, head, arena] = [this.#calls, this.#head, this.#arena];
+    const [calls, prefix, arena] = [this.#calls, this.#head, this.#arena];
     arena.words.fill(0, 0, this.#failed / 4);
     const beginning = this.#failed + EPILOGUE * OPERATION;
     this.#word(0, this.#base + beginning);
     this.#word(ENVIRON_TO, this.#base + RESULT);
     const end = this.#operations = this.end = this.#number(beginning);
-    const { laid } = arena;
-    const fits = laid?.beginning === beginning && laid.end === end && report === undefined;
+    const { encodedPrefix: encoded } = arena;
+    const fits = encoded?.beginning === beginning && encoded.end === end && report === undefined;
     // Should laying out fail halfway, nothing that stands there may be taken for the last program.
-    arena.laid = undefined;
+    arena.encodedPrefix = undefined;
     if (!fits) this.#epilogue(report);
     // Most programs differ only in their last call; what resets the signals is most of each.
-    const same = fits ? sharedBy(laid, calls, head) : { count: 0, operations: 0 };
-    const reach = fits ? laid.reach.slice(0, same.count) : [];
+    const same = fits ? sharedBy(encoded, calls, prefix) : { count: 0, operations: 0 };
+    const reach = fits ? encoded.reach.slice(0, same.count) : [];
     let count = same.count;
     let at = beginning + same.operations * OPERATION;
     this.end = reach.at(-1) ?? this.end;
@@ -202,9 +205,9 @@ class Writer {
       if (call === undefined) continue;
       at = this.#call(call, at);
       reach.push(this.end);
-      if (count === i && standsAlone(call)) count++;
+      if (count === i && isPositionIndependent(call)) count++;
     }
-    if (report === undefined) arena.laid = { calls, head, count, beginning, end, reach };
+    if (report === undefined) arena.encodedPrefix = { calls, prefix, count, beginning, end, reach };
   }
 
   /** Notes the places that have labels; returns where the operations end. */

@@ -157,7 +157,7 @@ export function gaveUpIn({ words }: Pick<Arena, "words">): boolean {
 export type Cells = ReadonlyMap<string, { readonly at: number; readonly size: number }>;
 
 /** Memory to lay a program out in. */
-export type Room = Pick<Arena, "address" | "size" | "bytes" | "words" | "laid">;
+export type Room = Pick<Arena, "address" | "size" | "bytes" | "words" | "encodedPrefix">;
 
 /** Cells stand one behind the other. */
 export function placed(cells: Program["cells"]): Cells | undefined {

@@ -14,7 +14,7 @@ import type { Plan } from "../../core/plan/plan.ts";
 import type { Arch } from "./arch.ts";
 import { type Call, call, type CallStep, type Program } from "./call.ts";
 import { elfOf } from "./elf.ts";
-import { laidOut } from "./laid_out.ts";
+import { encodeForFile } from "./encode_file.ts";
 import { lower } from "./lower.ts";
 
 const STDERR = 2;
@@ -37,7 +37,7 @@ export interface ExecParts {
 
 /** The program file. */
 export function execFile(arch: Arch, plan: Plan, parts: ExecParts): Uint8Array {
-  return elfOf(arch, laidOut(arch, execProgram(plan, parts), undefined).bytes);
+  return elfOf(arch, encodeForFile(arch, execProgram(plan, parts), undefined).bytes);
 }
 
 /** The program: the steps, and behind them what they say when they fail. */
@@ -46,11 +46,11 @@ export function execProgram(
   { moves, restore, close, parent }: ExecParts,
 ): Program {
   const at = plan.steps.findIndex(({ step }) => step === "fds") + 1;
-  const circumstances = { moves, free: () => [], parent };
+  const lowerOptions = { moves, free: () => [], parent };
   const [first, rest] = [plan.steps.slice(0, at), plan.steps.slice(at)];
   const closing = close.map((fd) => call("fds", "close", [fd], [String(fd)]));
-  const before = lower(first, circumstances);
-  const after = lower(rest, circumstances);
+  const before = lower(first, lowerOptions);
+  const after = lower(rest, lowerOptions);
   const steps = [...restore, ...before.calls, ...closing, ...after.calls];
   const messages: Call[] = [];
   const calls = steps.map((each, index): Call => {
@@ -76,8 +76,8 @@ function withJump(original: Call, error: string): Call {
   }) as Call;
 }
 
-function messageOf({ step, name, shown, told = shown }: Call): string {
-  return `cannot start: step ${step}: ${name}(${told.join(", ")}): `;
+function messageOf({ step, name, display, masked: masked = display }: Call): string {
+  return `cannot start: step ${step}: ${name}(${masked.join(", ")}): `;
 }
 
 const STEP_FAILED = "exec: a step failed";

@@ -8,9 +8,9 @@
 import { layout, type Mapping } from "../../core/plan/descriptors.ts";
 import { ORDER } from "../../core/plan/order.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
-import type { Step, Wire } from "../../core/plan/steps.ts";
+import type { ChildFd, Step } from "../../core/plan/steps.ts";
 import type { Call } from "./call.ts";
-import { type Circumstances, lower } from "./lower.ts";
+import { lower, type LowerOptions } from "./lower.ts";
 import { executeFile } from "./execute_file.ts";
 import { cutInStages, needsStageTwo } from "./stages.ts";
 
@@ -22,7 +22,7 @@ const WIDTH = Math.max(...ORDER.map((name) => name.length));
 
 /** What is particular to a driver. */
 export interface ExplainOptions {
-  /** As in {@linkcode Circumstances}. */
+  /** As in {@linkcode LowerOptions}. */
   readonly resets?: readonly Call[];
   /** How the child goes on with its second stage, if the driver has any. */
   readonly stage?: "memfd" | "copy";
@@ -32,7 +32,7 @@ export interface ExplainOptions {
 export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}): string[] {
   const names = new Map<number, string>();
   const numbers = new Map<number, number>();
-  const mappings = stepOf(plan, "fds").wires.map((wire, index): Mapping => {
+  const mappings = stepOf(plan, "fds").childFds.map((wire, index): Mapping => {
     const { source, to } = wire;
     if (source.from === "fd") numbers.set(to, source.fd);
     else if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? source.as);
@@ -50,7 +50,7 @@ export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}):
   const shakes = findStep(plan, "handshake") !== undefined;
   const { moves, free, reserved } = layout(mappings, shakes ? [status, go] : []);
   const [statusFd = status, goFd = go] = reserved;
-  const circumstances: Circumstances = {
+  const lowerOptions: LowerOptions = {
     moves,
     free,
     handshake: { status: statusFd, go: goFd },
@@ -60,7 +60,7 @@ export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}):
     ...(resets === undefined ? {} : { resets }),
   };
   const linesOf = (steps: readonly Step[]) => {
-    const { calls } = lower(steps, circumstances);
+    const { calls } = lower(steps, lowerOptions);
     return calls.filter((each) => each.repeats !== true).map(lineOf);
   };
   const { one, two } = cutInStages(plan);
@@ -87,7 +87,7 @@ function stageLine(stage: "memfd" | "copy"): string {
     : `${"clone".padEnd(WIDTH)} /* from the start in a copy of this process's memory */`;
 }
 
-function nameOf({ source, to }: Wire): string {
+function nameOf({ source, to }: ChildFd): string {
   switch (source.from) {
     case "null":
       return "</dev/null>";
@@ -100,7 +100,7 @@ function nameOf({ source, to }: Wire): string {
   }
 }
 
-function lineOf({ step, name, shown, note }: Call): string {
+function lineOf({ step, name, display, note }: Call): string {
   const comment = note === undefined ? "" : ` /* ${note} */`;
-  return `${step.padEnd(WIDTH)} ${name}(${shown.join(", ")})${comment}`;
+  return `${step.padEnd(WIDTH)} ${name}(${display.join(", ")})${comment}`;
 }

@@ -22,17 +22,17 @@ export function spawnError(
   result: number,
   command: string,
   files: Files,
-  meaning: string | undefined = call.meaning,
+  hint: string | undefined = call.hint,
 ): SpawnError {
   const errno = call.errno ?? result;
-  const { step, shown, told = shown, path } = call;
+  const { step, display, masked = display, path } = call;
   const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
   const code = errnoName(errno);
-  const detail = meaning === undefined ? undefined : `${code}: ${meaning}`;
+  const detail = hint === undefined ? undefined : `${code}: ${hint}`;
   const blamed = call.name === "execve" && path !== undefined
     ? blame(path, code, files)
     : { path, detail };
-  return new SpawnError({ step, syscall, args: told, errno, command, ...blamed });
+  return new SpawnError({ step, syscall, args: masked, errno, command, ...blamed });
 }
 
 /**
@@ -64,27 +64,27 @@ function blame(
  * Whether execve(2) may know what to do with a file that begins so: ELF, a script, or what has bytes
  * that no text has, which binfmt_misc may know.
  */
-export function isFormatKnown(head: Uint8Array | undefined): boolean {
-  return head === undefined || interpreterOf(head) !== undefined || head.includes(0);
+export function isFormatKnown(prefix: Uint8Array | undefined): boolean {
+  return prefix === undefined || interpreterOf(prefix) !== undefined || prefix.includes(0);
 }
 
 /** The interpreter that a script (`#!`) or an ELF file (PT_INTERP) names, if it names one. */
-export function interpreterOf(head: Uint8Array | undefined): string | undefined {
-  if (head === undefined) return undefined;
-  const text = (from: number, to: number) => new TextDecoder().decode(head.subarray(from, to));
+export function interpreterOf(prefix: Uint8Array | undefined): string | undefined {
+  if (prefix === undefined) return undefined;
+  const text = (from: number, to: number) => new TextDecoder().decode(prefix.subarray(from, to));
   if (text(0, 2) === "#!") {
     // execve(2): white space may follow #!, the name ends at white space.
     return /^#![ \t]*([^ \t\n]+)/.exec(text(0, 256))?.[1];
   }
-  if (text(0, 4) !== "\x7fELF" || head.length < 64 || head[4] !== 2) return undefined;
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  if (text(0, 4) !== "\x7fELF" || prefix.length < 64 || prefix[4] !== 2) return undefined;
+  const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength);
   const PT_INTERP = 3;
   const table = Number(view.getBigUint64(32, true));
   const size = view.getUint16(54, true);
   const count = view.getUint16(56, true);
   for (let i = 0; i < count; i++) {
     const at = table + i * size;
-    if (at + 40 > head.length) return undefined;
+    if (at + 40 > prefix.length) return undefined;
     if (view.getUint32(at, true) !== PT_INTERP) continue;
     const from = Number(view.getBigUint64(at + 8, true));
     const length = Number(view.getBigUint64(at + 32, true));

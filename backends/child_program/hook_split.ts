@@ -20,8 +20,8 @@ import { RESET_ALL } from "./dispositions.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
 import { AT_FDCWD, F, O } from "../../core/tables/kernel.ts";
-import { laidOut } from "./laid_out.ts";
-import { type Circumstances, lower } from "./lower.ts";
+import { encodeForFile } from "./encode_file.ts";
+import { lower, type LowerOptions } from "./lower.ts";
 import { freeNumber, pidFileFd } from "./lower_pid_file.ts";
 
 const FD_CLOEXEC = 1;
@@ -52,7 +52,7 @@ export type HookCommand = (
 ) => { readonly path: string; readonly argv: readonly string[] };
 
 /** A descriptor, and the number that it is kept under as well. */
-interface Parked {
+interface ParkedPlan {
   readonly fd: number;
   readonly at: number;
 }
@@ -86,7 +86,7 @@ export interface HookSplit {
   readonly before: readonly Step[];
   /** What sets the credentials right that the execs have changed. */
   readonly restore?: readonly Call[];
-  readonly circumstances: Circumstances;
+  readonly lowerOptions: LowerOptions;
   readonly channels: ChildChannels;
   readonly runtime: HookRuntime;
   /**
@@ -99,21 +99,21 @@ export interface HookSplit {
 
 /** Splits a plan at its hook. */
 export function splitAtHook(split: HookSplit): Halves {
-  const { arch, plan, circumstances, channels, runtime, parked } = split;
-  const targets = stepOf(plan, "fds").wires.map((wire) => wire.to);
+  const { arch, plan, lowerOptions, channels, runtime, parked } = split;
+  const targets = stepOf(plan, "fds").childFds.map((wire) => wire.to);
   const kept = [...new Set([...targets, ...numbersOf(channels)])];
   // Where the hook finds the folder that it was started from.
-  const folder = freeNumber(circumstances.free(), 0);
+  const folder = freeNumber(lowerOptions.free(), 0);
   const base = parked === undefined ? undefined : Math.max(parked, folder + 2);
   const places = base === undefined ? [] : kept.map((fd, i) => ({ fd, at: base + i }));
   const placeOf = (fd: number) => places.find((each) => each.fd === fd)?.at ?? fd;
-  const second = laidOut(arch, secondHalf(split, places), channels.status);
+  const second = encodeForFile(arch, secondHalf(split, places), channels.status);
   const half = elfOf(arch, second.bytes);
   const { hook } = stepOf(plan, "preExec");
   const { argv, env } = plan.exec;
   const fds = [...targets];
   // The lock of a pid file is lost with its descriptor.
-  if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(circumstances.free()));
+  if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(lowerOptions.free()));
   const keep = [...fds, ...numbersOf(channels), ...places.map(({ at }) => at)];
   const note = new TextEncoder().encode(
     JSON.stringify({
@@ -143,11 +143,11 @@ export function splitAtHook(split: HookSplit): Halves {
 
 /** Everything before the hook, and the runtime that runs it. */
 function firstHalf(
-  { before, circumstances, channels }: HookSplit,
+  { before, lowerOptions, channels }: HookSplit,
   runtime: { path: string; argv: readonly string[]; env: readonly string[] },
-  places: readonly Parked[],
+  places: readonly ParkedPlan[],
 ): Program {
-  const { calls, cells } = lower([...before, { step: "unblock" }], circumstances);
+  const { calls, cells } = lower([...before, { step: "unblock" }], lowerOptions);
   // The runtime must find the channels, and hand them on.
   const keep = numbersOf(channels).map((fd) =>
     call("preExec", "fcntl", [fd, F.SETFD, 0], [String(fd), "F_SETFD", "0"])
@@ -195,19 +195,19 @@ const LEAVE_FOLDER: readonly Call[] = [
  * changed is set right again.
  */
 function secondHalf(
-  { plan, restore = [], circumstances, channels }: HookSplit,
-  places: readonly Parked[],
+  { plan, restore = [], lowerOptions, channels }: HookSplit,
+  places: readonly ParkedPlan[],
 ): Program {
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const again = plan.steps.filter((each) => each.step === "signals" || each.step === "limits");
   const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
   // What our own process ignores says nothing about that of the hook.
-  const { calls, cells } = lower(steps, { ...circumstances, resets: RESET_ALL });
+  const { calls, cells } = lower(steps, { ...lowerOptions, resets: RESET_ALL });
   const { status, alive } = channels;
   const byte = { bytes: new Uint8Array([HOOK_DONE]) };
   const closeOnExec = (fd: number) =>
     call("preExec", "fcntl", [fd, F.SETFD, FD_CLOEXEC], [String(fd), "F_SETFD", "FD_CLOEXEC"]);
-  const blocking = (circumstances.blocking ?? []).map(({ fd, flags }) =>
+  const blocking = (lowerOptions.blocking ?? []).map(({ fd, flags }) =>
     call("preExec", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", String(flags)])
   );
   const [first, last] = [places[0]?.at, places.at(-1)?.at];
@@ -230,17 +230,17 @@ function secondHalf(
 }
 
 /** The most characters of what a hook throws that an error shows. */
-const LONGEST_REPORT = 8000;
+const MAX_REPORT = 8000;
 
 /** The error for what a hook reported. */
 export function hookError(plan: Plan, report: string): SpawnError {
   const { message: thrown, stack, errno } = JSON.parse(report) as HookFailure;
   const { hook } = stepOf(plan, "preExec");
   // The hook has the arguments and variables of the program in clear, and quotes what it likes.
-  const shown = (text: string) => escapedLines(plan.mask(text)).slice(0, LONGEST_REPORT);
-  const message = shown(thrown);
+  const display = (text: string) => escapedLines(plan.mask(text)).slice(0, MAX_REPORT);
+  const message = display(thrown);
   const cause = new Error(message);
-  if (stack !== undefined) cause.stack = shown(stack);
+  if (stack !== undefined) cause.stack = display(stack);
   return new SpawnError({
     step: "preExec",
     syscall: "preExec",

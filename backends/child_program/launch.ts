@@ -281,7 +281,7 @@ export function failureOf(
   }
   if (status.notes !== undefined) {
     const program = status.hookDone ? afterHook ?? encoded : encoded;
-    return noted(plan, program, status.notes, status.daemonPid, blame);
+    return withNotes(plan, program, status.notes, status.daemonPid, blame);
   }
   if (status.executing) return undefined;
   discardPidFileOf(plan, status.daemonPid, blame);
@@ -294,7 +294,7 @@ export function failureOf(
 }
 
 /** The error for the notes of a program that gave up. */
-export function noted(
+export function withNotes(
   plan: Plan,
   encoded: Encoded,
   notes: Uint8Array,

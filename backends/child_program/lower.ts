@@ -9,13 +9,22 @@ import { type FdMove, LAST_FD } from "../../core/plan/descriptors.ts";
 import { isPolluted, own } from "../../core/own.ts";
 import { LIMIT_INFINITY } from "../../core/tables/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/command/palette.ts";
-import type { Frame } from "../../core/plan/child_setup.ts";
+import type { ChildSetup } from "../../core/plan/child_setup.ts";
 import type { Plan } from "../../core/plan/plan.ts";
 import type { ExecStep, Step } from "../../core/plan/steps.ts";
 import { MASK } from "../../core/text/secret.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import type { SyscallName } from "./arch.ts";
-import { type Arg, type Call, call, type Cell, Head, octal, type Program, text } from "./call.ts";
+import {
+  type Arg,
+  type Call,
+  call,
+  type Cell,
+  octal,
+  type Program,
+  SharedPrefix,
+  text,
+} from "./call.ts";
 import { EXECUTING, READY } from "./protocol.ts";
 import { RESET_ALL } from "./dispositions.ts";
 import { DAEMON_CELLS, lowerDaemon } from "./lower_daemon.ts";
@@ -27,7 +36,7 @@ import {
   type Parent,
   PARENT_CELLS,
   PR_SET_PDEATHSIG,
-  WHO_IS_PARENT,
+  STORE_PARENT_PID,
 } from "./lower_parent.ts";
 import {
   lowerCpuAffinity,
@@ -50,7 +59,7 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const GO_BYTE = "go byte";
 
 /** What the lowering needs to know besides the plan. */
-export interface Circumstances extends Parent {
+export interface LowerOptions extends Parent {
   /** What resets the dispositions of signals. Default: {@linkcode RESET_ALL}. */
   readonly resets?: readonly Call[];
   /** What becomes of the `fds` step. */
@@ -73,41 +82,41 @@ export interface Circumstances extends Parent {
 }
 
 /** The child program of some steps. */
-export function lower(steps: readonly Step[], given: Circumstances): Program {
+export function lower(steps: readonly Step[], given: LowerOptions): Program {
   const cells: Cell[] = [];
-  const circumstances = isPolluted() ? own(given) : given;
-  return { calls: lowerSteps(steps, circumstances, cells), cells, head: undefined };
+  const lowerOptions = isPolluted() ? own(given) : given;
+  return { calls: lowerSteps(steps, lowerOptions, cells), cells, prefix: undefined };
 }
 
 /**
  * The program of a plan in whose frame nothing is talked over. If the frame is kept, what becomes of
  * it in a layout is lowered only once, and the program says that it begins like others.
  */
-export function lowerPlan(plan: Plan, circumstances: Circumstances): Program {
-  const { frame, exec } = plan;
-  const head = frame.isKept && !isPolluted() ? headOf(frame, circumstances) : undefined;
-  if (head === undefined) return lower(plan.steps, circumstances);
-  const last = lowerStep(exec, circumstances, []);
-  return { calls: [...head.calls, ...last], cells: NO_CELLS, head };
+export function lowerPlan(plan: Plan, lowerOptions: LowerOptions): Program {
+  const { setup, exec } = plan;
+  const prefix = setup.cached && !isPolluted() ? prefixOf(setup, lowerOptions) : undefined;
+  if (prefix === undefined) return lower(plan.steps, lowerOptions);
+  const last = lowerStep(exec, lowerOptions, []);
+  return { calls: [...prefix.calls, ...last], cells: NO_CELLS, prefix };
 }
 
 const NO_CELLS: readonly Cell[] = [];
 
 /** One child tends to have the layout of the one before it. */
-const HEADS = new WeakMap<readonly FdMove[], WeakMap<Frame, Head>>();
+const PREFIXES = new WeakMap<readonly FdMove[], WeakMap<ChildSetup, SharedPrefix>>();
 
 /** What programs begin with that have a frame, if it can be the head of one. */
-function headOf(frame: Frame, around: Circumstances): Head | undefined {
-  let heads = HEADS.get(around.moves);
-  if (heads === undefined) HEADS.set(around.moves, heads = new WeakMap());
-  const kept = heads.get(frame);
+function prefixOf(setup: ChildSetup, system: LowerOptions): SharedPrefix | undefined {
+  let heads = PREFIXES.get(system.moves);
+  if (heads === undefined) PREFIXES.set(system.moves, heads = new WeakMap());
+  const kept = heads.get(setup);
   if (kept !== undefined) return kept;
   const cells: Cell[] = [];
-  const calls = lowerSteps(frame.steps, around, cells);
+  const calls = lowerSteps(setup.steps, system, cells);
   if (cells.length > 0 || !calls.every(isPlain)) return undefined;
-  const head = new Head(calls);
-  heads.set(frame, head);
-  return head;
+  const prefix = new SharedPrefix(calls);
+  heads.set(setup, prefix);
+  return prefix;
 }
 
 /** Whether a call goes on with the next one, and has to do with no other. */
@@ -115,26 +124,26 @@ function isPlain({ label, jumps, into }: Call): boolean {
   return label === undefined && jumps === undefined && into === undefined;
 }
 
-function lowerSteps(steps: readonly Step[], around: Circumstances, cells: Cell[]): Call[] {
-  const calls = steps.flatMap((step) => lowerStep(step, around, cells));
-  const asks = around.parent === undefined && steps.some(({ step }) => step === "dieWithParent");
-  return asks ? [WHO_IS_PARENT, ...calls] : calls;
+function lowerSteps(steps: readonly Step[], system: LowerOptions, cells: Cell[]): Call[] {
+  const calls = steps.flatMap((step) => lowerStep(step, system, cells));
+  const asks = system.parent === undefined && steps.some(({ step }) => step === "dieWithParent");
+  return asks ? [STORE_PARENT_PID, ...calls] : calls;
 }
 
-function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly Call[] {
+function lowerStep(step: Step, system: LowerOptions, cells: Cell[]): readonly Call[] {
   switch (step.step) {
     case "signals":
-      return around.resets ?? RESET_ALL;
+      return system.resets ?? RESET_ALL;
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
-      return around.moves.map((move) => moveFd(move, around.fdName));
+      return system.moves.map((move) => moveFd(move, system.fdName));
     case "session":
       if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
-      return lowerGrouping(step.grouping, around.report);
+      return lowerGrouping(step.grouping, system.report);
     case "pidFile":
       cells.push(...PIDFILE_CELLS);
-      return lowerPidFile(step.path, around.free());
+      return lowerPidFile(step.path, system.free());
     case "limits":
       return [setLimit(step)];
     case "preExec":
@@ -156,7 +165,7 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
     case "coreSched":
       return [lowerCore(step.scheduling)];
     case "identity":
-      return [...lowerIdentity(step.ids, step.caps), ...(around.bound === true ? BIND : [])];
+      return [...lowerIdentity(step.ids, step.caps), ...(system.bound === true ? BIND : [])];
     case "chdir": {
       const { path } = step;
       return [{ ...call("chdir", "chdir", [{ text: path }], [text(path)]), path }];
@@ -168,16 +177,16 @@ function lowerStep(step: Step, around: Circumstances, cells: Cell[]): readonly C
       ])];
     case "dieWithParent":
       cells.push(...PARENT_CELLS);
-      return lowerDieWithParent(step.signal, around);
+      return lowerDieWithParent(step.signal, system);
     case "step":
       return [paletteCall(step.call)];
     case "unblock":
       return UNBLOCK;
     case "handshake":
       cells.push({ name: GO_BYTE, size: 8 });
-      return shakeHands(around);
+      return waitAtHandshake(system);
     case "exec":
-      return [...announce(around.report), new Execute(step, around)];
+      return [...announce(system.report), new Execute(step, system)];
     default:
       return step satisfies never;
   }
@@ -201,15 +210,15 @@ function moveFd(move: FdMove, fdName: (fd: number) => string = String): Call {
   switch (move.kind) {
     case "dup": {
       const flags = move.cloexec ? O.CLOEXEC : 0;
-      const shown = [fdName(move.from), String(move.to), move.cloexec ? "O_CLOEXEC" : "0"];
-      return call("fds", "dup3", [move.from, move.to, flags], shown);
+      const display = [fdName(move.from), String(move.to), move.cloexec ? "O_CLOEXEC" : "0"];
+      return call("fds", "dup3", [move.from, move.to, flags], display);
     }
     case "keep":
       return call("fds", "fcntl", [move.fd, F.SETFD, 0], [fdName(move.fd), "F_SETFD", "0"]);
     case "closeRange": {
       const last = move.last === LAST_FD ? "~0U" : String(move.last);
-      const shown = [String(move.first), last, "0"];
-      return call("fds", "close_range", [move.first, move.last, 0], shown);
+      const display = [String(move.first), last, "0"];
+      return call("fds", "close_range", [move.first, move.last, 0], display);
     }
     default:
       return move satisfies never;
@@ -234,12 +243,12 @@ function lowerGrouping(
 
 function setLimit(step: Extract<Step, { step: "limits" }>): Call {
   const value = (n: bigint) => n === LIMIT_INFINITY ? "RLIM64_INFINITY" : String(n);
-  const shown = `{rlim_cur=${value(step.soft)}, rlim_max=${value(step.hard)}}`;
+  const display = `{rlim_cur=${value(step.soft)}, rlim_max=${value(step.hard)}}`;
   return {
     ...call("limits", "prlimit64", [0, step.resource, { words: [step.soft, step.hard] }, 0], [
       "0",
       `RLIMIT_${step.name.toUpperCase()}`,
-      shown,
+      display,
       "NULL",
     ]),
     ...(step.note === undefined ? {} : { note: step.note }),
@@ -261,7 +270,7 @@ function paletteArgument(arg: PaletteArgument): Arg {
  * The child reports that it is ready, and waits for the parent's byte. End of file instead of it
  * means that the parent has died, or does not want the program: then it never runs.
  */
-function shakeHands({ handshake, fdName }: Circumstances): Call[] {
+function waitAtHandshake({ handshake, fdName }: LowerOptions): Call[] {
   const name = fdName ?? String;
   if (handshake === undefined) throw new Error("a handshake without a control channel");
   const { status, go } = handshake;
@@ -313,7 +322,7 @@ class Execute implements Call {
   readonly #exec: ExecStep;
   readonly #shared: boolean;
 
-  constructor(exec: ExecStep, { environ, report, handshake }: Circumstances) {
+  constructor(exec: ExecStep, { environ, report, handshake }: LowerOptions) {
     this.#exec = exec;
     this.#shared = exec.inherits && environ !== undefined;
     const env = !this.#shared
@@ -326,16 +335,16 @@ class Execute implements Call {
     this.label = report === undefined && handshake !== undefined ? RELEASED : undefined;
   }
 
-  get shown(): string[] {
-    return this.#showing(this.#exec.shownEnv);
+  get display(): string[] {
+    return this.#showing(this.#exec.displayEnv);
   }
 
-  get told(): string[] {
-    return this.#showing(this.#exec.shownEnv.map((each) => each.replace(/=.*/s, `=${MASK}`)));
+  get masked(): string[] {
+    return this.#showing(this.#exec.displayEnv.map((each) => each.replace(/=.*/s, `=${MASK}`)));
   }
 
   #showing(environment: readonly string[]): string[] {
-    const { path, shownArgv, inherits, env } = this.#exec;
+    const { path, displayArgv: shownArgv, inherits, env } = this.#exec;
     const program = [text(path), list(shownArgv)];
     if (this.#shared) return [...program, "/* all variables of the parent */"];
     if (!inherits) return [...program, list(environment)];

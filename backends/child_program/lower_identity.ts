@@ -69,8 +69,8 @@ function becomeUser({ uid, gid, groups }: Ids): Call[] {
   const calls: Call[] = [];
   if (groups !== undefined) {
     const list = new Uint8Array(new Uint32Array(groups).buffer);
-    const shown = [String(groups.length), `[${groups.join(", ")}]`];
-    calls.push(call("identity", "setgroups", [groups.length, { bytes: list }], shown));
+    const display = [String(groups.length), `[${groups.join(", ")}]`];
+    calls.push(call("identity", "setgroups", [groups.length, { bytes: list }], display));
   }
   if (gid !== undefined) {
     calls.push(call("identity", "setresgid", [gid, gid, gid], Array(3).fill(String(gid))));
@@ -86,8 +86,8 @@ function dropBounding({ allowed, last }: Caps): Call[] {
   const calls: Call[] = [];
   for (let cap = 0; cap <= last; cap++) {
     if (allowed.includes(cap)) continue;
-    const shown = ["PR_CAPBSET_DROP", capName(cap)];
-    calls.push(call("capabilities", "prctl", [PR_CAPBSET_DROP, cap, 0, 0, 0], shown));
+    const display = ["PR_CAPBSET_DROP", capName(cap)];
+    calls.push(call("capabilities", "prctl", [PR_CAPBSET_DROP, cap, 0, 0, 0], display));
   }
   return calls;
 }

@@ -49,7 +49,7 @@ export function writeTo(
   step: StepName,
   paths: readonly string[],
   value: string,
-  meaning: string,
+  hint: string,
 ): Call[] {
   const bytes = new TextEncoder().encode(value);
   const opened = `${step} opened`;
@@ -74,7 +74,7 @@ export function writeTo(
     {
       ...call(step, "write", [-1, { bytes }, bytes.length], ["…", text(value), `${bytes.length}`]),
       label: opened,
-      meaning,
+      hint,
     },
   ];
 }

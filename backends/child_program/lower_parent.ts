@@ -39,7 +39,7 @@ export interface Parent {
 }
 
 /** Asks for the parent; the first call of a program for which it is not known beforehand. */
-export const WHO_IS_PARENT: Call = {
+export const STORE_PARENT_PID: Call = {
   ...call("dieWithParent", "getppid", [], []),
   into: { call: IS_PARENT, argument: EXPECTED },
 };
@@ -76,7 +76,7 @@ export function isParent(word: { cell: string }, expected: number, label: string
     ]),
     label,
     errno: ESRCH,
-    meaning: "the parent has ended",
+    hint: "the parent has ended",
     note: "has the parent ended before that? then this is an error",
   };
 }

@@ -159,7 +159,7 @@ export function lowerPidFile(path: string, free: readonly number[]): Call[] {
     {
       ...step("close", [-1], ["-1"]),
       path,
-      meaning: "the file was replaced again and again while it was being locked",
+      hint: "the file was replaced again and again while it was being locked",
       jumps: { zero: FAILED, positive: FAILED },
     },
     ...verdicts(path, fd),
@@ -241,7 +241,7 @@ function lowerAttempt(
 }
 
 /** O_NONBLOCK: opening a FIFO or a device waits for nobody, and a regular file does not mind. */
-function open(path: string, more: number, shown: string): Call {
+function open(path: string, more: number, display: string): Call {
   const flags = O.RDWR | O.NONBLOCK | O.NOCTTY | more;
   const args: readonly Arg[] = [
     AT_FDCWD,
@@ -249,7 +249,7 @@ function open(path: string, more: number, shown: string): Call {
     { byArch: ({ noFollow }: Arch) => flags | noFollow },
     0o644,
   ];
-  const names = `O_RDWR|O_NONBLOCK|O_NOCTTY|O_NOFOLLOW${shown}`;
+  const names = `O_RDWR|O_NONBLOCK|O_NOCTTY|O_NOFOLLOW${display}`;
   return { ...step("openat", args, ["AT_FDCWD", text(path), names, "0644"]), path };
 }
 
@@ -261,7 +261,7 @@ function examine(named: (label: string) => string, again: string): Call[] {
   // FUTEX_OP: the operation, FUTEX_OP_ANDN, and its operand, of 11 bits; or 1 shifted by it.
   const [ANDN, SHIFT, OPERAND] = [3, 8, 12];
   const PERMISSIONS = 0x7ff;
-  const clear = (operation: number, operand: number, shown: string): Call =>
+  const clear = (operation: number, operand: number, display: string): Call =>
     step("futex", [
       mode,
       FUTEX_WAKE_OP_PRIVATE,
@@ -269,7 +269,7 @@ function examine(named: (label: string) => string, again: string): Call[] {
       0,
       mode,
       operation * 2 ** 28 + operand * 2 ** OPERAND,
-    ], ["…", "FUTEX_WAKE_OP_PRIVATE", "0", "0", "…", shown]);
+    ], ["…", "FUTEX_WAKE_OP_PRIVATE", "0", "0", "…", display]);
   return [
     { ...clear(ANDN, PERMISSIONS, "FUTEX_OP(ANDN, 03777)"), note: "st_mode without permissions …" },
     { ...clear(ANDN + SHIFT, 11, "FUTEX_OP(ANDN, 1 << 11)"), note: "… which are twelve bits" },
@@ -310,7 +310,7 @@ function examine(named: (label: string) => string, again: string): Call[] {
 }
 
 /** Zero if a field of the opened file has a value. */
-function equals(offset: StatField, value: number, shown: string): Call {
+function equals(offset: StatField, value: number, display: string): Call {
   const field = { cell: OPENED, offset } as const;
   return step("futex", [field, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, field, value], [
     `st_${offset}`,
@@ -318,13 +318,13 @@ function equals(offset: StatField, value: number, shown: string): Call {
     "0",
     "0",
     "…",
-    shown,
+    display,
   ]);
 }
 
 /** What a file that is not written to ends at: calls that fail, each with an errno of its own. */
 function verdicts(path: string, fd: number): Call[] {
-  const verdict = (label: string, errno: number): Call => ({
+  const killReason = (label: string, errno: number): Call => ({
     ...step("fstat", [-1, { cell: NAMED }], [String(fd), "…"]),
     path,
     label,
@@ -332,7 +332,7 @@ function verdicts(path: string, fd: number): Call[] {
     repeats: true,
     jumps: { zero: FAILED, positive: FAILED },
   });
-  return [verdict(IRREGULAR, EINVAL), verdict(LINKED, EMLINK), verdict(FOREIGN, EPERM)];
+  return [killReason(IRREGULAR, EINVAL), killReason(LINKED, EMLINK), killReason(FOREIGN, EPERM)];
 }
 
 /**
@@ -387,8 +387,8 @@ function removedUnlessDone(written: readonly Call[], path: string, fd: number): 
 
 function ownPid(): Call {
   const args = [AT_FDCWD, { text: "/proc/self" }, { cell: DIGITS }, 16];
-  const shown = ["AT_FDCWD", '"/proc/self"', "…", "16"];
-  return { ...step("readlinkat", args, shown), path: "/proc/self" };
+  const display = ["AT_FDCWD", '"/proc/self"', "…", "16"];
+  return { ...step("readlinkat", args, display), path: "/proc/self" };
 }
 
 /** Goes to `again` unless the two stat cells name the same file, else to {@linkcode OURS}. */
@@ -421,6 +421,6 @@ function compare(
   ];
 }
 
-function step(name: Call["name"], args: readonly Arg[], shown: readonly string[]): Call {
-  return call("pidFile", name, args, shown);
+function step(name: Call["name"], args: readonly Arg[], display: readonly string[]): Call {
+  return call("pidFile", name, args, display);
 }

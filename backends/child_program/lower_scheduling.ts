@@ -15,8 +15,8 @@ const OOM_SCORE_ADJ = "/proc/self/oom_score_adj";
 
 /** See proc_pid_oom_score_adj(5): no system call sets it. */
 export function lowerOomScoreAdj(score: number): Call[] {
-  const meaning = `this process may not set the score to ${score}`;
-  return writeTo("oomScoreAdj", [OOM_SCORE_ADJ], String(score), meaning)
+  const hint = `this process may not set the score to ${score}`;
+  return writeTo("oomScoreAdj", [OOM_SCORE_ADJ], String(score), hint)
     .map((each) => ({ ...each, path: OOM_SCORE_ADJ }));
 }
 

@@ -100,7 +100,7 @@ export interface ControlChannel {
   /** Sends bytes; a child that is gone does not read them. */
   write(bytes: Uint8Array): void;
   /** Sets what is called with all that arrives, and at the end of file. Called once. */
-  listen(heard: (bytes: Uint8Array) => void, ended: () => void): void;
+  listen(received: (bytes: Uint8Array) => void, ended: () => void): void;
   close(): void;
   /** Whether waiting for the child keeps the event loop alive. */
   hold(held: boolean): void;

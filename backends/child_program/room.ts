@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Call, Head } from "./call.ts";
+import type { Call, SharedPrefix } from "./call.ts";
 import type { Word } from "./word.ts";
 
 /** A program as it stands in an arena. */
-export interface Laid {
+export interface EncodedPrefix {
   readonly calls: readonly Call[];
-  readonly head: Head | undefined;
+  readonly prefix: SharedPrefix | undefined;
   /** How many of them, from the first one on, stand as they would in any program. */
   readonly count: number;
   /** Where its operations begin and end. */
@@ -27,5 +27,5 @@ export interface Arena {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   /** What the last program has left, of which the next one need not lay out again what it shares. */
-  laid?: Laid | undefined;
+  encodedPrefix?: EncodedPrefix | undefined;
 }

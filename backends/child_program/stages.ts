@@ -11,10 +11,10 @@
 
 import type { PaletteCall } from "../../core/command/palette.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
-import type { FrameStep } from "../../core/plan/steps.ts";
+import type { SetupStep } from "../../core/plan/steps.ts";
 
 /** The steps that stage one makes of a plan with two stages, which are the first in any plan. */
-const STAGE_ONE: ReadonlySet<FrameStep["step"]> = new Set<FrameStep["step"]>([
+const STAGE_ONE: ReadonlySet<SetupStep["step"]> = new Set<SetupStep["step"]>([
   "signals",
   "umask",
   "fds",
@@ -22,7 +22,7 @@ const STAGE_ONE: ReadonlySet<FrameStep["step"]> = new Set<FrameStep["step"]>([
 ]);
 
 /** What touches neither memory nor credentials, and waits for nobody. */
-const HARMLESS: ReadonlySet<FrameStep["step"]> = new Set<FrameStep["step"]>([
+const HARMLESS: ReadonlySet<SetupStep["step"]> = new Set<SetupStep["step"]>([
   ...STAGE_ONE,
   "limits",
   "chdir",
@@ -42,7 +42,7 @@ const HARMLESS_PRCTL: ReadonlySet<number> = new Set([
 
 /** Whether a plan needs an address space of its own. */
 export function needsStageTwo(plan: Plan): boolean {
-  return plan.frame.steps.some((each) => {
+  return plan.setup.steps.some((each) => {
     if (each.step === "step") return !isHarmless(each.call);
     if (each.step === "session") return each.grouping.kind === "daemon";
     return !HARMLESS.has(each.step);
@@ -61,8 +61,8 @@ function isHarmless({ name, args }: PaletteCall): boolean {
 /** The steps before exec, cut in two. */
 export function cutInStages(
   plan: Plan,
-): { readonly one: readonly FrameStep[]; readonly two: readonly FrameStep[] } {
-  const { steps } = plan.frame;
+): { readonly one: readonly SetupStep[]; readonly two: readonly SetupStep[] } {
+  const { steps } = plan.setup;
   const cut = steps.findIndex((each) => !STAGE_ONE.has(each.step));
   return cut < 0 ? { one: steps, two: [] } : { one: steps.slice(0, cut), two: steps.slice(cut) };
 }

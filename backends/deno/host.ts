@@ -48,7 +48,7 @@ export function denoHost(): Host {
       if (isWorker) process.once("exit", action);
     },
     hold: holdByNewTimers,
-    onChildSignal: (listener) => Deno.addSignalListener("SIGCHLD", listener),
+    onSigchld: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
 }
 

@@ -11,14 +11,14 @@ import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Arch } from "../child_program/arch.ts";
 import { type Call, call, type Cell, octal, type Program } from "../child_program/call.ts";
 import { O } from "../../core/tables/kernel.ts";
-import { ABANDONED_STATUS, type Circumstances, lower } from "../child_program/lower.ts";
+import { ABANDONED_STATUS, lower, type LowerOptions } from "../child_program/lower.ts";
 import { PIPES } from "../child_program/protocol.ts";
 import { type Halves, type HookRuntime, splitAtHook } from "../child_program/hook_split.ts";
 import { READABLE, WRITABLE } from "../spawner/pipe_modes.ts";
 import { process } from "../process.ts";
 import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
 import { CONTROL } from "./boot.ts";
-import { intoChild, type Wires } from "./child_fds.ts";
+import { type ChildFds, intoChild } from "./child_fds.ts";
 
 const GO = "launcher: go";
 const OVER = "launcher: over";
@@ -41,10 +41,10 @@ export interface HookSupport {
 }
 
 /** Puts the program together. */
-export function assemble(plan: Plan, wires: Wires, support: HookSupport): Assembly {
-  const control = wires.above;
-  const { pipes, stdio, corrections } = wires;
-  const { calls, cells, halves } = lowerAll(plan, wires, control, support);
+export function assemble(plan: Plan, childFds: ChildFds, support: HookSupport): Assembly {
+  const control = childFds.above;
+  const { pipes, stdio, corrections } = childFds;
+  const { calls, cells, halves } = lowerAll(plan, childFds, control, support);
   const pipeCells = pipes.map((_, i): Cell => ({ name: `launcher: pipe ${i}`, size: 8 }));
   const prelude: Call[] = [
     hear(CONTROL, GO),
@@ -77,7 +77,7 @@ export function assemble(plan: Plan, wires: Wires, support: HookSupport): Assemb
 }
 
 /** Lets a child that becomes another user open its pipes by their names; see READABLE. */
-export function openToOthers(plan: Plan, pipes: Wires["pipes"]): Call[] {
+export function openToOthers(plan: Plan, pipes: ChildFds["pipes"]): Call[] {
   if (findStep(plan, "identity")?.ids === undefined) return [];
   return pipes.map((pipe) => {
     const [fd, mode] = intoChild(pipe) ? [pipe.read, READABLE] : [pipe.write, WRITABLE];
@@ -91,18 +91,18 @@ export function openToOthers(plan: Plan, pipes: Wires["pipes"]): Call[] {
  */
 export function lowerAll(
   plan: Plan,
-  wires: Wires,
+  childFds: ChildFds,
   control: number,
   { arch, runtime, restore }: HookSupport,
   { alive, bound = false }: { readonly alive?: number | undefined; readonly bound?: boolean } = {},
 ): Program & { readonly halves: Halves | undefined } {
-  const { image } = wires;
+  const { image } = childFds;
   const more = [image, alive].filter((fd) => fd !== undefined);
   const parent = bound ? {} : { parent: () => process.pid };
-  const around = { ...circumstancesOf(wires, control, more), bound, ...parent };
-  if (image === undefined) return { ...lower(plan.steps, around), halves: undefined };
+  const basic = { ...lowerOptionsFor(childFds, control, more), bound, ...parent };
+  if (image === undefined) return { ...lower(plan.steps, basic), halves: undefined };
   const inChild = (fd: number) => {
-    const found = around.reserved[1 + more.indexOf(fd)];
+    const found = basic.reserved[1 + more.indexOf(fd)];
     if (found === undefined) throw new Error(`descriptor ${fd} has no number in the child`);
     return found;
   };
@@ -114,16 +114,16 @@ export function lowerAll(
   };
   // Above a gap: Node marks the numbers up to the first gap behind 15.
   const parked = Math.max(control, GAP_BEHIND) + 2;
-  const circumstances = { ...around, blocking: flagsOf(plan) };
+  const lowerOptions = { ...basic, blocking: flagsOf(plan) };
   const before = plan.steps.slice(0, plan.steps.findIndex(({ step }) => step === "preExec"));
-  const split = { arch, plan, before, restore, circumstances, channels, runtime, parked };
+  const split = { arch, plan, before, restore, lowerOptions, channels, runtime, parked };
   const halves = splitAtHook(split);
   return { ...halves.first, halves };
 }
 
 /** What the flags of the child's descriptors are to be, whatever a hook's runtime does to them. */
-function flagsOf(plan: Plan): NonNullable<Circumstances["blocking"]> {
-  return stepOf(plan, "fds").wires.map(({ to, source }) => {
+function flagsOf(plan: Plan): NonNullable<LowerOptions["blocking"]> {
+  return stepOf(plan, "fds").childFds.map(({ to, source }) => {
     if (source.from === "file") return { fd: to, flags: source.access === "append" ? O.APPEND : 0 };
     const flags = source.from === "fd" ? flagsOfFd(source.fd) ?? 0 : 0;
     return { fd: to, flags: flags & (to > 2 ? O.APPEND | O.NONBLOCK : O.APPEND) };
@@ -134,11 +134,11 @@ function flagsOf(plan: Plan): NonNullable<Circumstances["blocking"]> {
 const GAP_BEHIND = 16;
 
 /** What the lowering is told about a child of the launcher. */
-function circumstancesOf(
-  { mappings }: Wires,
+function lowerOptionsFor(
+  { mappings }: ChildFds,
   control: number,
   more: readonly number[],
-): Circumstances & { readonly reserved: readonly number[] } {
+): LowerOptions & { readonly reserved: readonly number[] } {
   const { moves, free, reserved } = layout(mappings, [control, ...more]);
   const handshake = { status: control, go: control };
   return { moves, free, reserved, report: control, handshake };

@@ -21,7 +21,7 @@ import { type Call, call, type Cell, type Program } from "../child_program/call.
 import { elfOf, PROGRAM_AT } from "../child_program/elf.ts";
 import { CELLS, type Encoded, EPILOGUE, OPERATION } from "../child_program/encoded.ts";
 import { F, O } from "../../core/tables/kernel.ts";
-import { laidOut } from "../child_program/laid_out.ts";
+import { encodeForFile } from "../child_program/encode_file.ts";
 import { ABANDONED_STATUS } from "../child_program/lower.ts";
 
 /** The descriptor that the launcher listens on. */
@@ -75,7 +75,7 @@ export interface Image {
 
 /** Lays a program out for the launcher. Its notes go to the descriptor `report` if it fails. */
 export function imageOf(arch: Arch, program: Program, report: number): Image {
-  const { encoded, bytes } = laidOut(
+  const { encoded, bytes } = encodeForFile(
     arch,
     { ...program, cells: [BOOT_CELL, ...program.cells] },
     report,
@@ -92,5 +92,5 @@ export function imageOf(arch: Arch, program: Program, report: number): Image {
 }
 
 function bootProgram(arch: Arch): Uint8Array {
-  return laidOut(arch, { calls: BOOT, cells: [] }, -1).bytes;
+  return encodeForFile(arch, { calls: BOOT, cells: [] }, -1).bytes;
 }

@@ -28,7 +28,7 @@ export interface Pipe {
 }
 
 /** Everything that a child is given. */
-export interface Wires {
+export interface ChildFds {
   readonly stdio: readonly Stdio[];
   /** From the numbers in the launcher to those in the program. */
   readonly mappings: readonly Mapping[];
@@ -55,10 +55,10 @@ export interface Base {
 }
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
-export function wiresOf(plan: Plan, given: Base): Wires {
+export function setupStdio(plan: Plan, given: Base): ChildFds {
   const base = own(given);
   requireDescriptors(plan, ABOVE_ALL);
-  const { wires } = stepOf(plan, "fds");
+  const { childFds } = stepOf(plan, "fds");
   const stdio: Stdio[] = [...base.stdio];
   // A place is kept; what comes there is known only when everything else is.
   const image = findStep(plan, "preExec") === undefined ? undefined : stdio.push("null") - 1;
@@ -69,7 +69,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
   };
   const numbers = new Map<number, number>();
   const isNull = (to: number) =>
-    wires.some((each) => each.to === to && each.source.from === "null");
+    childFds.some((each) => each.to === to && each.source.from === "null");
   const hand = (fd: number): number => {
     // Bun hands 0 on in its own place only; what was to be there comes by another number then.
     if (fd !== 0 || (stdio[0] !== "null" && stdio[0] !== 0)) return stdio.push(fd) - 1;
@@ -82,7 +82,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
     return 0;
   };
   try {
-    for (const { to, source } of wires) {
+    for (const { to, source } of childFds) {
       // Only standard streams can be null; a runtime opens each as it is used.
       if (source.from === "null") numbers.set(to, to);
       if (source.from === "fd") {
@@ -119,7 +119,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
     throw error;
   }
   const pipes: Pipe[] = [];
-  for (const { to, source } of wires) {
+  for (const { to, source } of childFds) {
     if (source.from === "pipe" && !numbers.has(to)) {
       const read = stdio.length + 2 * pipes.length;
       const pipe = { carries: source.carries, read, write: read + 1 };
@@ -128,7 +128,7 @@ export function wiresOf(plan: Plan, given: Base): Wires {
     }
     if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? source.as);
   }
-  const mappings = wires.map(({ to }): Mapping => ({ from: numbers.get(to) ?? to, to }));
+  const mappings = childFds.map(({ to }): Mapping => ({ from: numbers.get(to) ?? to, to }));
   const above = Math.max(stdio.length + 2 * pipes.length, ...mappings.map(({ to }) => to + 1));
   return { stdio, mappings, pipes, above, image, corrections, close };
 }
@@ -142,7 +142,7 @@ function setFlags(fd: number, flags: number): Call {
 }
 
 /** The descriptors of a child, with the file of a hook in its place. */
-export function stdioWith({ stdio, image }: Wires, file: number | undefined): readonly Stdio[] {
+export function stdioWith({ stdio, image }: ChildFds, file: number | undefined): readonly Stdio[] {
   return file === undefined ? stdio : stdio.map((each, i) => i === image ? file : each);
 }
 

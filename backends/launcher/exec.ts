@@ -29,7 +29,7 @@ export type Execve = (
 
 /** Throws an UnsupportedError for descriptors that do not survive Node's execve. */
 export function requireExecDescriptors(plan: Plan): void {
-  for (const { to, source } of stepOf(plan, "fds").wires) {
+  for (const { to, source } of stepOf(plan, "fds").childFds) {
     if (source.from === "fd" && source.fd === to && to <= 2) continue;
     throw new UnsupportedError({
       feature: "exec with passFd",

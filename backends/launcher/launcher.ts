@@ -16,8 +16,8 @@ import { requirePermitted } from "../permitted.ts";
 import type { Host } from "../spawner/host.ts";
 import { hasApparmor, hasSelinux, requireLsm } from "../child_program/lsm.ts";
 import { textOfFile } from "../posix/files.ts";
-import { listenForChildren } from "../posix/signals.ts";
-import { surroundingsOf } from "../posix/system.ts";
+import { unignoreSigchld } from "../posix/signals.ts";
+import { systemOf } from "../posix/system.ts";
 import type { Spawner } from "../spawner/spawner.ts";
 import { requireCredentials } from "./credentials.ts";
 import { execByFile, type Execve, requireExecDescriptors } from "./exec.ts";
@@ -47,7 +47,7 @@ export function launcherBackend(
   reason: string,
   runtime: RuntimeFeatures,
 ): Backend {
-  listenForChildren(host.onChildSignal);
+  unignoreSigchld(host.onSigchld);
   const { hooks } = runtime;
   const starter = new LauncherStarter(host, arch, spawner);
   // Where no program file can be executed, that should be known before the driver is chosen.
@@ -96,7 +96,7 @@ export function launcherBackend(
       features,
     }),
     asyncScope,
-    surroundings: surroundingsOf(host, { nofile: true }),
+    system: systemOf(host, { nofile: true }),
     check(plan, verb) {
       requirePermitted(host, plan, () => plan.exec.env);
       if (verb === "exec") requireExec(plan);

@@ -26,13 +26,13 @@ import {
   StartError,
   type Stdio,
 } from "../spawner/spawner.ts";
-import { patiently } from "../spawner/busy.ts";
+import { retryOnTextBusy } from "../spawner/text_busy.ts";
 import { type UnlinkedFile, writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { restoreFor } from "./credentials.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
-import { intoChild, type Pipe, stdioWith, wiresOf } from "./child_fds.ts";
+import { intoChild, type Pipe, setupStdio, stdioWith } from "./child_fds.ts";
 import { descriptorError, writtenFor } from "../spawner/descriptors.ts";
 
 const ETXTBSY = 26;
@@ -69,12 +69,12 @@ export class LauncherStarter {
 
   /** Starts a child and takes care of it until its end. */
   start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
-    return patiently(() => this.#attempt(plan, cancel), wasBusy);
+    return retryOnTextBusy(() => this.#attempt(plan, cancel), wasTextBusy);
   }
 
   async #attempt(plan: Plan, cancel: AbortSignal | undefined): Promise<Process> {
     // The kernel lets nobody look into the descriptors of a process whose ids differ.
-    const wires = shielded(() => wiresOf(plan, { stdio: STDIO, own: elevated() }));
+    const childFds = shielded(() => setupStdio(plan, { stdio: STDIO, own: elevated() }));
     let spawned: Spawned;
     let programs: Programs;
     let file: UnlinkedFile | undefined;
@@ -84,21 +84,21 @@ export class LauncherStarter {
         runtime: hookRuntime(this.#host, elevated()),
         restore: restoreFor(plan),
       };
-      const { program, control, halves } = assemble(plan, wires, support);
+      const { program, control, halves } = assemble(plan, childFds, support);
       if (halves !== undefined) file = writtenFor(plan, () => writeUnlinkedProgram(halves.file));
       const image = imageOf(this.#arch, program, control);
       if (image.message.length > ROOM) throw tooLong(plan);
       programs = { encoded: image.encoded, afterHook: halves?.second };
-      spawned = await this.#spawn(plan, stdioWith(wires, file?.fd));
+      spawned = await this.#spawn(plan, stdioWith(childFds, file?.fd));
       spawned.channel?.write(image.message);
       spawned.channel?.write(GO);
     } finally {
-      wires.close();
+      childFds.close();
       file?.close();
     }
     const { pid, channel, exited, kill, hold } = spawned;
     if (channel === undefined) throw new Error("a launcher without a channel");
-    const pipes = new Pipes(plan, this.#host, spawned, wires.pipes);
+    const pipes = new Pipes(plan, this.#host, spawned, childFds.pipes);
     return await new Launch({
       plan,
       programs,
@@ -109,7 +109,7 @@ export class LauncherStarter {
       kill,
       killDaemon: (daemon, signal) => killDaemon(pid, daemon, signal),
       hold,
-      ...(wires.pipes.length === 0 ? {} : { openPipes: () => pipes.open() }),
+      ...(childFds.pipes.length === 0 ? {} : { openPipes: () => pipes.open() }),
       takePipes: () => pipes.take(),
       closePipes: () => pipes.close(),
       blame: BLAME,
@@ -129,7 +129,7 @@ export class LauncherStarter {
 }
 
 /** Whether the program could not be executed because somebody has it open for writing. */
-export function wasBusy(error: unknown): boolean {
+export function wasTextBusy(error: unknown): boolean {
   return error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
 }
 

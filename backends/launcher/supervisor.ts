@@ -19,7 +19,7 @@ import { ABANDONED_STATUS } from "../child_program/lower.ts";
 import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
 import { exitFrom } from "../child_program/exit.ts";
 import type { SyscallName } from "../child_program/arch.ts";
-import type { Wires } from "./child_fds.ts";
+import type { ChildFds } from "./child_fds.ts";
 
 const CLONE_PIDFD = 0x1000;
 const P_PIDFD = 3;
@@ -65,7 +65,7 @@ export interface Supervised {
   readonly refused: number | undefined;
   readonly exit: Exit | undefined;
   /** What the program itself has told. */
-  readonly told: Uint8Array;
+  readonly status: Uint8Array;
 }
 
 /** The descriptors of a supervisor besides those it was given. */
@@ -88,17 +88,17 @@ const OWN = 9;
  * file tells that the daemon has executed its program or is gone. The daemon writes to it when the
  * hook is done, which fails if the supervisor is gone.
  */
-export function aliveFd({ stdio, pipes }: Pick<Wires, "stdio" | "pipes">): number {
+export function aliveFd({ stdio, pipes }: Pick<ChildFds, "stdio" | "pipes">): number {
   return stdio.length + 2 * pipes.length + 5;
 }
 
 /** Above everything that the supervisor opens. */
-export function aboveSupervisor({ above, stdio, pipes }: Wires): number {
+export function aboveSupervisor({ above, stdio, pipes }: ChildFds): number {
   return Math.max(above, stdio.length + 2 * pipes.length + OWN);
 }
 
 /** What is to become of the program when the process that waits for its supervisor ends. */
-export interface Bond {
+export interface ParentWatch {
   /** Of that process. */
   readonly parent: number;
   /** What the program gets. */
@@ -114,13 +114,15 @@ export interface Bond {
  */
 export function supervise(
   program: Program,
-  wires: Pick<Wires, "stdio" | "pipes">,
+  childFds: Pick<ChildFds, "stdio" | "pipes">,
   control: number,
   run: Pick<SyncRun, "timeout" | "killSignal" | "grace" | "drain">,
-  { outlives = false, bond }: { readonly outlives?: boolean; readonly bond?: Bond | undefined } =
-    {},
+  { outlives = false, bond }: {
+    readonly outlives?: boolean;
+    readonly bond?: ParentWatch | undefined;
+  } = {},
 ): Program {
-  const { stdio, pipes } = wires;
+  const { stdio, pipes } = childFds;
   const first = stdio.length + 2 * pipes.length;
   const [timeout, grace, drain, bound] = [first, first + 1, first + 2, first + 3];
   const [aliveRead, aliveWrite] = [first + 4, first + 5];
@@ -143,7 +145,7 @@ export function supervise(
     timeout,
   ];
   const limited = run.timeout !== undefined;
-  const held = heldToSupervisor(program.calls);
+  const held = compareSupervisor(program.calls);
 
   const calls: Call[] = [
     // A daemon must not come to its program when nobody waits for it any more.
@@ -162,8 +164,8 @@ export function supervise(
     op("read", [pidfd, { cell: PARENT_SLOT }, slots.length * 8]),
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
-    whoIs(IS_OURS),
-    ...(held.some(({ label }) => label === IS_SUPERVISED) ? [whoIs(IS_SUPERVISED)] : []),
+    storeOwnPid(IS_OURS),
+    ...(held.some(({ label }) => label === IS_SUPERVISED) ? [storeOwnPid(IS_SUPERVISED)] : []),
     // The lowest number is free again for the pidfd.
     {
       ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
@@ -278,7 +280,7 @@ export function supervise(
       label: "end",
     },
     { ...op("exit_group", [0]), label: "over" },
-    ...(bond === undefined ? [] : leaveAlone(bond, pidfd, [out, err])),
+    ...(bond === undefined ? [] : outliveParent(bond, pidfd, [out, err])),
 
     // What feeds the program. It must not keep the spawner's other pipes open.
     ...(input === undefined ? [] : [
@@ -336,7 +338,7 @@ function watchParent(pid: number): Call[] {
 }
 
 /** Fills in the pid that {@linkcode compareParent} expects: that of the process that makes a child. */
-function whoIs(label: string): Call {
+function storeOwnPid(label: string): Call {
   return { ...op("getpid", []), into: { call: label, argument: EXPECTED } };
 }
 
@@ -352,8 +354,8 @@ function compareParent(label: string): Call[] {
  * were that process's own child. The supervisor stays until the program ends, since its own end
  * kills. If it may not send a signal, it ends at once: what the kernel sends then is never refused.
  */
-function leaveAlone(
-  { signal }: Bond,
+function outliveParent(
+  { signal }: ParentWatch,
   pidfd: number,
   outputs: readonly (number | undefined)[],
 ): Call[] {
@@ -377,7 +379,7 @@ const ORPHANED = "orphaned";
  * and it is made again by these calls. If the supervisor was ended in between, the child has another
  * parent by then, and no signal would ever come.
  */
-function heldToSupervisor(calls: readonly Call[]): Call[] {
+function compareSupervisor(calls: readonly Call[]): Call[] {
   const bond = calls.findLastIndex(({ args: [first], name, step }) =>
     step === "identity" && name === "prctl" && first === PR_SET_PDEATHSIG
   );
@@ -431,7 +433,7 @@ export function parseReport(bytes: Uint8Array): Supervised {
     drained: drained > 0,
     refused: drained < 0 ? -drained : undefined,
     exit: ended ? exitFrom(view, EXIT_AT, EXIT_AT + SIGINFO_SIZE) : undefined,
-    told: bytes.subarray(REPORT_HEAD),
+    status: bytes.subarray(REPORT_HEAD),
   };
 }
 

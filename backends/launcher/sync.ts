@@ -16,12 +16,12 @@ import { elfOf } from "../child_program/elf.ts";
 import type { Host } from "../spawner/host.ts";
 import { parseStatus } from "../child_program/protocol.ts";
 import { hookRuntime } from "../child_program/hook_split.ts";
-import { laidOut } from "../child_program/laid_out.ts";
+import { encodeForFile } from "../child_program/encode_file.ts";
 import { failureOf } from "../child_program/launch.ts";
 import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
 import { elevated } from "../posix/elevated.ts";
 import { lowerAll, openToOthers } from "./assembly.ts";
-import { patientlySync, sleepSync } from "../spawner/busy.ts";
+import { retryOnTextBusySync, sleepSync } from "../spawner/text_busy.ts";
 import {
   type UnlinkedFile,
   writeUnlinkedData,
@@ -31,8 +31,8 @@ import { isDaemon } from "../child_program/stages.ts";
 import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
 import { discardPidFile } from "./pid_file.ts";
 import { restoreFor } from "./credentials.ts";
-import { BLAME, killDaemon, startFailure, wasBusy } from "./starter.ts";
-import { stdioWith, wiresOf } from "./child_fds.ts";
+import { BLAME, killDaemon, startFailure, wasTextBusy } from "./starter.ts";
+import { setupStdio, stdioWith } from "./child_fds.ts";
 import { requireDescriptors, writtenFor } from "../spawner/descriptors.ts";
 import { contentOf } from "../spawner/unlinked_file.ts";
 
@@ -49,7 +49,7 @@ export function runSync(
   plan: Plan,
   run: SyncRun,
 ): SyncOutcome {
-  return patientlySync(() => runOnce(service, plan, run), wasBusy);
+  return retryOnTextBusySync(() => runOnce(service, plan, run), wasTextBusy);
 }
 
 function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
@@ -66,12 +66,12 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     const report = write(() => writeUnlinkedData(new Uint8Array(0)));
     let buffer = 0;
     const piped = new Set(
-      stepOf(plan, "fds").wires.map(({ source }) => source.from === "pipe" && source.carries),
+      stepOf(plan, "fds").childFds.map(({ source }) => source.from === "pipe" && source.carries),
     );
     const streams = (["stdin", "stdout", "stderr"] as const).map((each): Stdio =>
       piped.has(each) ? "pipe" : "null"
     );
-    const wires = wiresOf(plan, {
+    const childFds = setupStdio(plan, {
       stdio: [...streams, report.fd],
       pipe: (carries) => {
         if (carries !== "buffer") return undefined;
@@ -80,29 +80,29 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       },
     });
     try {
-      const control = aboveSupervisor(wires);
+      const control = aboveSupervisor(childFds);
       const runtime = hookRuntime(host, elevated());
       const support = { arch, runtime, restore: restoreFor(plan) };
-      const outlives = isDaemon(plan) && wires.image !== undefined;
-      const alive = outlives ? aliveFd(wires) : undefined;
+      const outlives = isDaemon(plan) && childFds.image !== undefined;
+      const alive = outlives ? aliveFd(childFds) : undefined;
       // A daemon is meant to outlive its parent.
       const bound = !isDaemon(plan);
-      const { halves, ...child } = lowerAll(plan, wires, control, support, { alive, bound });
+      const { halves, ...child } = lowerAll(plan, childFds, control, support, { alive, bound });
       const image = halves === undefined
         ? undefined
         : write(() => writeUnlinkedProgram(halves.file));
       const restore = halves === undefined ? support.restore : [];
-      const open = openToOthers(plan, wires.pipes);
-      const calls = [...wires.corrections, ...open, ...restore, ...child.calls];
+      const open = openToOthers(plan, childFds.pipes);
+      const calls = [...childFds.corrections, ...open, ...restore, ...child.calls];
       const signal = findStep(plan, "dieWithParent")?.signal;
       const bond = signal === undefined ? undefined : { parent: process.pid, signal };
-      const whole = supervise({ ...child, calls }, wires, control, run, { outlives, bond });
-      const { bytes, encoded } = laidOut(arch, whole, control);
+      const whole = supervise({ ...child, calls }, childFds, control, run, { outlives, bond });
+      const { bytes, encoded } = encodeForFile(arch, whole, control);
       const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
-      const spawned = spawn(spawner, plan, run, program.path, stdioWith(wires, image?.fd));
+      const spawned = spawn(spawner, plan, run, program.path, stdioWith(childFds, image?.fd));
       started = report;
-      const { told, ...supervised } = parseReport(contentOf(report.fd));
-      const status = parseStatus(told);
+      const { status: masked, ...supervised } = parseReport(contentOf(report.fd));
+      const status = parseStatus(masked);
       const { timedOut, drained } = supervised;
       if (timedOut && outlives) endDaemon(supervised.pid, status.daemonPid);
       const programs = { encoded, afterHook: halves?.second };
@@ -123,7 +123,7 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
         ...(daemonPid === undefined ? {} : { daemonPid }),
       };
     } finally {
-      wires.close();
+      childFds.close();
     }
   } catch (error) {
     if (started !== undefined && isDaemon(plan)) endFailedDaemon(plan, started.fd);
@@ -135,8 +135,8 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
 
 /** Ends a daemon whose start has failed here, after it came to its program. */
 function endFailedDaemon(plan: Plan, report: number): void {
-  const { told, pid } = parseReport(contentOf(report));
-  const { daemonPid } = parseStatus(told);
+  const { status: masked, pid } = parseReport(contentOf(report));
+  const { daemonPid } = parseStatus(masked);
   if (pid === undefined || daemonPid === undefined) return;
   endDaemon(pid, daemonPid);
   const pidFile = findStep(plan, "pidFile");
@@ -182,7 +182,7 @@ function spawn(
  * supervisor when there is too much output, and that ends no program which this process may not
  * send signals. It is the child of another process by now.
  */
-function refusalOf({ pid, refused, exit }: Omit<Supervised, "told">): KillError | undefined {
+function refusalOf({ pid, refused, exit }: Omit<Supervised, "status">): KillError | undefined {
   if (pid === undefined || exit !== undefined) return undefined;
   const errno = refused ?? probe(pid);
   return errno === undefined ? undefined : new KillError({ pid, signal: SIGKILL, errno });

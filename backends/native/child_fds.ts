@@ -8,7 +8,7 @@
 import type { Mapping } from "../../core/plan/descriptors.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
-import type { PipeName, Wire, WireSource } from "../../core/plan/steps.ts";
+import type { ChildFd, FdSource, PipeName } from "../../core/plan/steps.ts";
 import type { Kernel } from "./kernel.ts";
 import { AT_FDCWD, F, O } from "../../core/tables/kernel.ts";
 import { blockingStream } from "./standard_stream.ts";
@@ -25,13 +25,13 @@ export interface ParentEnd {
  *
  * @throws {SpawnError} Of step `fds`; then nothing is open.
  */
-export function openWires(kernel: Kernel, plan: Plan): Wiring {
-  const { wires } = stepOf(plan, "fds");
+export function setupStdio(kernel: Kernel, plan: Plan): ChildFds {
+  const { childFds } = stepOf(plan, "fds");
   // All of them first: what is opened here gets the lowest number that is free, such as theirs.
-  for (const wire of wires) requireOpen(kernel, wire, plan);
-  const wiring = new Wiring(kernel);
+  for (const wire of childFds) requireOpen(kernel, wire, plan);
+  const wiring = new ChildFds(kernel);
   try {
-    for (const wire of wires) wiring.open(wire, plan);
+    for (const wire of childFds) wiring.open(wire, plan);
     return wiring;
   } catch (error) {
     wiring.close();
@@ -40,7 +40,7 @@ export function openWires(kernel: Kernel, plan: Plan): Wiring {
 }
 
 /** Everything that is open for one child. */
-export class Wiring {
+export class ChildFds {
   /** From the parent's numbers to the child's. */
   readonly mappings: Mapping[] = [];
   readonly #kernel: Kernel;
@@ -52,11 +52,11 @@ export class Wiring {
   }
 
   /** Opens what one descriptor of the child comes from. */
-  open({ to, source }: Wire, plan: Plan): void {
+  open({ to, source }: ChildFd, plan: Plan): void {
     this.mappings.push({ from: this.#open(source, to, plan), to });
   }
 
-  #open(source: WireSource, to: number, plan: Plan): number {
+  #open(source: FdSource, to: number, plan: Plan): number {
     const kernel = this.#kernel;
     switch (source.from) {
       case "fd": {
@@ -125,7 +125,7 @@ const NO_ENDS: readonly ParentEnd[] = [];
 const NO_FDS: readonly number[] = [];
 
 /** What is not open can be handed to nobody. Told as the call of the child that would fail. */
-function requireOpen(kernel: Kernel, { to, source }: Wire, plan: Plan): void {
+function requireOpen(kernel: Kernel, { to, source }: ChildFd, plan: Plan): void {
   if (source.from !== "fd") return;
   const result = kernel.raw("fcntl", source.fd, F.GETFD);
   if (result < 0) throw failed(plan, -result, "dup3", [String(source.fd), String(to), "0"]);
@@ -149,7 +149,7 @@ function openPipe(kernel: Kernel, plan: Plan): { read: number; write: number } {
 function openFile(
   kernel: Kernel,
   plan: Plan,
-  source: Extract<WireSource, { from: "file" }>,
+  source: Extract<FdSource, { from: "file" }>,
 ): number {
   const how = {
     read: O.RDONLY,

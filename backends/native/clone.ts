@@ -12,7 +12,7 @@ import { type Encoded, gaveUpIn } from "../child_program/encoded.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
 import { Arenas } from "./memory.ts";
-import { Ticket } from "./clone_args.ts";
+import { CloneArgs } from "./clone_args.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
@@ -47,7 +47,7 @@ export class Cloner {
   readonly #arenas: Arenas;
   /** The page of machine code; undefined in a thread that keeps none. */
   readonly #starter: Word | undefined;
-  #ticket: Ticket;
+  #args: CloneArgs;
 
   /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
@@ -56,12 +56,12 @@ export class Cloner {
     const code = mapCode(kernel);
     this.#starter = kernel.lasting ? code : undefined;
     if (!kernel.lasting) kernel.unmap(code, CODE_SIZE);
-    this.#ticket = new Ticket(kernel, true);
+    this.#args = new CloneArgs(kernel, true);
   }
 
   /** Whether children have no signal handlers from birth. */
   get clears(): boolean {
-    return this.#ticket.clears;
+    return this.#args.clears;
   }
 
   /**
@@ -69,7 +69,7 @@ export class Cloner {
    * its struct says; and what stands for a kernel may not know all of its flags.
    */
   doWithoutClone3(): void {
-    this.#ticket = new Ticket(this.#kernel, false);
+    this.#args = new CloneArgs(this.#kernel, false);
   }
 
   /** How many arenas are mapped. */
@@ -103,7 +103,7 @@ export class Cloner {
   #start({ header }: Encoded, how: CloneOptions): Pick<Cloned, "pid" | "pidfd"> {
     const sharing = how.memory === "shared" ? CLONE_VM | CLONE_VFORK : 0;
     const flags = sharing | (how.pidfd ? CLONE_PIDFD : 0);
-    const ticket = this.#ticket;
+    const ticket = this.#args;
     ticket.fill(header, flags);
     const kernel = this.#kernel;
     const code = this.#starter ?? mapCode(kernel);

@@ -38,7 +38,7 @@ const CLONE_ARGS_SIZE = 64;
 const CLEAR_SIGHAND_HIGH = 1;
 
 /** Filled in for one clone after the other. */
-export class Ticket {
+export class CloneArgs {
   readonly address: Word;
   /** Whether a child has no handlers from birth: clone3(2) and CLONE_CLEAR_SIGHAND are used. */
   readonly clears: boolean;

@@ -30,7 +30,7 @@ const ATTEMPTS = 4;
 const ATTEMPTS_ALONE = 1000;
 
 /** More pointers than this are not looked for. */
-const MOST = 64 * 1024;
+const MAX_ENVIRONMENT = 64 * 1024;
 
 /** How many pointers, and how many bytes of a text, are read at once where no end is known. */
 const POINTERS = 512;
@@ -138,7 +138,7 @@ export class Environ {
   #readAll(): Uint32Array | undefined {
     const from = this.#kernel.libc.environ();
     if (from === 0) return undefined;
-    for (let count = 0; count < MOST; count += POINTERS) {
+    for (let count = 0; count < MAX_ENVIRONMENT; count += POINTERS) {
       const words = this.#readBytes(from + count * 8, POINTERS * 8);
       const halves = new Uint32Array(words.slice().buffer, 0, Math.floor(words.length / 8) * 2);
       for (let i = 0; i < halves.length; i += 2) {

@@ -31,14 +31,14 @@ export function execInPlace(starter: Starter, plan: Plan): never {
   const { kernel } = starter;
   requireBeforehand(starter, plan);
   const restore = restoreOver(kernel, plan);
-  const wiring = starter.wire(plan);
+  const wiring = starter.setupStdio(plan);
   try {
     const { mappings } = wiring;
     const targets = new Set(mappings.map(({ to }) => to));
     const isOpen = (fd: number) => kernel.raw("fcntl", fd, F.GETFD) >= 0;
     // What the command does not name stays as it is, its close-on-exec flag included.
     const moves = layout(mappings, [], isOpen).moves.filter(({ kind }) => kind !== "closeRange");
-    const kept = new KeptOpen(kernel, mappings);
+    const kept = new SavedFds(kernel, mappings);
     const close = kept.fds.filter((fd) => !targets.has(fd));
     const file = execFile(kernel.arch, plan, {
       moves,
@@ -53,7 +53,7 @@ export function execInPlace(starter: Starter, plan: Plan): never {
 }
 
 /** Executes a program file. Where one in memory may not be executed, one on a disk is tried. */
-function become(starter: Starter, plan: Plan, file: Uint8Array, kept: KeptOpen): never {
+function become(starter: Starter, plan: Plan, file: Uint8Array, kept: SavedFds): never {
   const { kernel, stages } = starter;
   for (;;) {
     const inMemory = stages.stage === "memfd";
@@ -112,7 +112,7 @@ function restoreOver(kernel: Kernel, plan: Plan): readonly Call[] {
 }
 
 /** The descriptors of this process that the program file must find open. */
-class KeptOpen {
+class SavedFds {
   readonly #kernel: Kernel;
   /** Those that would be closed by the exec. */
   readonly fds: readonly number[];

@@ -19,14 +19,14 @@ import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "../child_program/lsm.ts";
 import { testedCloner } from "./self_test.ts";
-import { BUSY_RETRIES, patientlySync } from "../spawner/busy.ts";
-import { type Running, Starter, wasBusy } from "./starter.ts";
+import { ETXTBSY_DELAYS_MS, retryOnTextBusySync } from "../spawner/text_busy.ts";
+import { type Running, Starter, wasTextBusy } from "./starter.ts";
 import type { Stage } from "./stage_two.ts";
 import { needsStageTwo } from "../child_program/stages.ts";
-import { surroundingsOf } from "./system.ts";
+import { systemOf } from "./system.ts";
 import { waitSync } from "./sync.ts";
-import { heedChildren } from "./reaper.ts";
-import type { Wiring } from "./child_fds.ts";
+import { watchSigchld } from "./reaper.ts";
+import type { ChildFds } from "./child_fds.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
 export function nativeBackend(
@@ -36,13 +36,13 @@ export function nativeBackend(
   { reason, stage }: { readonly reason: string; readonly stage: Stage | undefined },
 ): Backend {
   const kernel = new Kernel(libc, arch, host.lasting);
-  heedChildren(kernel);
+  watchSigchld(kernel);
   const starter = new Starter(kernel, host, testedCloner(kernel), stage);
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
 
   function runSync(plan: Plan, run: SyncRun): SyncOutcome {
-    const wiring = starter.wire(plan);
+    const wiring = starter.setupStdio(plan);
     try {
       const since = performance.now();
       const { late = false, ...child } = own(startSync(plan, wiring, run.timeout));
@@ -60,11 +60,11 @@ export function nativeBackend(
     }
   }
 
-  function startSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
+  function startSync(plan: Plan, wiring: ChildFds, timeout: number | undefined): Running {
     if (needsStageTwo(plan)) {
-      return patientlySync(() => starter.launchSync(plan, wiring, timeout), wasBusy);
+      return retryOnTextBusySync(() => starter.launchSync(plan, wiring, timeout), wasTextBusy);
     }
-    for (const delay of BUSY_RETRIES) {
+    for (const delay of ETXTBSY_DELAYS_MS) {
       const running = starter.attempt(plan, wiring, { pidfd: true });
       if (running !== undefined) return running;
       kernel.sleep(delay);
@@ -75,7 +75,7 @@ export function nativeBackend(
   return {
     info: () => ({ ...infoOf(host, kernel, reason), stage: starter.stages.stage }),
     asyncScope,
-    surroundings: surroundingsOf(kernel, host),
+    system: systemOf(kernel, host),
     check(plan) {
       starter.requirePermitted(plan);
       requireLsm(read, plan, "native");

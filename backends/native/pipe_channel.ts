@@ -75,12 +75,12 @@ export class PipeChannel implements ControlChannel {
     if (n < 0 && n !== ERR.EPIPE) throw this.#kernel.error("write", n);
   }
 
-  listen(heard: (bytes: Uint8Array) => void, ended: () => void): void {
-    for (const each of this.#early) heard(each);
+  listen(received: (bytes: Uint8Array) => void, ended: () => void): void {
+    for (const each of this.#early) received(each);
     if (this.#ended) return ended();
     this.#kernel.setNonblocking(this.#status);
     const source = this.#source = this.#host.source(this.#status);
-    source.start({ chunk: heard, end: () => ended() });
+    source.start({ chunk: received, end: () => ended() });
   }
 
   /** Closes both ends: a child that waits at its handshake ends. */

@@ -107,7 +107,7 @@ export class Reaper {
     const refused = pipes.find((pipe) => typeof pipe === "number");
     if (refused !== undefined) throw this.#kernel.error("pipe2", refused);
     this.#listens = true;
-    this.#host.onChildSignal(() => this.#reapAll());
+    this.#host.onSigchld(() => this.#reapAll());
   }
 
   /** Closes the epoll set. */
@@ -211,19 +211,19 @@ export class Reaper {
 
   /** Reaps a child that has ended; returns what tells of it. */
   #reap(watched: Watched): (() => void) | undefined {
-    let told: () => void;
+    let masked: () => void;
     try {
       const exit = reap(this.#kernel, watched.pid, WNOHANG);
       if (exit === undefined) return undefined;
-      told = () => watched.reaped(exit);
+      masked = () => watched.reaped(exit);
     } catch (error) {
       const message = `another part of this process has waited for the child ${watched.pid}`;
-      told = () => watched.lost(new StateError(message, { cause: error }));
+      masked = () => watched.lost(new StateError(message, { cause: error }));
     }
     watched.over = true;
     this.#hold(watched, false);
     if (watched.pidfd !== undefined) this.#kernel.close(watched.pidfd);
-    return told;
+    return masked;
   }
 
   #hold(watched: Watched, held: boolean): void {
@@ -238,7 +238,7 @@ export class Reaper {
  * A process that was started with SIGCHLD ignored has no children to wait for, see waitid(2): the
  * kernel reaps them, and nobody learns how they ended. So it is not ignored any more.
  */
-export function heedChildren(kernel: Kernel): void {
+export function watchSigchld(kernel: Kernel): void {
   const { scratch, bytes, view } = kernel;
   kernel.call("rt_sigaction", SIGCHLD, 0, scratch, SIGSET_SIZE);
   if (view.getBigUint64(0, true) !== SIG_IGN) return;

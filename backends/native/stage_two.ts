@@ -22,9 +22,9 @@ import { type Halves, hookRuntime, splitAtHook } from "../child_program/hook_spl
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
 import { F, O } from "../../core/tables/kernel.ts";
-import { laidOut } from "../child_program/laid_out.ts";
+import { encodeForFile } from "../child_program/encode_file.ts";
 import type { Word } from "../child_program/word.ts";
-import { type Circumstances, lower } from "../child_program/lower.ts";
+import { lower, type LowerOptions } from "../child_program/lower.ts";
 import { canExecuteMemfd, programMemfd } from "./memfd.ts";
 import { cutInStages } from "../child_program/stages.ts";
 import { isElevated } from "./system.ts";
@@ -74,7 +74,7 @@ export interface StagedPlan {
 /** What a start with two stages is lowered from. */
 interface Parts {
   readonly plan: Plan;
-  readonly circumstances: Circumstances;
+  readonly lowerOptions: LowerOptions;
   readonly report: number;
   readonly go: number | undefined;
   /** The number of the file with what comes after the hook, if there is a hook. */
@@ -158,7 +158,7 @@ export class StageFiles {
       const kept = [report, childGo, childImage].filter((fd) => fd !== undefined);
       const parts: Parts = {
         plan,
-        circumstances: {
+        lowerOptions: {
           resets: this.#resets,
           moves: laid.moves,
           // The program file is closed by its own exec: its number is free then.
@@ -187,13 +187,13 @@ export class StageFiles {
         const inherits = plan.exec.inherits && !hook;
         const environ = inherits ? { environ: "own" } as const : {};
         const second = this.#lowered(
-          { ...parts, circumstances: { ...parts.circumstances, ...environ } },
+          { ...parts, lowerOptions: { ...parts.lowerOptions, ...environ } },
           [...two, plan.exec],
           after,
         );
         const prelude = channels.map((fd) => setCloseOnExec(fd, true));
         halves = second.halves;
-        const { bytes, encoded } = laidOut(
+        const { bytes, encoded } = encodeForFile(
           kernel.arch,
           { ...second.program, calls: [...prelude, ...second.program.calls] },
           report,
@@ -201,8 +201,8 @@ export class StageFiles {
         kernel.writeAll(stageFile, elfOf(kernel.arch, bytes));
         stageTwo = encoded;
         // In shared memory, the outcome can be read.
-        const { report: _, ...around } = parts.circumstances;
-        const first = lower(one, around);
+        const { report: _, ...system } = parts.lowerOptions;
+        const first = lower(one, system);
         const calls = [
           ...first.calls,
           ...channels.map((fd) => setCloseOnExec(fd, false)),
@@ -234,9 +234,9 @@ export class StageFiles {
 
   /** The program of some steps; up to the hook, if they have one. */
   #lowered(parts: Parts, steps: readonly Step[], prelude: readonly Call[]): Lowered {
-    const { plan, circumstances, report, go, image } = parts;
+    const { plan, lowerOptions, report, go, image } = parts;
     if (image === undefined) {
-      const { calls, cells } = lower(steps, circumstances);
+      const { calls, cells } = lower(steps, lowerOptions);
       return { program: { calls: [...prelude, ...calls], cells }, halves: undefined };
     }
     const halves = splitAtHook({
@@ -244,7 +244,7 @@ export class StageFiles {
       plan,
       before: steps.slice(0, steps.findIndex(({ step }) => step === "preExec")),
       restore: prelude,
-      circumstances,
+      lowerOptions,
       channels: { status: report, go, image },
       runtime: hookRuntime(this.#host, isElevated(this.#kernel)),
     });
@@ -286,8 +286,8 @@ export class StageFiles {
 }
 
 function setCloseOnExec(fd: number, on: boolean): Call {
-  const [value, shown] = on ? [FD_CLOEXEC, "FD_CLOEXEC"] : [0, "0"];
-  return call("clone", "fcntl", [fd, F.SETFD, value], [String(fd), "F_SETFD", shown]);
+  const [value, display] = on ? [FD_CLOEXEC, "FD_CLOEXEC"] : [0, "0"];
+  return call("clone", "fcntl", [fd, F.SETFD, value], [String(fd), "F_SETFD", display]);
 }
 
 /**
@@ -310,7 +310,7 @@ function requireCarryOverHook(plan: Plan, carry: Carry): void {
 function flagsOf(
   kernel: Kernel,
   mappings: readonly Mapping[],
-): NonNullable<Circumstances["blocking"]> {
+): NonNullable<LowerOptions["blocking"]> {
   return mappings.map(({ from, to }) => ({ fd: to, flags: kernel.call("fcntl", from, F.GETFL) }));
 }
 

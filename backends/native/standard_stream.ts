@@ -62,7 +62,7 @@ function reopened(kernel: Kernel, fd: number, flags: number): number {
 }
 
 function isReopenable(kernel: Kernel, fd: number, mode: number): boolean {
-  if (mode === S_IFIFO) return !isDesertedFifo(kernel, fd);
+  if (mode === S_IFIFO) return !isFifoWithoutReader(kernel, fd);
   // Another master would be that of another pseudoterminal.
   const at = kernel.scratch + RESULT_AT;
   return kernel.raw("ioctl", fd, TCGETS, at) >= 0 && kernel.raw("ioctl", fd, TIOCGPTN, at) < 0;
@@ -73,7 +73,7 @@ function isReopenable(kernel: Kernel, fd: number, mode: number): boolean {
  * poll(2) reports POLLHUP only after another writer has come and gone. Unnamed pipes do not have
  * this trait. A read finds the end at once, flag or not.
  */
-function isDesertedFifo(kernel: Kernel, fd: number): boolean {
+function isFifoWithoutReader(kernel: Kernel, fd: number): boolean {
   const { scratch, view } = kernel;
   view.setInt32(0, fd, true);
   view.setInt32(4, 0, true);

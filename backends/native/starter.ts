@@ -25,7 +25,13 @@ import type { Kernel } from "./kernel.ts";
 import { ERR } from "../../core/tables/kernel.ts";
 import { Environ } from "./environ.ts";
 import type { Word } from "../child_program/word.ts";
-import { type Blame, failureOf, Launch, noted, type Programs } from "../child_program/launch.ts";
+import {
+  type Blame,
+  failureOf,
+  Launch,
+  type Programs,
+  withNotes,
+} from "../child_program/launch.ts";
 import { lowerPlan } from "../child_program/lower.ts";
 import { DAEMON_PID } from "../child_program/lower_daemon.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
@@ -35,10 +41,10 @@ import { adoptedSink } from "./adopted.ts";
 import { sourceOf } from "./source.ts";
 import { type Stage, type StagedPlan, StageFiles } from "./stage_two.ts";
 import { isDaemon, needsStageTwo } from "../child_program/stages.ts";
-import { BUSY_RETRIES, patiently } from "../spawner/busy.ts";
+import { ETXTBSY_DELAYS_MS, retryOnTextBusy } from "../spawner/text_busy.ts";
 import { ignoredIn } from "../posix/signals.ts";
 import { requirePermitted } from "../permitted.ts";
-import { openWires, type ParentEnd, type Wiring } from "./child_fds.ts";
+import { type ChildFds, type ParentEnd, setupStdio } from "./child_fds.ts";
 
 /** A child whose end SIGCHLD tells of is watched by its pid. */
 const NO_PIDFD = { pidfd: false };
@@ -141,19 +147,19 @@ export class Starter {
   }
 
   /** Opens what the child's descriptors come from. */
-  wire(plan: Plan): Wiring {
-    return openWires(this.kernel, plan);
+  setupStdio(plan: Plan): ChildFds {
+    return setupStdio(this.kernel, plan);
   }
 
   /** Starts a child and takes care of it until its end. */
   async start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
     this.#reaper.start();
-    const wiring = this.wire(plan);
+    const wiring = this.setupStdio(plan);
     try {
       if (needsStageTwo(plan)) {
-        return await patiently(() => this.#launch(plan, wiring, cancel), wasBusy);
+        return await retryOnTextBusy(() => this.#launch(plan, wiring, cancel), wasTextBusy);
       }
-      for (const delay of BUSY_RETRIES) {
+      for (const delay of ETXTBSY_DELAYS_MS) {
         const running = this.attempt(plan, wiring, NO_PIDFD);
         if (running !== undefined) return this.#adopt(running, wiring);
         await new Promise((resolve) => setTimeout(resolve, delay));
@@ -165,29 +171,29 @@ export class Starter {
   }
 
   /** One attempt of several: undefined if the program was busy. */
-  attempt(plan: Plan, wiring: Wiring, how: { pidfd: boolean }): Running | undefined {
+  attempt(plan: Plan, wiring: ChildFds, how: { pidfd: boolean }): Running | undefined {
     const outcome = this.#suspended(plan, wiring, how.pidfd);
     if (!(outcome instanceof SpawnError)) return outcome;
-    if (wasBusy(outcome)) return undefined;
+    if (wasTextBusy(outcome)) return undefined;
     throw outcome;
   }
 
   /** The attempt after which a busy program is an error. */
-  lastAttempt(plan: Plan, wiring: Wiring, how: { pidfd: boolean }): Running {
+  lastAttempt(plan: Plan, wiring: ChildFds, how: { pidfd: boolean }): Running {
     const outcome = this.#suspended(plan, wiring, how.pidfd);
     if (outcome instanceof SpawnError) throw outcome;
     return outcome;
   }
 
   /** Starts a child while this process stands still; the error is returned, not thrown. */
-  #suspended(plan: Plan, wiring: Wiring, pidfd: boolean): Running | SpawnError {
+  #suspended(plan: Plan, wiring: ChildFds, pidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
     const { resets, stages: { parent } } = this;
-    const around = plan.exec.inherits
+    const system = plan.exec.inherits
       ? { resets, moves, free, parent, environ: this.#environ() }
       : { resets, moves, free, parent };
     const cloned = shielded(() =>
-      this.#clone(plan, lowerPlan(plan, around), { memory: "shared", pidfd })
+      this.#clone(plan, lowerPlan(plan, system), { memory: "shared", pidfd })
     );
     const failure = this.#failureIn(cloned);
     if (failure === undefined) {
@@ -206,7 +212,7 @@ export class Starter {
   }
 
   /** Starts a child with a second stage; it runs, or is ready, when this resolves. */
-  async #launch(plan: Plan, wiring: Wiring, cancel?: AbortSignal): Promise<Process> {
+  async #launch(plan: Plan, wiring: ChildFds, cancel?: AbortSignal): Promise<Process> {
     const staged = this.#stage(plan, wiring, NO_PIDFD);
     const { cloned, programs, channel, daemonPid } = staged;
     let watch: Watch | undefined;
@@ -250,7 +256,7 @@ export class Starter {
    * Starts a child with a second stage while this process stands still. One that takes longer than
    * `timeout` milliseconds is killed, and returned as it is.
    */
-  launchSync(plan: Plan, wiring: Wiring, timeout: number | undefined): Running {
+  launchSync(plan: Plan, wiring: ChildFds, timeout: number | undefined): Running {
     const staged = this.#stage(plan, wiring, { pidfd: true });
     const { cloned, programs, channel } = staged;
     const { pid, pidfd } = cloned;
@@ -279,7 +285,7 @@ export class Starter {
   }
 
   /** Opens the control channel and clones. Afterwards only our ends of it are open here. */
-  #stage(plan: Plan, wiring: Wiring, { pidfd }: { pidfd: boolean }): Staged {
+  #stage(plan: Plan, wiring: ChildFds, { pidfd }: { pidfd: boolean }): Staged {
     for (;;) {
       const staged = this.stages.prepare(plan, wiring.mappings);
       try {
@@ -290,7 +296,7 @@ export class Starter {
         if (notes === undefined || failure === undefined) return this.#beyond(plan, staged, cloned);
         this.#forget(cloned);
         if (this.stages.isRefused(failure)) continue;
-        throw noted(plan, encoded, notes, undefined, this.#blame);
+        throw withNotes(plan, encoded, notes, undefined, this.#blame);
       } finally {
         staged.close();
       }
@@ -363,7 +369,7 @@ export class Starter {
     }
   }
 
-  #adopt(running: Running, wiring: Wiring): Process {
+  #adopt(running: Running, wiring: ChildFds): Process {
     const { pid } = running;
     wiring.closeChildEnds();
     const watch = this.#watch(running);
@@ -433,7 +439,7 @@ function leaveToReaper(watch: Watch): void {
 }
 
 /** Whether the program could not be executed because it is open for writing somewhere. */
-export function wasBusy(error: unknown): boolean {
+export function wasTextBusy(error: unknown): boolean {
   return error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CapSets, Surroundings } from "../../core/system.ts";
+import type { CapSets, System } from "../../core/system.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -15,8 +15,8 @@ const AT_SECURE = 23;
 const RLIMIT_NOFILE = 7;
 
 /** The answers for the native driver. */
-export function surroundingsOf(kernel: Kernel, host: Host): Surroundings {
-  let nofile: ReturnType<Surroundings["startingNofile"]> | null = null;
+export function systemOf(kernel: Kernel, host: Host): System {
+  let nofile: ReturnType<System["startingNofile"]> | null = null;
   return {
     environment: () => host.environment(),
     variable: (name) => host.variable(name),
@@ -44,7 +44,7 @@ export function isElevated(kernel: Kernel): boolean {
  * (shells, init systems) never change their own: if its hard limit is ours and its soft limit is
  * lower, that is what we were started with. Else it cannot be known, and is not guessed.
  */
-function startingNofile(kernel: Kernel): ReturnType<Surroundings["startingNofile"]> {
+function startingNofile(kernel: Kernel): ReturnType<System["startingNofile"]> {
   const own = nofileOf(kernel, 0);
   const parent = kernel.call("getppid");
   if (own === undefined || parent <= 1 || own.soft !== own.hard) return undefined;
@@ -74,7 +74,7 @@ export function setsOf(kernel: Kernel): CapSets {
 }
 
 /** The same, and the last capability that the kernel knows. */
-export function capabilitiesOf(kernel: Kernel): ReturnType<Surroundings["capabilities"]> {
+export function capabilitiesOf(kernel: Kernel): ReturnType<System["capabilities"]> {
   let last = 0;
   while (last < 63) {
     const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);

@@ -64,6 +64,6 @@ export function nodeHost(): Host {
     closesFiles: true,
     ...(isMainThread ? {} : { openPipe: openUnrecorded }),
     hold: holdByOneTimer,
-    onChildSignal: (listener) => void process.on("SIGCHLD", listener),
+    onSigchld: (listener) => void process.on("SIGCHLD", listener),
   };
 }

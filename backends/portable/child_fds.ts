@@ -13,7 +13,7 @@ import type { Stdio } from "../spawner/spawner.ts";
 import { closeFd } from "../posix/files.ts";
 
 /** Everything that a child is given. */
-export interface PortableWires {
+export interface PortableFds {
   readonly stdio: readonly Stdio[];
   /** Whether both outputs go into one pipe. */
   readonly merges: boolean;
@@ -22,19 +22,19 @@ export interface PortableWires {
 }
 
 /** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
-export function portableWires(plan: Plan): PortableWires {
+export function setupStdio(plan: Plan): PortableFds {
   // libuv and Bun move each to a number above all of them first.
   requireDescriptors(plan, 1);
-  const { wires } = stepOf(plan, "fds");
+  const { childFds } = stepOf(plan, "fds");
   const opened: number[] = [];
   const close = () => {
     for (const fd of opened.splice(0)) closeFd(fd);
   };
-  const last = Math.max(2, ...wires.map(({ to }) => to));
+  const last = Math.max(2, ...childFds.map(({ to }) => to));
   const stdio = Array.from({ length: last + 1 }, (): Stdio => "null");
   let merges = false;
   try {
-    for (const { to, source } of wires) {
+    for (const { to, source } of childFds) {
       if (source.from === "fd") {
         const { fd, isNew } = to > 2
           ? { fd: source.fd, isNew: false }

@@ -60,7 +60,7 @@ export function featuresOf(step: Step): Feature[] {
     case "apparmor":
       return ["apparmorProfile"];
     case "fds":
-      return step.wires.flatMap(({ to, source }): Feature[] =>
+      return step.childFds.flatMap(({ to, source }): Feature[] =>
         source.from === "pipe" && source.carries === "buffer"
           ? ["sendBuffer"]
           : to > 2

@@ -17,9 +17,9 @@ import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.t
 import { contentOf } from "../spawner/unlinked_file.ts";
 import { writtenFor } from "../spawner/descriptors.ts";
 import type { Host } from "../spawner/host.ts";
-import { listenForChildren } from "../posix/signals.ts";
-import { type Self, surroundingsOf } from "../posix/system.ts";
-import { patiently, patientlySync } from "../spawner/busy.ts";
+import { unignoreSigchld } from "../posix/signals.ts";
+import { type OwnProcess, systemOf } from "../posix/system.ts";
+import { retryOnTextBusy, retryOnTextBusySync } from "../spawner/text_busy.ts";
 import {
   REAL_TIME,
   type Spawned,
@@ -33,16 +33,16 @@ import {
 import { blamed, requireEndable, requireFolder, requireProgram } from "../spawner/checks.ts";
 import { type Merged, merged } from "./merged.ts";
 import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
-import { portableWires } from "./child_fds.ts";
+import { setupStdio } from "./child_fds.ts";
 
 /** What the driver is built on. */
-export interface PortableRuntime extends Self {
+export interface PortableRuntime extends OwnProcess {
   readonly runtime: string;
   readonly version: string;
   readonly os: string;
   readonly arch: string;
   readonly spawner: Spawner;
-  readonly onChildSignal: Host["onChildSignal"];
+  readonly onSigchld: Host["onSigchld"];
   /** How the spawner is called, for `explain()`: `Bun.spawn`. */
   readonly spawnerName: string;
   /** What this runtime has besides what all have. */
@@ -57,7 +57,7 @@ const ETXTBSY = 26;
 
 /** Makes the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
-  listenForChildren(runtime.onChildSignal);
+  unignoreSigchld(runtime.onSigchld);
   const features = portableFeatures(runtime.features);
   const { spawner, remedy } = runtime;
   const noExec = (plan: Plan) =>
@@ -73,7 +73,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
       features,
     }),
     asyncScope,
-    surroundings: surroundingsOf(runtime, { nofile: false }),
+    system: systemOf(runtime, { nofile: false }),
     check(plan, verb) {
       if (verb === "exec") throw noExec(plan);
       requireFeatures(plan, features, remedy);
@@ -109,11 +109,11 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
 }
 
 async function start(spawner: Spawner, plan: Plan): Promise<Process> {
-  const wires = shielded(() => portableWires(plan));
+  const childFds = shielded(() => setupStdio(plan));
   let both: Merged | undefined;
   try {
-    if (wires.merges) both = await merged();
-    const stdio = both === undefined ? wires.stdio : withBoth(wires.stdio, both.fd);
+    if (childFds.merges) both = await merged();
+    const stdio = both === undefined ? childFds.stdio : withBoth(childFds.stdio, both.fd);
     const spawned = await spawnWith(spawner, requestOf(plan, stdio), plan);
     both?.release();
     return processOf(spawned, both);
@@ -121,7 +121,7 @@ async function start(spawner: Spawner, plan: Plan): Promise<Process> {
     both?.close();
     throw error;
   } finally {
-    wires.close();
+    childFds.close();
   }
 }
 
@@ -133,13 +133,13 @@ function withBoth(stdio: readonly Stdio[], fd: number): Stdio[] {
 /** Starts it, and says of a failure which file is at fault. */
 async function spawnWith(spawner: Spawner, request: SpawnRequest, plan: Plan): Promise<Spawned> {
   try {
-    return await patiently(() => spawner.spawn(request), isBusy);
+    return await retryOnTextBusy(() => spawner.spawn(request), isTextBusy);
   } catch (error) {
     throw blamed(plan, error);
   }
 }
 
-function isBusy(error: unknown): boolean {
+function isTextBusy(error: unknown): boolean {
   return error instanceof StartError && error.errno === ETXTBSY;
 }
 
@@ -159,11 +159,11 @@ function processOf(spawned: Spawned, both: Merged | undefined): Process {
 }
 
 function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
-  const wires = portableWires(plan);
+  const childFds = setupStdio(plan);
   const files: UnlinkedFile[] = [];
   try {
-    let { stdio } = wires;
-    if (wires.merges) {
+    let { stdio } = childFds;
+    if (childFds.merges) {
       const file = writtenFor(plan, () => writeUnlinkedData(new Uint8Array(0)));
       files.push(file);
       stdio = withBoth(stdio, file.fd);
@@ -187,7 +187,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
     return { ...outcome, ...(file && bothOf(file, run.maxBuffer)), drained: !lost };
   } finally {
     for (const file of files) file.close();
-    wires.close();
+    childFds.close();
   }
 }
 
@@ -203,7 +203,7 @@ function bothOf(
 
 function spawnSyncWith(spawner: Spawner, request: SyncRequest, plan: Plan): SyncSpawned {
   try {
-    return patientlySync(() => spawner.spawnSync(request), isBusy);
+    return retryOnTextBusySync(() => spawner.spawnSync(request), isTextBusy);
   } catch (error) {
     throw blamed(plan, error);
   }
@@ -231,7 +231,7 @@ function environmentOf(env: readonly string[]): Record<string, string> {
 }
 
 function explain({ spawnerName }: PortableRuntime, plan: Plan): string[] {
-  const { path, shownArgv, shownEnv, inherits } = plan.exec;
+  const { path, displayArgv: shownArgv, displayEnv: shownEnv, inherits } = plan.exec;
   const ids = findStep(plan, "identity")?.ids;
   const cwd = findStep(plan, "chdir")?.path;
   const options = {
@@ -240,7 +240,7 @@ function explain({ spawnerName }: PortableRuntime, plan: Plan): string[] {
     ...(cwd === undefined ? {} : { cwd }),
     ...(ids?.uid === undefined ? {} : { uid: ids.uid }),
     ...(ids?.gid === undefined ? {} : { gid: ids.gid }),
-    stdio: stepOf(plan, "fds").wires.map(({ to, source }) => {
+    stdio: stepOf(plan, "fds").childFds.map(({ to, source }) => {
       switch (source.from) {
         case "fd":
           return `${to}: ${source.fd}`;

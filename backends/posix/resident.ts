@@ -10,12 +10,12 @@
  * What the kernel adds up for each processor is put together only now and then: what two looks at
  * the same memory may differ by.
  */
-const BLUR = 2 * 1024 * 1024;
+const RSS_ERROR = 2 * 1024 * 1024;
 
 /**
  * The largest size above which a child's is its own: what its parent has had, at any time before the
  * child has ended, and somewhat more.
  */
 export function boundOf(largestOfParent: number): number {
-  return largestOfParent + largestOfParent / 32 + BLUR;
+  return largestOfParent + largestOfParent / 32 + RSS_ERROR;
 }

@@ -20,7 +20,7 @@ export function ignoredIn(status: string): number[] {
  * Listens for SIGCHLD if this process was started with it ignored. The kernel would reap children
  * itself then, see waitid(2): Bun takes their end for a success, Deno for a failure to start.
  */
-export function listenForChildren(listen: (listener: () => void) => void): void {
+export function unignoreSigchld(listen: (listener: () => void) => void): void {
   let status: string;
   try {
     status = readFileSync("/proc/self/status", "utf8");

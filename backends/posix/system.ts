@@ -7,21 +7,21 @@
 
 import { readFileSync } from "node:fs";
 import { process } from "../process.ts";
-import type { Surroundings } from "../../core/system.ts";
+import type { System } from "../../core/system.ts";
 import { elevated } from "./elevated.ts";
 import { accessTo, textOfFile } from "./files.ts";
 import { findUser, groupsListing } from "./users.ts";
 
 /** What the runtime knows of its own process. */
-export interface Self {
+export interface OwnProcess {
   environment(): Record<string, string>;
   variable(name: string): string | undefined;
   currentFolder(): string;
 }
 
 /** The answers. `nofile`: whether a driver can set the limit that the runtime has raised back. */
-export function surroundingsOf(self: Self, { nofile }: { nofile: boolean }): Surroundings {
-  let starting: ReturnType<Surroundings["startingNofile"]> | null = nofile ? null : undefined;
+export function systemOf(self: OwnProcess, { nofile }: { nofile: boolean }): System {
+  let starting: ReturnType<System["startingNofile"]> | null = nofile ? null : undefined;
   return {
     environment: () => self.environment(),
     variable: (name) => self.variable(name),
@@ -36,7 +36,7 @@ export function surroundingsOf(self: Self, { nofile }: { nofile: boolean }): Sur
   };
 }
 
-function capabilitiesOf(): ReturnType<Surroundings["capabilities"]> {
+function capabilitiesOf(): ReturnType<System["capabilities"]> {
   // Of this thread, which is the one that children inherit from.
   const status = readFileSync("/proc/thread-self/status", "utf8");
   const set = (name: string) =>
@@ -53,7 +53,7 @@ function capabilitiesOf(): ReturnType<Surroundings["capabilities"]> {
  * As the native driver finds it: if the process that started us has our hard limit and a lower soft
  * one, then that is what we were started with.
  */
-function startingNofile(): ReturnType<Surroundings["startingNofile"]> {
+function startingNofile(): ReturnType<System["startingNofile"]> {
   const own = nofileOf("self");
   const parent = process.ppid;
   if (own === undefined || parent <= 1 || own.soft !== own.hard) return undefined;

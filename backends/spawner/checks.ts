@@ -101,11 +101,11 @@ export function blamed(plan: Plan, error: unknown): unknown {
     // Which call it was is not told.
     return new SpawnError({ step, syscall: "spawn", args: [], errno, command, cause: error });
   }
-  const { path, shownArgv } = plan.exec;
-  const shown = [
+  const { path, displayArgv: shownArgv } = plan.exec;
+  const display = [
     JSON.stringify(path),
     `[${shownArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
   ];
-  const failed = { ...call("exec", "execve", [], shown), path };
+  const failed = { ...call("exec", "execve", [], display), path };
   return spawnError(failed, error.errno, plan.command, { access: accessTo, head: headOfFile });
 }

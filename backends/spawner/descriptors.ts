@@ -7,12 +7,12 @@
 import { constants, fstatSync } from "node:fs";
 import { SpawnError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan/plan.ts";
-import type { WireSource } from "../../core/plan/steps.ts";
+import type { FdSource } from "../../core/plan/steps.ts";
 import { openAboveStandard, textOfFile } from "../posix/files.ts";
 import type { UnlinkedFile } from "./unlinked_file.ts";
 
 /** Where there is no limit to be read: fs.nr_open of Linux, see proc_sys_fs(5). */
-export const MOST_FILES = 1_048_576;
+export const MAX_FILES = 1_048_576;
 
 export const EBADF = 9;
 
@@ -23,9 +23,9 @@ export const EBADF = 9;
  * how many numbers more must be below the limit.
  */
 export function requireDescriptors(plan: Plan, above: number = 0): void {
-  const { wires } = stepOf(plan, "fds");
-  const limit = wires.some(({ to }) => to > 2) ? fileLimit() : MOST_FILES;
-  for (const { to, source } of wires) {
+  const { childFds } = stepOf(plan, "fds");
+  const limit = childFds.some(({ to }) => to > 2) ? fileLimit() : MAX_FILES;
+  for (const { to, source } of childFds) {
     if (source.from === "fd") requireOpen(plan, source.fd, to);
     if (to + above < limit) continue;
     const args = [source.from === "fd" ? String(source.fd) : "…", String(to), "0"];
@@ -36,7 +36,7 @@ export function requireDescriptors(plan: Plan, above: number = 0): void {
 /** The soft limit on open files, which children inherit: as many numbers there are. */
 export function fileLimit(): number {
   const soft = /^Max open files\s+(\d+)/m.exec(textOfFile("/proc/self/limits") ?? "")?.[1];
-  return soft === undefined ? MOST_FILES : Number(soft);
+  return soft === undefined ? MAX_FILES : Number(soft);
 }
 
 /** The spawner would not say which one it was. Told as the call that would fail. */
@@ -54,7 +54,7 @@ export function requireOpen(plan: Plan, fd: number, to: number): void {
  */
 export function openFile(
   plan: Plan,
-  source: Extract<WireSource, { from: "file" }>,
+  source: Extract<FdSource, { from: "file" }>,
 ): { fd: number; flags: number } {
   const how = {
     read: constants.O_RDONLY,

@@ -62,5 +62,5 @@ export interface Host {
   /** Makes what keeps the event loop alive. */
   hold(): Hold;
   /** Calls `listener` after each SIGCHLD, from now on; must not keep the event loop alive. */
-  onChildSignal(listener: () => void): void;
+  onSigchld(listener: () => void): void;
 }

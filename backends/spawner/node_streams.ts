@@ -100,8 +100,8 @@ export function duplexChannel(stream: Readable & Writable & Held): Channel {
     write(bytes) {
       if (!stream.destroyed) stream.write(bytes);
     },
-    listen(heard, ended) {
-      stream.on("data", heard);
+    listen(received, ended) {
+      stream.on("data", received);
       stream.once("close", ended);
       stream.once("end", () => stream.destroy());
     },

@@ -37,7 +37,7 @@ export interface Channel {
   /** Writes bytes; what nobody reads any more is lost. */
   write(bytes: Uint8Array): void;
   /** Says what is called with all that arrives, and at the end. Called once. */
-  listen(heard: (bytes: Uint8Array) => void, ended: () => void): void;
+  listen(received: (bytes: Uint8Array) => void, ended: () => void): void;
   close(): void;
   hold(held: boolean): void;
 }

@@ -7,11 +7,11 @@
 import {
   add,
   type Argument,
+  displayValue,
   Draft,
   misuse,
   noted,
   notes,
-  shownValue,
   typeName,
   word,
 } from "./builder.ts";
@@ -52,11 +52,11 @@ export abstract class ArgumentsDraft extends Draft {
    */
   argPair(name: string, value: Argument): this {
     if (typeof name !== "string") {
-      misuse(this, `argPair(${shownValue(name)}): the name must be text`);
+      misuse(this, `argPair(${displayValue(name)}): the name must be text`);
       return this;
     }
     const checkedName = word(this, "argPair(name)", name);
-    const checked = word(this, `argPair(${shownValue(name)})`, value);
+    const checked = word(this, `argPair(${displayValue(name)})`, value);
     if (checkedName !== undefined && checked !== undefined && this.error === undefined) {
       add(this, "args", prefixed(`${name}=`, checked));
     }

@@ -5,7 +5,7 @@
  */
 
 import { DescriptorsDraft } from "./build_descriptors.ts";
-import { misuse, notes, shownValue, textProblem } from "./builder.ts";
+import { displayValue, misuse, notes, textProblem } from "./builder.ts";
 import { type LimitName, limits, type LimitValue, limitValue } from "../tables/limits.ts";
 import {
   IO_CLASSES,
@@ -43,7 +43,7 @@ export abstract class AttributesDraft extends DescriptorsDraft {
    */
   umask(mode: number): this {
     if (!Number.isInteger(mode) || mode < 0 || mode > 0o777) {
-      misuse(this, `umask(${shownValue(mode)}): expected 0 to 0o777`);
+      misuse(this, `umask(${displayValue(mode)}): expected 0 to 0o777`);
     } else {
       notes(this).umask = mode;
     }
@@ -108,7 +108,7 @@ export abstract class AttributesDraft extends DescriptorsDraft {
     if (!Number.isInteger(pgid) || pgid < 0 || pgid > 0x7fff_ffff) {
       misuse(
         this,
-        `processGroup(${shownValue(pgid)}): expected a process group, or 0 for a new one`,
+        `processGroup(${displayValue(pgid)}): expected a process group, or 0 for a new one`,
       );
     } else if (notes(this).grouping !== undefined) {
       misuse(this, "processGroup: session or process group was set before");
@@ -133,7 +133,7 @@ export abstract class AttributesDraft extends DescriptorsDraft {
    */
   oomScoreAdj(score: number): this {
     if (!isWithin(score, -1000, 1000)) {
-      misuse(this, `oomScoreAdj(${shownValue(score)}): expected -1000 to 1000`);
+      misuse(this, `oomScoreAdj(${displayValue(score)}): expected -1000 to 1000`);
     } else {
       notes(this).oomScoreAdj = score;
     }
@@ -155,7 +155,7 @@ export abstract class AttributesDraft extends DescriptorsDraft {
    */
   nice(value: number): this {
     if (!isWithin(value, -20, 19)) {
-      misuse(this, `nice(${shownValue(value)}): expected -20 to 19`);
+      misuse(this, `nice(${displayValue(value)}): expected -20 to 19`);
     } else {
       notes(this).nice = value;
     }
@@ -180,9 +180,9 @@ export abstract class AttributesDraft extends DescriptorsDraft {
   ioPriority(ioClass: IoClass, level: number = IO_LEVELS.normal): this {
     if (typeof ioClass !== "string" || !Object.hasOwn(IO_CLASSES, ioClass)) {
       const names = Object.keys(IO_CLASSES).join(", ");
-      misuse(this, `ioPriority(${shownValue(ioClass)}): expected one of ${names}`);
+      misuse(this, `ioPriority(${displayValue(ioClass)}): expected one of ${names}`);
     } else if (!isWithin(level, 0, IO_LEVELS.last)) {
-      const given = `${shownValue(ioClass)}, ${shownValue(level)}`;
+      const given = `${displayValue(ioClass)}, ${displayValue(level)}`;
       misuse(this, `ioPriority(${given}): expected a level from 0 to ${IO_LEVELS.last}`);
     } else {
       notes(this).ioPriority = { class: ioClass, level };
@@ -206,11 +206,11 @@ export abstract class AttributesDraft extends DescriptorsDraft {
     const all: unknown[] = Array.isArray(cpus) ? [...new Set<unknown>(cpus)] : [];
     const wrong = all.findIndex((cpu) => !isWithin(cpu, 0, LAST_CPU));
     if (!Array.isArray(cpus)) {
-      misuse(this, `cpuAffinity(${shownValue(cpus)}): expected an array of processors`);
+      misuse(this, `cpuAffinity(${displayValue(cpus)}): expected an array of processors`);
     } else if (all.length === 0) {
       misuse(this, "cpuAffinity([]): expected at least one processor");
     } else if (wrong >= 0) {
-      misuse(this, `cpuAffinity: ${shownValue(all[wrong])}: expected 0 to ${LAST_CPU}`);
+      misuse(this, `cpuAffinity: ${displayValue(all[wrong])}: expected 0 to ${LAST_CPU}`);
     } else {
       notes(this).cpuAffinity = all as number[];
     }
@@ -234,15 +234,15 @@ export abstract class AttributesDraft extends DescriptorsDraft {
   scheduler(policy: SchedulerPolicy, priority?: number): this {
     if (typeof policy !== "string" || !Object.hasOwn(POLICIES, policy)) {
       const names = Object.keys(POLICIES).join(", ");
-      misuse(this, `scheduler(${shownValue(policy)}): expected one of ${names}`);
+      misuse(this, `scheduler(${displayValue(policy)}): expected one of ${names}`);
       return this;
     }
-    const { least, most } = POLICIES[policy];
+    const { min: least, max: most } = POLICIES[policy];
     // Where there is one to choose, nobody chooses it for the caller.
     const chosen = priority === undefined && most === 0 ? 0 : priority;
     if (!isWithin(chosen, least, most)) {
       const expected = most === 0 ? "no priority, or 0" : `a priority from ${least} to ${most}`;
-      const given = `${shownValue(policy)}, ${shownValue(priority)}`;
+      const given = `${displayValue(policy)}, ${displayValue(priority)}`;
       misuse(this, `scheduler(${given}): expected ${expected}`);
     } else {
       notes(this).scheduler = { policy, priority: chosen };
@@ -255,12 +255,12 @@ export abstract class AttributesDraft extends DescriptorsDraft {
     const [softly, firmly] = [limitValue(soft), limitValue(hard)];
     if (!known) {
       const names = Object.keys(limits).join(", ");
-      misuse(this, `${call}(${shownValue(name)}): expected one of ${names}`);
+      misuse(this, `${call}(${displayValue(name)}): expected one of ${names}`);
     } else if (softly === undefined || firmly === undefined) {
       const wrong = softly === undefined ? soft : hard;
       misuse(
         this,
-        `${call}: ${shownValue(wrong)} is neither a whole number from 0 nor "unlimited"`,
+        `${call}: ${displayValue(wrong)} is neither a whole number from 0 nor "unlimited"`,
       );
     } else if (softly > firmly) {
       misuse(this, `${call}: the soft limit ${soft} is above the hard limit ${hard}`);

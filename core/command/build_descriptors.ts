@@ -6,7 +6,7 @@
  */
 
 import { EnvironmentDraft } from "./build_environment.ts";
-import { add, areOptions, misuse, notes, shownValue, typeName } from "./builder.ts";
+import { add, areOptions, displayValue, misuse, notes, typeName } from "./builder.ts";
 import { own } from "../own.ts";
 import {
   copied,
@@ -98,7 +98,7 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
    */
   passFd(fd: number, options: PassFdOptions = {}): this {
     if (!isFd(fd)) {
-      misuse(this, `passFd(${shownValue(fd)}): expected a descriptor, 0 or more`);
+      misuse(this, `passFd(${displayValue(fd)}): expected a descriptor, 0 or more`);
       return this;
     }
     if (!areOptions(options)) {
@@ -109,7 +109,7 @@ export abstract class DescriptorsDraft extends EnvironmentDraft {
     const { closeParent, as = fd } = own(options) as PassFdOptions;
     if (closeParent === true) add(this, "closeInParent", fd);
     if (!isFd(as)) {
-      misuse(this, `passFd(${fd}): as: ${shownValue(as)} is no file descriptor`);
+      misuse(this, `passFd(${fd}): as: ${displayValue(as)} is no file descriptor`);
     } else if (as < 3) {
       misuse(this, `passFd(${fd}): ${as} is a standard stream: use stdin, stdout or stderr, or as`);
     } else if (this.#taken(as)) {

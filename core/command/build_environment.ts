@@ -6,23 +6,23 @@
  */
 
 import { ArgumentsDraft } from "./build_arguments.ts";
-import { add, areOptions, misuse, notes, shownValue, typeName, word } from "./builder.ts";
+import { add, areOptions, displayValue, misuse, notes, typeName, word } from "./builder.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./env_ops.ts";
 import { own } from "../own.ts";
 import { reveal, Secret } from "../text/secret.ts";
 
 /** A name in a message, without what follows an `=`: that is a value, put in the wrong place. */
-function shownName(name: unknown): string {
+function displayName(name: unknown): string {
   const at = typeof name === "string" ? name.indexOf("=") : -1;
   return typeof name !== "string" || at < 0
-    ? shownValue(name)
-    : shownValue(`${name.slice(0, at)}=…`);
+    ? displayValue(name)
+    : displayValue(`${name.slice(0, at)}=…`);
 }
 
 /** What came in place of an assignment: only what reads as a name, for else it may be a value. */
-function shownAssignment(given: unknown): string {
+function displayAssignment(given: unknown): string {
   if (typeof given !== "string") return typeName(given);
-  return given === "" || /^[A-Z_][A-Z0-9_]{0,31}$/.test(given) ? shownValue(given) : '"…"';
+  return given === "" || /^[A-Z_][A-Z0-9_]{0,31}$/.test(given) ? displayValue(given) : '"…"';
 }
 
 /** A value of a variable. */
@@ -68,7 +68,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
   envString(assignment: string): this {
     const at = typeof assignment === "string" ? assignment.indexOf("=") : -1;
     if (at < 0) {
-      misuse(this, `envString(${shownAssignment(assignment)}): expected NAME=VALUE`);
+      misuse(this, `envString(${displayAssignment(assignment)}): expected NAME=VALUE`);
       return this;
     }
     return this.#set("envString", assignment.slice(0, at), assignment.slice(at + 1));
@@ -87,7 +87,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
    */
   envPass(name: string, options: EnvPassOptions = {}): this {
     if (!this.#named("envPass", name)) return this;
-    const call = `envPass(${shownValue(name)})`;
+    const call = `envPass(${displayValue(name)})`;
     if (!areOptions(options)) {
       misuse(this, `${call}: expected options, not ${typeName(options)}`);
       return this;
@@ -129,7 +129,7 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
 
   #set(call: string, name: unknown, value: unknown): this {
     if (!this.#named(call, name)) return this;
-    const checked = word(this, `${call}(${shownValue(name)})`, value);
+    const checked = word(this, `${call}(${displayValue(name)})`, value);
     if (checked === undefined || this.error !== undefined) return this;
     this.#keep(name, { secret: checked instanceof Secret });
     return this.#push({ op: "set", name, value: reveal(checked) });
@@ -145,8 +145,8 @@ export abstract class EnvironmentDraft extends ArgumentsDraft {
 
   #named(call: string, name: unknown): name is string {
     const problem = typeof name === "string" ? envNameProblem(name) : "the name must be text";
-    const shown = call === "envPass" ? shownValue : shownName;
-    if (problem !== undefined) misuse(this, `${call}(${shown(name)}): ${problem}`);
+    const display = call === "envPass" ? displayValue : displayName;
+    if (problem !== undefined) misuse(this, `${call}(${display(name)}): ${problem}`);
     return problem === undefined;
   }
 

@@ -6,10 +6,10 @@
 
 import { AttributesDraft } from "./build_attributes.ts";
 import { type CapabilityName, capabilityNumber } from "../tables/capabilities.ts";
-import { add, misuse, notes, shownValue, textProblem } from "./builder.ts";
+import { add, displayValue, misuse, notes, textProblem } from "./builder.ts";
 
 /** The largest id; 2^32 - 1 means "unchanged" to the kernel. */
-const MOST = 0xffff_fffe;
+const MAX_ID = 0xffff_fffe;
 
 /** A draft that takes ids, capabilities and labels. Base of {@linkcode Command}. */
 export abstract class IdentityDraft extends AttributesDraft {
@@ -50,7 +50,7 @@ export abstract class IdentityDraft extends AttributesDraft {
    */
   user(name: string): this {
     if (typeof name !== "string" || name === "" || textProblem(name) !== undefined) {
-      misuse(this, `user(${shownValue(name)}): expected the name of a user`);
+      misuse(this, `user(${displayValue(name)}): expected the name of a user`);
     } else if (!this.#hasUser("user")) {
       notes(this).user = name;
     }
@@ -75,7 +75,7 @@ export abstract class IdentityDraft extends AttributesDraft {
   allowCap(capability: CapabilityName | number): this {
     const number = capabilityNumber(capability);
     if (number === undefined) {
-      misuse(this, `allowCap(${shownValue(capability)}): no capability`);
+      misuse(this, `allowCap(${displayValue(capability)}): no capability`);
     } else if (this.error === undefined) {
       add(this, "allowedCaps", number);
     }
@@ -125,7 +125,7 @@ export abstract class IdentityDraft extends AttributesDraft {
   /** Shares processor cores with the process `pid` and its group: takes its cookie over. */
   runAmong(pid: number): this {
     if (!Number.isInteger(pid) || pid <= 0) {
-      misuse(this, `runAmong(${shownValue(pid)}): expected a process id`);
+      misuse(this, `runAmong(${displayValue(pid)}): expected a process id`);
     } else {
       notes(this).coreScheduling = { kind: "among", pid };
     }
@@ -140,8 +140,8 @@ export abstract class IdentityDraft extends AttributesDraft {
   }
 
   #isId(call: string, id: unknown): id is number {
-    const valid = typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= MOST;
-    if (!valid) misuse(this, `${call}(${shownValue(id)}): expected an id from 0 to ${MOST}`);
+    const valid = typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= MAX_ID;
+    if (!valid) misuse(this, `${call}(${displayValue(id)}): expected an id from 0 to ${MAX_ID}`);
     return valid;
   }
 

@@ -7,7 +7,7 @@
 
 import { currentFolder } from "../current_folder.ts";
 import { IdentityDraft } from "./build_identity.ts";
-import { add, misuse, notes, shownValue } from "./builder.ts";
+import { add, displayValue, misuse, notes } from "./builder.ts";
 import { absolute } from "../text/path.ts";
 import { isPaletteCall, type PaletteCall } from "./palette.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
@@ -121,7 +121,7 @@ export abstract class LifecycleDraft extends IdentityDraft {
   dieWithParent(signal: SignalName | number = "SIGKILL"): this {
     const number = signalNumber(signal);
     if (number === undefined || number === 0) {
-      misuse(this, `dieWithParent(${shownValue(signal)}): expected a signal`);
+      misuse(this, `dieWithParent(${displayValue(signal)}): expected a signal`);
     } else {
       notes(this).dieWithParent = number;
     }
@@ -177,7 +177,7 @@ export abstract class LifecycleDraft extends IdentityDraft {
 
 /** Why a value cannot be made JSON; its own `toJSON` may throw anything. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : shownValue(error);
+  return error instanceof Error ? error.message : displayValue(error);
 }
 
 /** A module's URL. Paths are taken from the current folder of now, not of the run. */

@@ -7,7 +7,7 @@
  */
 
 import { UsageError } from "../errors.ts";
-import { shownArgument } from "../text/escape.ts";
+import { displayArgument } from "../text/escape.ts";
 import { reveal, Secret, type Word } from "../text/secret.ts";
 import type { Spec } from "./spec.ts";
 
@@ -196,8 +196,8 @@ export function textProblem(text: string): string | undefined {
 }
 
 /** Any value in a message. Nothing of the value itself is called: it might throw. */
-export function shownValue(value: unknown): string {
-  if (typeof value === "string") return shownArgument(JSON.stringify(value));
+export function displayValue(value: unknown): string {
+  if (typeof value === "string") return displayArgument(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;
   return typeof value === "object" || typeof value === "function" ? typeName(value) : String(value);
 }

@@ -5,7 +5,7 @@
  */
 
 import { type DriverName, DRIVERS } from "../drivers.ts";
-import { areOptions, shownValue, typeName } from "./builder.ts";
+import { areOptions, displayValue, typeName } from "./builder.ts";
 import { UsageError } from "../errors.ts";
 import { own } from "../own.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
@@ -77,7 +77,7 @@ const DEFAULTS: CheckedOptions = {
 };
 
 /** The longest delay of a JavaScript timer; a longer one would fire at once. */
-const LONGEST_TIMER = 0x7fff_ffff;
+const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** Checks options; `base` holds what was said at an earlier call. Throws a UsageError. */
 export function checkOptions(given: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
@@ -87,17 +87,19 @@ export function checkOptions(given: RunOptions, base: CheckedOptions = DEFAULTS)
   const { killSignal = base.killSignal, okCodes = base.okCodes, signal = base.signal } = options;
   const number = signalNumber(killSignal);
   if (number === undefined || number === 0) {
-    throw new UsageError(`killSignal: ${shownValue(killSignal)} is no signal that ends a program`);
+    throw new UsageError(
+      `killSignal: ${displayValue(killSignal)} is no signal that ends a program`,
+    );
   }
   if (!Array.isArray(okCodes) || !okCodes.every(isExitCode)) {
-    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${shownList(okCodes)}`);
+    throw new UsageError(`okCodes: expected exit codes from 0 to 255, not ${displayList(okCodes)}`);
   }
   if (signal !== undefined && !isAbortSignal(signal)) {
     throw new UsageError("signal: expected an AbortSignal");
   }
   const { driver = base.driver } = options;
   if (driver !== undefined && !DRIVERS.includes(driver)) {
-    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${shownValue(driver)}`);
+    throw new UsageError(`driver: expected ${DRIVERS.join(", ")}, not ${displayValue(driver)}`);
   }
   return {
     driver,
@@ -126,15 +128,15 @@ export function after(
   action: () => void,
   { held }: { readonly held: boolean } = { held: true },
 ): () => void {
-  if (delay > LONGEST_TIMER) return () => {};
+  if (delay > MAX_TIMER_MS) return () => {};
   const timer: unknown = setTimeout(action, delay);
   if (!held && typeof timer === "object") (timer as { unref?(): unknown } | null)?.unref?.();
   return () => clearTimeout(timer as number);
 }
 
 /** What is in a list, or what there is instead of one. */
-function shownList(value: unknown): string {
-  return Array.isArray(value) ? value.map(shownValue).join() : shownValue(value);
+function displayList(value: unknown): string {
+  return Array.isArray(value) ? value.map(displayValue).join() : displayValue(value);
 }
 
 function isExitCode(code: unknown): boolean {
@@ -143,5 +145,5 @@ function isExitCode(code: unknown): boolean {
 
 function amount(name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw new UsageError(`${name}: expected a number from 0, not ${shownValue(value)}`);
+  throw new UsageError(`${name}: expected a number from 0, not ${displayValue(value)}`);
 }

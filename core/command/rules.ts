@@ -12,7 +12,12 @@ import type { OutputForm, StdinForm } from "./stdio.ts";
 export type Mode = "run" | "spawn" | "runSync" | "exec";
 
 /** The forms of streams that need somebody in the parent at the other end. */
-const TENDED: readonly (StdinForm | OutputForm)["kind"][] = ["pipe", "bytes", "stream", "capture"];
+const NEEDS_PARENT: readonly (StdinForm | OutputForm)["kind"][] = [
+  "pipe",
+  "bytes",
+  "stream",
+  "capture",
+];
 
 const STREAMS = ["stdin", "stdout", "stderr"] as const;
 
@@ -26,10 +31,10 @@ export function checkRules(spec: Spec, mode: Mode): void {
     if (form.kind === "pipe" && mode !== "spawn") {
       throw new UsageError(`${name}("pipe") needs spawn(): ${mode}() gives nobody its other end`);
     }
-    if (daemon && TENDED.includes(form.kind)) {
+    if (daemon && NEEDS_PARENT.includes(form.kind)) {
       throw new UsageError(`daemonize: ${name} cannot be tended: use a file, a descriptor or null`);
     }
-    if (mode === "exec" && TENDED.includes(form.kind)) {
+    if (mode === "exec" && NEEDS_PARENT.includes(form.kind)) {
       throw new UsageError(`exec: nobody is left to tend ${name}: use a file or a descriptor`);
     }
     if (mode === "runSync" && form.kind === "stream" && name !== "stdin") {

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { shownValue } from "./builder.ts";
+import { displayValue } from "./builder.ts";
 import { UsageError } from "../errors.ts";
 import { type LimitName, limits, type LimitValue, limitValue } from "../tables/limits.ts";
 import {
@@ -112,8 +112,8 @@ export function chdir(path: string): PaletteCall {
 
 /** sethostname(2), in a UTS namespace of one's own. */
 export function sethostname(name: string): PaletteCall {
-  const shown = text(name, "sethostname");
-  return make("sethostname", [shown, number(new TextEncoder().encode(name).length, "")]);
+  const display = text(name, "sethostname");
+  return make("sethostname", [display, number(new TextEncoder().encode(name).length, "")]);
 }
 
 /** ioctl(2) on a descriptor in the child. */
@@ -131,7 +131,7 @@ export function prlimit64(name: LimitName, soft: LimitValue, hard: LimitValue = 
   const [softly, firmly] = [limitValue(soft), limitValue(hard)];
   const known = typeof name === "string" && Object.hasOwn(limits, name);
   if (!known || softly === undefined || firmly === undefined) {
-    const given = [name, soft, hard].map(shownValue).join(", ");
+    const given = [name, soft, hard].map(displayValue).join(", ");
     throw new UsageError(`prlimit64: ${given}: no such limit`);
   }
   return make("prlimit64", [
@@ -177,10 +177,10 @@ export function ioprio_set(
 /** sched_setaffinity(2): the processors that the child may run on. */
 export function sched_setaffinity(cpus: readonly number[]): PaletteCall {
   if (!Array.isArray(cpus)) {
-    throw new UsageError(`sched_setaffinity: expected an array, not ${shownValue(cpus)}`);
+    throw new UsageError(`sched_setaffinity: expected an array, not ${displayValue(cpus)}`);
   }
   if (cpus.length === 0 || cpus.some((cpu) => !Number.isInteger(cpu) || cpu < 0 || cpu > 8191)) {
-    const given = cpus.map(shownValue).join(", ");
+    const given = cpus.map(displayValue).join(", ");
     throw new UsageError(`sched_setaffinity: [${given}] are no processors`);
   }
   const mask = cpuMask(cpus);
@@ -229,7 +229,7 @@ export function keyctl(
 export function raw(call: string | number, ...args: PaletteArgument[]): PaletteCall {
   if (args.length > 6) throw new UsageError("raw: a system call has six arguments at most");
   if (typeof call !== "string" && (!Number.isInteger(call) || call < 0)) {
-    throw new UsageError(`raw: ${shownValue(call)} is no system call number`);
+    throw new UsageError(`raw: ${displayValue(call)} is no system call number`);
   }
   return make(call, args.map((each) => any(each, "raw")));
 }

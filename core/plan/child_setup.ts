@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Surroundings } from "../system.ts";
+import type { System } from "../system.ts";
 import { sayings } from "../command/builder.ts";
 import { SpawnError, SystemCallError } from "../errors.ts";
 import { resolveCaps, resolveIds } from "./identity.ts";
@@ -15,48 +15,48 @@ import { guarded } from "../own.ts";
 import { inOrder, type StepName } from "./order.ts";
 import type { Spec } from "../command/spec.ts";
 import type { OutputForm, StdinForm } from "../command/stdio.ts";
-import type { FrameStep, Wire, WireSource } from "./steps.ts";
+import type { ChildFd, FdSource, SetupStep } from "./steps.ts";
 
 /** Where the standard streams go. */
 export type Streams = Pick<Spec, "stdin" | "stdout" | "stderr">;
 
 /** The steps before exec. */
-export class Frame {
-  readonly steps: readonly FrameStep[];
+export class ChildSetup {
+  readonly steps: readonly SetupStep[];
   /** Whether other plans may have it as well. */
-  readonly isKept: boolean;
-  readonly #first = new Map<FrameStep["step"], FrameStep>();
+  readonly cached: boolean;
+  readonly #first = new Map<SetupStep["step"], SetupStep>();
 
-  constructor(steps: readonly FrameStep[], isKept: boolean) {
+  constructor(steps: readonly SetupStep[], isKept: boolean) {
     this.steps = inOrder(steps);
-    this.isKept = isKept;
+    this.cached = isKept;
     for (const each of this.steps) {
       if (!this.#first.has(each.step)) this.#first.set(each.step, each);
     }
   }
 
   /** The first step of a kind, if there is one. */
-  find<K extends FrameStep["step"]>(kind: K): Extract<FrameStep, { step: K }> | undefined {
-    return this.#first.get(kind) as Extract<FrameStep, { step: K }> | undefined;
+  find<K extends SetupStep["step"]>(kind: K): Extract<SetupStep, { step: K }> | undefined {
+    return this.#first.get(kind) as Extract<SetupStep, { step: K }> | undefined;
   }
 }
 
 /** Where the three standard streams come from. */
-type Sources = readonly [WireSource, WireSource, WireSource];
+type StdioSources = readonly [FdSource, FdSource, FdSource];
 
 /** A frame, and what commands have it. */
-interface Kept {
-  readonly frame: Frame;
-  readonly around: Surroundings;
-  readonly sources: Sources;
+interface CacheEntry {
+  readonly setup: ChildSetup;
+  readonly system: System;
+  readonly sources: StdioSources;
   readonly attributes: string;
 }
 
 /** The last ones first. */
-const KEPT: Kept[] = [];
+const CACHE: CacheEntry[] = [];
 
 /** More ways of starting children than this are seldom used in turns. */
-const MOST_KEPT = 8;
+const MAX_CACHED = 8;
 
 /**
  * The frame for a spec. Streams come from the spec unless they are given; `command` is how to speak
@@ -64,38 +64,42 @@ const MOST_KEPT = 8;
  *
  * @throws {SpawnError} The system refuses what a step has to look up.
  */
-export function frameOf(
+export function childSetup(
   spec: Spec,
-  around: Surroundings,
+  system: System,
   streams: Partial<Streams>,
   command?: () => string,
-): Frame {
+): ChildSetup {
   const { stdin = spec.stdin, stdout = spec.stdout, stderr = spec.stderr } = guarded(streams);
-  const sources: Sources = [inputSource(stdin), outputSource(stdout, 1), outputSource(stderr, 2)];
+  const sources: StdioSources = [
+    inputSource(stdin),
+    outputSource(stdout, 1),
+    outputSource(stderr, 2),
+  ];
   const attributes = attributesOf(spec);
-  for (const kept of KEPT) {
+  for (const kept of CACHE) {
     if (
-      kept.attributes === attributes && kept.around === around && areSame(kept.sources, sources)
+      kept.attributes === attributes && kept.system === system && areSame(kept.sources, sources)
     ) {
-      return kept.frame;
+      return kept.setup;
     }
   }
-  const steps = stepsOf(spec, around, sources, command);
+  const steps = stepsOf(spec, system, sources, command);
   if (attributes === undefined || !sources.every((each) => SHARED.has(each))) {
-    return new Frame(steps, false);
+    return new ChildSetup(steps, false);
   }
-  const frame = new Frame(steps, true);
-  KEPT.unshift({ frame, around, sources, attributes });
-  if (KEPT.length > MOST_KEPT) KEPT.pop();
-  return frame;
+  const setup = new ChildSetup(steps, true);
+  CACHE.unshift({ setup, system, sources, attributes });
+  if (CACHE.length > MAX_CACHED) CACHE.pop();
+  return setup;
 }
 
-function areSame(some: Sources, others: Sources): boolean {
+function areSame(some: StdioSources, others: StdioSources): boolean {
   return some[0] === others[0] && some[1] === others[1] && some[2] === others[2];
 }
 
 /** What makes no difference to the frame, or is looked at otherwise. */
-const BESIDES: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
+const IGNORED_FIELDS: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
   "binary",
   "arg0",
   "args",
@@ -123,7 +127,7 @@ const LOOKED_UP: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
 function attributesOf(spec: Spec): string | undefined {
   let text = "";
   for (const name of sayings(spec)) {
-    if (BESIDES.has(name)) continue;
+    if (IGNORED_FIELDS.has(name)) continue;
     const value = spec[name];
     if (typeof value === "object" || LOOKED_UP.has(name)) return undefined;
     text += `${name} ${JSON.stringify(value)}\n`;
@@ -131,23 +135,23 @@ function attributesOf(spec: Spec): string | undefined {
   return text;
 }
 
-const SIGNALS: FrameStep = { step: "signals" };
-const UNBLOCK: FrameStep = { step: "unblock" };
+const SIGNALS: SetupStep = { step: "signals" };
+const UNBLOCK: SetupStep = { step: "unblock" };
 
 function stepsOf(
   spec: Spec,
-  around: Surroundings,
-  sources: Sources,
+  system: System,
+  sources: StdioSources,
   command: (() => string) | undefined,
-): FrameStep[] {
-  const steps: FrameStep[] = [SIGNALS, { step: "fds", wires: wires(spec, sources) }];
+): SetupStep[] {
+  const steps: SetupStep[] = [SIGNALS, { step: "fds", childFds: childFds(spec, sources) }];
   if (spec.umask !== undefined) steps.push({ step: "umask", mask: spec.umask });
   if (spec.grouping !== undefined) steps.push({ step: "session", grouping: spec.grouping });
   if (spec.pidFile !== undefined) {
-    const folder = lookingUp("pidFile", () => around.currentFolder(), command);
+    const folder = lookingUp("pidFile", () => system.currentFolder(), command);
     steps.push({ step: "pidFile", path: absolute(spec.pidFile, folder) });
   }
-  addLimits(steps, spec, around);
+  addLimits(steps, spec, system);
   if (spec.preExec !== undefined) steps.push({ step: "preExec", hook: spec.preExec });
   if (spec.oomScoreAdj !== undefined) steps.push({ step: "oomScoreAdj", score: spec.oomScoreAdj });
   if (spec.cpuAffinity !== undefined) steps.push({ step: "cpuAffinity", cpus: spec.cpuAffinity });
@@ -161,8 +165,8 @@ function stepsOf(
   if (spec.coreScheduling !== undefined) {
     steps.push({ step: "coreSched", scheduling: spec.coreScheduling });
   }
-  const ids = lookingUp("identity", () => resolveIds(spec, around), command);
-  const caps = lookingUp("capabilities", () => resolveCaps(spec, around), command);
+  const ids = lookingUp("identity", () => resolveIds(spec, system), command);
+  const caps = lookingUp("capabilities", () => resolveCaps(spec, system), command);
   if (ids !== undefined || caps !== undefined) steps.push({ step: "identity", ids, caps });
   if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
   // A daemon must not keep the folder busy that it happened to be started from.
@@ -203,8 +207,8 @@ export function lookingUp<T>(
   }
 }
 
-function wires(spec: Spec, sources: Sources): Wire[] {
-  const all: Wire[] = sources.map((source, to) => ({ to, source }));
+function childFds(spec: Spec, sources: StdioSources): ChildFd[] {
+  const all: ChildFd[] = sources.map((source, to) => ({ to, source }));
   for (const { fd, as } of spec.passed) all.push({ to: as, source: { from: "fd", fd } });
   for (const { as } of spec.buffers) {
     all.push({ to: as, source: { from: "pipe", carries: "buffer" } });
@@ -213,19 +217,19 @@ function wires(spec: Spec, sources: Sources): Wire[] {
 }
 
 /** The sources that say nothing but what they are, each one object. */
-const NULL: WireSource = { from: "null" };
-const AS_STDOUT: WireSource = { from: "same", as: 1 };
-const INHERITED: Readonly<Record<0 | 1 | 2, WireSource>> = {
+const NULL: FdSource = { from: "null" };
+const AS_STDOUT: FdSource = { from: "same", as: 1 };
+const INHERITED: Readonly<Record<0 | 1 | 2, FdSource>> = {
   0: { from: "fd", fd: 0 },
   1: { from: "fd", fd: 1 },
   2: { from: "fd", fd: 2 },
 };
-const PIPES: Readonly<Record<0 | 1 | 2, WireSource>> = {
+const PIPES: Readonly<Record<0 | 1 | 2, FdSource>> = {
   0: { from: "pipe", carries: "stdin" },
   1: { from: "pipe", carries: "stdout" },
   2: { from: "pipe", carries: "stderr" },
 };
-const SHARED: ReadonlySet<WireSource> = new Set([
+const SHARED: ReadonlySet<FdSource> = new Set([
   NULL,
   AS_STDOUT,
   ...Object.values(INHERITED),
@@ -233,7 +237,7 @@ const SHARED: ReadonlySet<WireSource> = new Set([
 ]);
 
 /** What nothing is said about goes to /dev/null. */
-function inputSource(form: StdinForm | undefined): WireSource {
+function inputSource(form: StdinForm | undefined): FdSource {
   switch (form?.kind) {
     case undefined:
     case "null":
@@ -253,7 +257,7 @@ function inputSource(form: StdinForm | undefined): WireSource {
   }
 }
 
-function outputSource(form: OutputForm | undefined, fd: 1 | 2): WireSource {
+function outputSource(form: OutputForm | undefined, fd: 1 | 2): FdSource {
   switch (form?.kind) {
     case undefined:
     case "null":
@@ -277,10 +281,10 @@ function outputSource(form: OutputForm | undefined, fd: 1 | 2): WireSource {
   }
 }
 
-function addLimits(steps: FrameStep[], spec: Spec, around: Surroundings): void {
+function addLimits(steps: SetupStep[], spec: Spec, system: System): void {
   for (const limit of spec.limits) steps.push({ step: "limits", ...limit });
   if (spec.limits.some((limit) => limit.name === "nofile")) return;
-  const original = around.startingNofile();
+  const original = system.startingNofile();
   if (original === undefined) return;
   steps.push({ step: "limits", name: "nofile", resource: limits.nofile, ...original });
 }

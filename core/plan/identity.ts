@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Surroundings } from "../system.ts";
+import type { System } from "../system.ts";
 import { UsageError } from "../errors.ts";
 import type { Spec } from "../command/spec.ts";
 import type { CapSets } from "../system.ts";
@@ -31,7 +31,7 @@ export type Wanted = Pick<Spec, "user" | "uid" | "gid" | "groups">;
  *
  * @throws {UsageError} The user is unknown, and the command does not say all there is to know.
  */
-export function resolveIds(wanted: Wanted, around: Surroundings): Ids | undefined {
+export function resolveIds(wanted: Wanted, system: System): Ids | undefined {
   const { user, uid, gid, groups } = wanted;
   if (user === undefined && uid === undefined && gid === undefined) {
     return groups === undefined ? undefined : { uid: undefined, gid: undefined, groups };
@@ -39,7 +39,7 @@ export function resolveIds(wanted: Wanted, around: Surroundings): Ids | undefine
   if (user === undefined && uid === undefined) {
     return { uid: undefined, gid, groups: groups ?? (gid === undefined ? undefined : [gid]) };
   }
-  const entry = user === undefined ? around.userById(uid ?? 0) : around.userByName(user);
+  const entry = user === undefined ? system.userById(uid ?? 0) : system.userByName(user);
   if (entry === undefined) {
     if (user !== undefined) throw new UsageError(`user(${JSON.stringify(user)}): no such user`);
     if (gid === undefined) {
@@ -51,7 +51,7 @@ export function resolveIds(wanted: Wanted, around: Surroundings): Ids | undefine
   return {
     uid: entry.uid,
     gid: primary,
-    groups: groups ?? withGroup(around.groupsOf(entry.name, entry.gid), primary),
+    groups: groups ?? withGroup(system.groupsOf(entry.name, entry.gid), primary),
   };
 }
 
@@ -62,11 +62,11 @@ function withGroup(groups: readonly number[], gid: number): number[] {
 /** The capabilities to have; undefined if the command says nothing. */
 export function resolveCaps(
   spec: Pick<Spec, "clearCaps" | "allowedCaps">,
-  around: Surroundings,
+  system: System,
 ): Caps | undefined {
   const { clearCaps: clear, allowedCaps } = spec;
   if (!clear && allowedCaps.length === 0) return undefined;
-  const { last, ...current } = around.capabilities();
+  const { last, ...current } = system.capabilities();
   const allowed = [...new Set(allowedCaps)].sort((a, b) => a - b);
   const unknown = allowed.find((cap) => cap > last);
   if (unknown !== undefined) {

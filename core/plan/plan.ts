@@ -6,21 +6,21 @@
  * @module
  */
 
-import type { Surroundings } from "../system.ts";
+import type { System } from "../system.ts";
 import { buildEnv } from "./environment.ts";
 import { SpawnError } from "../errors.ts";
-import { quoted, shownCommand } from "../text/escape.ts";
-import { type Frame, frameOf, lookingUp, type Streams } from "./child_setup.ts";
+import { displayCommand, quoted } from "../text/escape.ts";
+import { type ChildSetup, childSetup, lookingUp, type Streams } from "./child_setup.ts";
 import { findProgram } from "./lookup.ts";
 import { formatCommand, type FormatOptions } from "../text/quote.ts";
-import { MASK, maskSecrets, reveal, shown } from "../text/secret.ts";
+import { display, MASK, maskSecrets, reveal } from "../text/secret.ts";
 import type { Spec } from "../command/spec.ts";
-import type { ExecStep, FrameStep, Step } from "./steps.ts";
+import type { ExecStep, SetupStep, Step } from "./steps.ts";
 
 /** What is to be done, in order, and how to speak of it. */
 export interface Plan {
   /** The steps before exec. */
-  readonly frame: Frame;
+  readonly setup: ChildSetup;
   readonly exec: ExecStep;
   /** All of them. */
   readonly steps: readonly Step[];
@@ -34,22 +34,22 @@ export interface Plan {
 }
 
 /** How to speak of a command. */
-export type Spoken = Pick<Plan, "command">;
+export type MaskedCommand = Pick<Plan, "command">;
 
 /** The step of a kind, if the plan has one. */
-export function findStep<K extends FrameStep["step"]>(
-  { frame }: Plan,
+export function findStep<K extends SetupStep["step"]>(
+  { setup }: Plan,
   kind: K,
-): Extract<FrameStep, { step: K }> | undefined {
-  return frame.find(kind);
+): Extract<SetupStep, { step: K }> | undefined {
+  return setup.find(kind);
 }
 
 /** The step of a kind, which the plan must have. */
-export function stepOf<K extends FrameStep["step"]>(
-  { frame }: Plan,
+export function stepOf<K extends SetupStep["step"]>(
+  { setup }: Plan,
   kind: K,
-): Extract<FrameStep, { step: K }> {
-  const found = frame.find(kind);
+): Extract<SetupStep, { step: K }> {
+  const found = setup.find(kind);
   if (found === undefined) throw new Error(`a plan without ${kind}`);
   return found;
 }
@@ -60,19 +60,19 @@ export function stepOf<K extends FrameStep["step"]>(
  *
  * @throws {SpawnError} The program cannot be found.
  */
-export function makePlan(spec: Spec, around: Surroundings, streams: Partial<Streams> = {}): Plan {
-  const environment = chosenEnv(spec, around);
-  const frame = frameOf(spec, around, streams, () => maskedCommand(spec, environment));
-  return new MadePlan(spec, environment, frame, new Execution(spec, around, environment));
+export function makePlan(spec: Spec, system: System, streams: Partial<Streams> = {}): Plan {
+  const environment = chosenEnv(spec, system);
+  const setup = childSetup(spec, system, streams, () => maskedCommand(spec, environment));
+  return new MadePlan(spec, environment, setup, new Execution(spec, system, environment));
 }
 
 /** How to speak of a command that needs no plan, since it is answered instead of run. */
-export function spokenOf(spec: Spec, around: Surroundings): Spoken {
-  return new Speech(spec, chosenEnv(spec, around));
+export function maskedCommandOf(spec: Spec, system: System): MaskedCommand {
+  return new LazyMaskedCommand(spec, chosenEnv(spec, system));
 }
 
 /** Most commands never fail, and then nobody reads this. */
-class Speech implements Spoken {
+class LazyMaskedCommand implements MaskedCommand {
   readonly #spec: Spec;
   readonly #environment: [string, string][] | undefined;
   #command: string | undefined;
@@ -92,73 +92,73 @@ class Speech implements Spoken {
 }
 
 /** Steps, and a command to speak of. */
-class MadePlan extends Speech implements Plan {
-  readonly frame: Frame;
+class MadePlan extends LazyMaskedCommand implements Plan {
+  readonly setup: ChildSetup;
   readonly exec: ExecStep;
 
   constructor(
     spec: Spec,
     environment: [string, string][] | undefined,
-    frame: Frame,
+    setup: ChildSetup,
     exec: ExecStep,
   ) {
     super(spec, environment);
-    this.frame = frame;
+    this.setup = setup;
     this.exec = exec;
   }
 
   get steps(): Step[] {
-    return [...this.frame.steps, this.exec];
+    return [...this.setup.steps, this.exec];
   }
 }
 
 /** The program that the command would run. Throws a SpawnError if there is none. */
-export function resolveProgram(spec: Spec, around: Surroundings): string {
-  return findBinary(spec, around, chosenEnv(spec, around));
+export function resolveProgram(spec: Spec, system: System): string {
+  return findBinary(spec, system, chosenEnv(spec, system));
 }
 
 /** The command as text: environment first, then the arguments, quoted; secrets are masked. */
-export function describe(spec: Spec, around: Surroundings, options: FormatOptions = {}): string {
-  return formatCommand(shownParts(spec, around), options);
+export function describe(spec: Spec, system: System, options: FormatOptions = {}): string {
+  return formatCommand(displayParts(spec, system), options);
 }
 
 /** What the command says of environment and arguments, as people may see it. */
-export function shownParts(
+export function displayParts(
   spec: Spec,
-  around: Surroundings,
+  system: System,
 ): { env: [string, string][]; argv: string[] } {
-  return { env: shownEnv(spec, chosenEnv(spec, around) ?? []), argv: shownArgv(spec) };
+  return { env: displayEnv(spec, chosenEnv(spec, system) ?? []), argv: displayArgv(spec) };
 }
 
 /** The argument list as people may see it. */
-export function shownArgv(spec: Spec): string[] {
-  return [spec.arg0 ?? spec.binary, ...spec.args].map(shown);
+export function displayArgv(spec: Spec): string[] {
+  return [spec.arg0 ?? spec.binary, ...spec.args].map(display);
 }
 
-function shownEnv(spec: Spec, env: readonly [string, string][]): [string, string][] {
+function displayEnv(spec: Spec, env: readonly [string, string][]): [string, string][] {
   return env.map(([name, value]) => [name, spec.secretEnv.has(name) ? MASK : value]);
 }
 
 /** For messages: they travel to places where no environment value should be read. */
 function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined): string {
   const masked = (env ?? []).map(([name]): [string, string] => [name, MASK]);
-  return shownCommand(formatCommand({ env: masked, argv: shownArgv(spec) }));
+  return displayCommand(formatCommand({ env: masked, argv: displayArgv(spec) }));
 }
 
 /** The environment that was chosen; undefined if the child inherits all. */
-export function chosenEnv(spec: Spec, around: Surroundings): [string, string][] | undefined {
+export function chosenEnv(spec: Spec, system: System): [string, string][] | undefined {
   if (spec.envOps.length === 0) return undefined;
   // Single variables are asked for by name: Deno grants --allow-env by name.
   const parent: Record<string, string> = Object.create(null);
   for (const each of spec.envOps) {
     if (each.op !== "pass") continue;
-    const value = around.variable(each.name);
+    const value = system.variable(each.name);
     if (value !== undefined) parent[each.name] = value;
   }
   const otherUser = [spec.user, spec.uid, spec.gid].some((each) => each !== undefined);
   // That takes several system calls, for what few commands say.
   const asks = spec.envOps.some((each) => each.op === "pass" && each.setuid === "block");
-  return buildEnv(spec.envOps, parent, { setuid: asks && around.elevated(), otherUser });
+  return buildEnv(spec.envOps, parent, { setuid: asks && system.elevated(), otherUser });
 }
 
 /** The last step. What is only shown, and what not every driver needs, is made when it is read. */
@@ -168,15 +168,15 @@ class Execution implements ExecStep {
   readonly argv: readonly string[];
   readonly inherits: boolean;
   readonly #spec: Spec;
-  readonly #around: Surroundings;
+  readonly #around: System;
   #environment: [string, string][] | undefined;
 
-  constructor(spec: Spec, around: Surroundings, chosen: [string, string][] | undefined) {
-    this.path = findBinary(spec, around, chosen);
+  constructor(spec: Spec, system: System, chosen: [string, string][] | undefined) {
+    this.path = findBinary(spec, system, chosen);
     this.argv = [spec.arg0 ?? spec.binary, ...spec.args].map(reveal);
     this.inherits = chosen === undefined;
     this.#spec = spec;
-    this.#around = around;
+    this.#around = system;
     this.#environment = chosen;
   }
 
@@ -184,12 +184,12 @@ class Execution implements ExecStep {
     return this.#variables().map(([name, value]) => `${name}=${value}`);
   }
 
-  get shownArgv(): string[] {
-    return shownArgv(this.#spec);
+  get displayArgv(): string[] {
+    return displayArgv(this.#spec);
   }
 
-  get shownEnv(): string[] {
-    return shownEnv(this.#spec, this.#variables()).map(([name, value]) => `${name}=${value}`);
+  get displayEnv(): string[] {
+    return displayEnv(this.#spec, this.#variables()).map(([name, value]) => `${name}=${value}`);
   }
 
   #variables(): [string, string][] {
@@ -205,15 +205,15 @@ const [ENOENT, EACCES] = [2, 13];
  */
 function findBinary(
   spec: Spec,
-  around: Surroundings,
+  system: System,
   chosen: [string, string][] | undefined,
 ): string {
   const childPath = chosen?.find(([name]) => name === "PATH")?.[1];
   const found = findProgram(
     spec.binary,
-    spec.binary.includes("/") ? undefined : childPath ?? around.variable("PATH"),
-    () => lookingUp("exec", () => around.currentFolder(), () => maskedCommand(spec, chosen)),
-    (path) => around.access(path),
+    spec.binary.includes("/") ? undefined : childPath ?? system.variable("PATH"),
+    () => lookingUp("exec", () => system.currentFolder(), () => maskedCommand(spec, chosen)),
+    (path) => system.access(path),
   );
   if (!("code" in found)) return found.path;
   const where = childPath === undefined ? "PATH" : "the command's PATH";

@@ -11,7 +11,7 @@ import type { IoPriority, Scheduler } from "../tables/scheduling.ts";
 import type { CoreScheduling, Grouping, PreExec } from "../command/spec.ts";
 
 /** Where a descriptor of the child comes from. */
-export type WireSource =
+export type FdSource =
   | { readonly from: "null" }
   | { readonly from: "fd"; readonly fd: number }
   | { readonly from: "pipe"; readonly carries: PipeName }
@@ -27,17 +27,17 @@ export type WireSource =
 export type PipeName = "stdin" | "stdout" | "stderr" | "buffer";
 
 /** One descriptor of the child. */
-export interface Wire {
+export interface ChildFd {
   /** Its number in the child. */
   readonly to: number;
-  readonly source: WireSource;
+  readonly source: FdSource;
 }
 
 /** A step before the last. The `step` names are those of {@linkcode StepName}. */
-export type FrameStep =
+export type SetupStep =
   | { readonly step: "signals" }
   | { readonly step: "umask"; readonly mask: number }
-  | { readonly step: "fds"; readonly wires: readonly Wire[] }
+  | { readonly step: "fds"; readonly childFds: readonly ChildFd[] }
   | { readonly step: "session"; readonly grouping: Grouping }
   | {
     readonly step: "limits";
@@ -73,11 +73,11 @@ export interface ExecStep {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   /** `argv` and `env` as people may see them. */
-  readonly shownArgv: readonly string[];
-  readonly shownEnv: readonly string[];
+  readonly displayArgv: readonly string[];
+  readonly displayEnv: readonly string[];
   /** Whether `env` is all that the parent has, and not what was chosen. */
   readonly inherits: boolean;
 }
 
 /** One step. */
-export type Step = FrameStep | ExecStep;
+export type Step = SetupStep | ExecStep;

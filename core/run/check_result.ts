@@ -12,23 +12,23 @@ import {
   TimeoutError,
 } from "../errors.ts";
 import type { CheckedOptions } from "../command/options.ts";
-import type { Spoken } from "../plan/plan.ts";
+import type { MaskedCommand } from "../plan/plan.ts";
 import type { Result } from "../result/result.ts";
 import { maskSecrets } from "../text/secret.ts";
 import type { Spec } from "../command/spec.ts";
 
 /** Why we killed the child, if we did. */
-export type Verdict =
+export type KillReason =
   | { readonly why: "timeout"; readonly timeout: number }
   | { readonly why: "abort"; readonly reason: unknown }
   | { readonly why: "overflow"; readonly stream: string; readonly limit: number }
   | { readonly why: "input" };
 
 /** What a judgement looks at besides the result. */
-export interface Circumstances {
+export interface CheckContext {
   readonly spec: Spec;
-  readonly plan: Spoken;
-  readonly verdict: Verdict | undefined;
+  readonly plan: MaskedCommand;
+  readonly killReason: KillReason | undefined;
   /** Why the program could not be ended and is still running, if that is so. */
   readonly refusal?: CommandError | undefined;
 }
@@ -37,31 +37,31 @@ export interface Circumstances {
 const QUOTED = 2000;
 
 /** Returns the result, or throws what is wrong with it. */
-export function judge(
+export function checkResult(
   result: Result,
   options: CheckedOptions,
-  { spec, plan, verdict, refusal }: Circumstances,
+  { spec, plan, killReason, refusal }: CheckContext,
 ): Result {
   const { code, signal } = result.status;
   // The codes are those of a program that has ended, and a daemon's has not.
   const runs = result.daemonPid !== undefined && code === 0;
   const isRight = runs || (code !== null && options.okCodes.includes(code));
   const asked = !options.check || isRight;
-  if (asked && verdict === undefined) return result;
+  if (asked && killReason === undefined) return result;
   const { command } = plan;
   const still = refusal === undefined ? "" : `, and cannot be ended (${refusal.message})`;
   const cause = refusal === undefined ? {} : { cause: refusal };
-  if (verdict?.why === "abort") {
-    const details = { command, cause: verdict.reason, result, killError: refusal };
+  if (killReason?.why === "abort") {
+    const details = { command, cause: killReason.reason, result, killError: refusal };
     throw new AbortError(`aborted${still}: ${command}`, details);
   }
-  if (verdict?.why === "overflow") {
-    const what = `${verdict.stream} exceeded maxBuffer (${verdict.limit} bytes)`;
+  if (killReason?.why === "overflow") {
+    const what = `${killReason.stream} exceeded maxBuffer (${killReason.limit} bytes)`;
     throw new MaxBufferError(`${what}${still}: ${command}`, result, { command, ...cause });
   }
   if (!options.check && refusal === undefined) return result;
-  if (verdict?.why === "timeout") {
-    const message = `timed out after ${verdict.timeout} ms${still}: ${command}`;
+  if (killReason?.why === "timeout") {
+    const message = `timed out after ${killReason.timeout} ms${still}: ${command}`;
     throw new TimeoutError(message, result, { command, ...cause });
   }
   if (refusal !== undefined) throw refusal;

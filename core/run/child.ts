@@ -7,9 +7,9 @@
 
 import type { Exit, Process } from "../backend.ts";
 import { endOf, type Flow } from "./drain.ts";
-import { shownValue } from "../command/builder.ts";
+import { displayValue } from "../command/builder.ts";
 import { CommandError, HandshakeError, KillError, StateError, UsageError } from "../errors.ts";
-import { judge, type Verdict } from "./check_result.ts";
+import { checkResult, type KillReason } from "./check_result.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
 import {
   after,
@@ -19,7 +19,7 @@ import {
   type RunOptions,
 } from "../command/options.ts";
 import { guarded, own } from "../own.ts";
-import { shownArgv, type Spoken } from "../plan/plan.ts";
+import { displayArgv, type MaskedCommand } from "../plan/plan.ts";
 import { Result, UNKNOWN_USAGE } from "../result/result.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
 import type { Spec } from "../command/spec.ts";
@@ -28,12 +28,12 @@ import type { Chunk, OutputForm } from "../command/stdio.ts";
 import {
   capture,
   type Claims,
-  feedBytes,
-  type Feeding,
-  feedStream,
-  type Gathering,
-  type Outlet,
-  pour,
+  type InputPump,
+  type OutputSink,
+  type OutputStream,
+  pumpBytes,
+  pumpStream,
+  pumpTo,
   readableFrom,
   writableTo,
 } from "./streams.ts";
@@ -42,14 +42,14 @@ import { Escalation, hurriedDrain, SIGKILL, SIGTERM } from "../timing.ts";
 /** What a child is made from. */
 export interface Started {
   readonly spec: Spec;
-  readonly plan: Spoken;
+  readonly plan: MaskedCommand;
   readonly process: Process;
   readonly options: CheckedOptions;
   readonly outputs: { readonly stdout: OutputForm; readonly stderr: OutputForm };
   /** What was taken of the caller's streams. */
   readonly claims: Claims;
   /** Why it was killed before it came to its program, if it was. */
-  readonly verdict: Verdict | undefined;
+  readonly killReason: KillReason | undefined;
   /** When the start was begun, as `performance.now()` counts. */
   readonly since: number;
 }
@@ -88,17 +88,17 @@ export let readingOf: (child: Child) => Reading;
 export class Child implements AsyncDisposable {
   readonly #started: Started;
   readonly #process: Process;
-  readonly #feeding: Feeding[] = [];
-  readonly #gathering: { stdout?: Gathering; stderr?: Gathering } = own({});
+  readonly #input: InputPump[] = [];
+  readonly #outputs: { stdout?: OutputSink; stderr?: OutputSink } = own({});
   readonly #exited: Promise<Exit>;
   #stdin: WritableStream<Chunk> | undefined;
-  #stdout: Outlet | undefined;
-  #stderr: Outlet | undefined;
+  #stdout: OutputStream | undefined;
+  #stderr: OutputStream | undefined;
   #state: State = "running";
   #openStreams = 0;
   /** How many outputs are on their way to a caller who waits for all of them. */
   #unsettled = 0;
-  #verdict: Verdict | undefined;
+  #killReason: KillReason | undefined;
   readonly #escalation = new Escalation();
   #stopEscalation: () => void = NOTHING_TO_STOP;
   /** Who is to be told that the program cannot be ended. */
@@ -121,7 +121,7 @@ export class Child implements AsyncDisposable {
   #released: Promise<void> | undefined;
   #failure: unknown;
   /** Outputs that somebody reads who waits for their end himself. */
-  readonly #isRead = new Set<Outlet>();
+  readonly #isRead = new Set<OutputStream>();
   /** Whether who read the output has given it up before its end. */
   #gaveUp = false;
 
@@ -133,7 +133,7 @@ export class Child implements AsyncDisposable {
   constructor(started: Started) {
     this.#started = started;
     this.#process = guarded(started.process);
-    this.#verdict = started.verdict;
+    this.#killReason = started.killReason;
     if (this.#process.release !== undefined) this.#state = "handshaking";
     this.#connect();
     const { options } = started;
@@ -195,7 +195,7 @@ export class Child implements AsyncDisposable {
    */
   kill(signal: SignalName | number = "SIGTERM"): boolean {
     const number = signalNumber(signal);
-    if (number === undefined) throw new UsageError(`kill(${shownValue(signal)}): no signal`);
+    if (number === undefined) throw new UsageError(`kill(${displayValue(signal)}): no signal`);
     return this.#send(number);
   }
 
@@ -294,7 +294,7 @@ export class Child implements AsyncDisposable {
       if (this.#failure !== undefined) throw this.#failure;
       this.#throwStreamError(refusal);
       const { spec, plan } = this.#started;
-      return judge(result, checked, { spec, plan, verdict: this.#verdict, refusal });
+      return checkResult(result, checked, { spec, plan, killReason: this.#killReason, refusal });
     } finally {
       stopWatching();
     }
@@ -343,7 +343,7 @@ export class Child implements AsyncDisposable {
   #closeStreams(): void {
     this.#stopFeeding();
     this.#cutOutputs();
-    const { stdout, stderr } = this.#gathering;
+    const { stdout, stderr } = this.#outputs;
     for (const each of [stdout, stderr]) each?.stop(true);
     for (const each of [this.#stdout, this.#stderr]) each?.stop();
     this.#process.stdin?.close();
@@ -361,7 +361,7 @@ export class Child implements AsyncDisposable {
   }
 
   #stopFeeding(): void {
-    for (const each of this.#feeding) each.stop();
+    for (const each of this.#input) each.stop();
   }
 
   #connect(): void {
@@ -369,7 +369,7 @@ export class Child implements AsyncDisposable {
     this.#feed();
     spec.buffers.forEach(({ bytes }, index) => {
       const sink = this.#process.buffers[index];
-      if (sink !== undefined) this.#feeding.push(feedBytes(sink, bytes));
+      if (sink !== undefined) this.#input.push(pumpBytes(sink, bytes));
     });
     this.#stdout = this.#output("stdout", outputs.stdout);
     this.#stderr = this.#output("stderr", outputs.stderr);
@@ -380,17 +380,17 @@ export class Child implements AsyncDisposable {
     const { stdin } = this.#process;
     if (stdin === undefined) return;
     if (spec.stdin?.kind === "pipe") this.#stdin = writableTo(stdin);
-    if (spec.stdin?.kind === "bytes") this.#feeding.push(feedBytes(stdin, spec.stdin.bytes));
-    if (claims.supply !== undefined) {
-      const failed = () => this.#condemn({ why: "input" }, options);
-      this.#feeding.push(feedStream(stdin, claims.supply, failed));
+    if (spec.stdin?.kind === "bytes") this.#input.push(pumpBytes(stdin, spec.stdin.bytes));
+    if (claims.input !== undefined) {
+      const failed = () => this.#killFor({ why: "input" }, options);
+      this.#input.push(pumpStream(stdin, claims.input, failed));
     }
   }
 
   #output(
     stream: "stdout" | "stderr",
     form: OutputForm,
-  ): Outlet | undefined {
+  ): OutputStream | undefined {
     const source = this.#process[stream];
     if (source === undefined) return undefined;
     this.#openStreams++;
@@ -402,17 +402,17 @@ export class Child implements AsyncDisposable {
     const { options, claims } = this.#started;
     const shared = form.kind === "stream" ? claims.writers.get(form.sink) : undefined;
     const { maxBuffer: limit } = options;
-    const gathering = shared !== undefined ? pour(source, shared) : capture(
+    const gathering = shared !== undefined ? pumpTo(source, shared) : capture(
       source,
       limit,
-      () => this.#condemn({ why: "overflow", stream, limit }, options),
+      () => this.#killFor({ why: "overflow", stream, limit }, options),
     );
     this.#unsettled++;
     gathering.done.then(() => {
       this.#unsettled--;
       ended();
     });
-    this.#gathering[stream] = gathering;
+    this.#outputs[stream] = gathering;
     return undefined;
   }
 
@@ -424,12 +424,12 @@ export class Child implements AsyncDisposable {
   ): () => void {
     const timeout = limitOf(asked);
     if (timeout === undefined && signal === undefined) return NOTHING_TO_STOP;
-    const abort = () => this.#condemn({ why: "abort", reason: signal?.reason }, options);
+    const abort = () => this.#killFor({ why: "abort", reason: signal?.reason }, options);
     if (signal?.aborted === true) abort();
     signal?.addEventListener("abort", abort);
     const stopTimer = timeout === undefined
       ? NOTHING_TO_STOP
-      : after(timeout, () => this.#condemn({ why: "timeout", timeout }, options), UNHELD);
+      : after(timeout, () => this.#killFor({ why: "timeout", timeout }, options), UNHELD);
     return () => {
       signal?.removeEventListener("abort", abort);
       stopTimer();
@@ -437,16 +437,16 @@ export class Child implements AsyncDisposable {
   }
 
   /** The first reason to kill the child is the one that counts. */
-  #condemn(verdict: Verdict, options: CheckedOptions): void {
+  #killFor(killReason: KillReason, options: CheckedOptions): void {
     if (this.#isBeyondReach()) {
       // Too much output is too much also when it is read, or comes, after the program's end; and
       // what is still on its way then is bounded as the program was.
-      if (verdict.why !== "overflow" && this.#unsettled === 0) return;
-      this.#verdict ??= verdict;
-      if (verdict.why !== "overflow") this.#cutOutputs();
+      if (killReason.why !== "overflow" && this.#unsettled === 0) return;
+      this.#killReason ??= killReason;
+      if (killReason.why !== "overflow") this.#cutOutputs();
       return;
     }
-    this.#verdict ??= verdict;
+    this.#killReason ??= killReason;
     this.#end(options.killSignal, options.grace, (error) => {
       this.#refusal = error;
       this.#letGo();
@@ -504,7 +504,7 @@ export class Child implements AsyncDisposable {
       exited: this.#exited,
       onCut: (cut) => this.#onCut(cut),
       limit,
-      overflow: (piece) => this.#condemn({ why: "overflow", stream: piece, limit }, options),
+      overflow: (piece) => this.#killFor({ why: "overflow", stream: piece, limit }, options),
       drain: async (flow) => {
         const drained = await this.#drain([flow], options.drain);
         this.#unsettled--;
@@ -517,9 +517,9 @@ export class Child implements AsyncDisposable {
 
   #drain(flows: readonly Flow[], drain: number): Promise<boolean> {
     return endOf(flows, {
-      drain: this.#verdict === undefined ? drain : hurriedDrain(drain),
+      drain: this.#killReason === undefined ? drain : hurriedDrain(drain),
       endedAt: this.#endedAt,
-      hurried: () => this.#verdict !== undefined,
+      hurried: () => this.#killReason !== undefined,
       onCut: (cut) => this.#onCut(cut),
       held: true,
     });
@@ -549,15 +549,15 @@ export class Child implements AsyncDisposable {
   async #finish(drain: number): Promise<Result> {
     const { spec, plan, since } = this.#started;
     // Said while the program runs: nobody waits for it then.
-    const [command, argv] = [plan.command, shownArgv(spec)];
+    const [command, argv] = [plan.command, displayArgv(spec)];
     const exit = await this.#exitOrRefusal();
     if (this.#released !== undefined && exit !== undefined) await this.#released.catch(() => {});
-    const { stdout, stderr } = this.#gathering;
+    const { stdout, stderr } = this.#outputs;
     const gathered = [stdout, stderr].filter((each) => each !== undefined);
     const drained = exit !== undefined &&
       (gathered.length === 0 || await this.#drain(gathered, drain)) && !this.#gaveUp;
     if (this.#process.daemonPid === undefined && exit !== undefined) {
-      for (const each of this.#feeding) await each.done;
+      for (const each of this.#input) await each.done;
     }
     return new Result({
       command,
@@ -568,7 +568,7 @@ export class Child implements AsyncDisposable {
       stdoutBytes: stdout?.bytes() ?? NOTHING,
       stderrBytes: stderr?.bytes() ?? NOTHING,
       durationMs: performance.now() - since,
-      timedOut: this.#verdict?.why === "timeout",
+      timedOut: this.#killReason?.why === "timeout",
       drained,
       daemonPid: this.#process.daemonPid,
     });
@@ -576,8 +576,8 @@ export class Child implements AsyncDisposable {
 
   /** What an iterable or a stream of the caller threw comes before any judgement. */
   #throwStreamError(refusal: CommandError | undefined): void {
-    const { stdout, stderr } = this.#gathering;
-    const input = this.#feeding.find(({ error }) => error !== undefined)?.error;
+    const { stdout, stderr } = this.#outputs;
+    const input = this.#input.find(({ error }) => error !== undefined)?.error;
     const error = input ?? stdout?.error ?? stderr?.error;
     if (error === undefined) return;
     if (!(refusal instanceof KillError)) throw error;
@@ -611,7 +611,7 @@ export class Child implements AsyncDisposable {
 }
 
 /** Ends a process that no child was made of, and lets go of everything that belongs to it. */
-export async function abandon(started: Process): Promise<void> {
+export async function killAndClose(started: Process): Promise<void> {
   const { stdin, stdout, stderr, buffers, exited } = own(started);
   for (const each of [stdin, stdout, stderr, ...buffers]) each?.close();
   try {

@@ -7,7 +7,7 @@
  */
 
 import { type AsyncScope, backend, type Exit, type Process, type SyncOutcome } from "../backend.ts";
-import { shownValue, typeName } from "../command/builder.ts";
+import { displayValue, typeName } from "../command/builder.ts";
 import { UsageError } from "../errors.ts";
 import { own } from "../own.ts";
 import { chosenEnv, describe } from "../plan/plan.ts";
@@ -99,13 +99,13 @@ interface Answered {
 }
 
 function callOf(spec: Spec, input: string | undefined): DryCall {
-  const around = backend().surroundings;
-  const env = chosenEnv(spec, around);
+  const system = backend().system;
+  const env = chosenEnv(spec, system);
   return {
     argv: [spec.arg0 ?? spec.binary, ...spec.args].map(reveal),
     env: env === undefined ? undefined : Object.fromEntries(env),
     input,
-    command: describe(spec, around),
+    command: describe(spec, system),
   };
 }
 
@@ -113,11 +113,11 @@ function answered(given: DryAnswer | undefined | void): Answered {
   const { stdout = "", stderr = "", code = 0, signal } = own<DryAnswer>(given ?? {});
   const number = signal === undefined ? undefined : signalNumber(signal);
   if (signal !== undefined && number === undefined) {
-    const given = shownValue(signal);
+    const given = displayValue(signal);
     throw new UsageError(`dryRun: the handler answered with the unknown signal ${given}`);
   }
   if (typeof code !== "number" || !Number.isInteger(code)) {
-    throw new UsageError(`dryRun: the handler answered with the exit code ${shownValue(code)}`);
+    throw new UsageError(`dryRun: the handler answered with the exit code ${displayValue(code)}`);
   }
   return { stdout: toBytes(stdout), stderr: toBytes(stderr), raw: rawStatus(code, number) };
 }

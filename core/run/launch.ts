@@ -6,11 +6,11 @@
  */
 
 import { type Backend, backend, type SyncOutcome, type Verb } from "../backend.ts";
-import { abandon, Child, type Started } from "./child.ts";
+import { Child, killAndClose, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Draft, freeze, noted, notes } from "../command/builder.ts";
 import { AbortError, StateError, UsageError } from "../errors.ts";
-import { judge, type Verdict } from "./check_result.ts";
+import { checkResult, type KillReason } from "./check_result.ts";
 import {
   after,
   type CheckedOptions,
@@ -20,7 +20,13 @@ import {
 } from "../command/options.ts";
 import type { Streams } from "../plan/child_setup.ts";
 import { guarded, own, shielded } from "../own.ts";
-import { makePlan, type Plan, shownArgv, type Spoken, spokenOf } from "../plan/plan.ts";
+import {
+  displayArgv,
+  makePlan,
+  type MaskedCommand,
+  maskedCommandOf,
+  type Plan,
+} from "../plan/plan.ts";
 import { Result, UNKNOWN_USAGE } from "../result/result.ts";
 import { checkRules, type Mode } from "../command/rules.ts";
 import type { Spec } from "../command/spec.ts";
@@ -29,7 +35,7 @@ import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
 import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
-export interface Manner {
+export interface LaunchMode {
   readonly mode: "run" | "spawn";
   /** What becomes of standard output if nothing was said; default by mode. */
   readonly stdout?: "pipe" | undefined;
@@ -38,7 +44,7 @@ export interface Manner {
 }
 
 /** Starts a command. */
-export async function launch(draft: Draft, options: RunOptions, given: Manner): Promise<Child> {
+export async function launch(draft: Draft, options: RunOptions, given: LaunchMode): Promise<Child> {
   const manner = guarded(given);
   const since = performance.now();
   const gone = noted(draft).closedInParent;
@@ -48,12 +54,21 @@ export async function launch(draft: Draft, options: RunOptions, given: Manner): 
     requireReadable(spec, manner.reader);
     const outputs = outputsOf(spec, manner);
     const claims = claim(spec, outputs);
-    const { plan, process, verdict } = await begin(spec, checked, outputs, claims);
+    const { plan, process, killReason } = await begin(spec, checked, outputs, claims);
     try {
-      return new Child({ plan, process, verdict, spec, options: checked, outputs, claims, since });
+      return new Child({
+        plan,
+        process,
+        killReason,
+        spec,
+        options: checked,
+        outputs,
+        claims,
+        since,
+      });
     } catch (error) {
       claims.release();
-      await abandon(process);
+      await killAndClose(process);
       throw error;
     }
   } finally {
@@ -67,12 +82,12 @@ async function begin(
   checked: CheckedOptions,
   outputs: Started["outputs"],
   claims: Claims,
-): Promise<Beginning> {
+): Promise<Start> {
   try {
     const dry = currentDryRun();
     return dry === undefined
       ? await start(spec, checked, outputs)
-      : await pretend(dry, spec, checked);
+      : await startDry(dry, spec, checked);
   } catch (error) {
     claims.release();
     throw error;
@@ -90,12 +105,12 @@ function requireReadable({ stdout, grouping }: Spec, reader: string | undefined)
 }
 
 /** A process, or what stands for it. */
-type Beginning = Pick<Started, "plan" | "process" | "verdict">;
+type Start = Pick<Started, "plan" | "process" | "killReason">;
 
-async function pretend(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Beginning> {
-  const plan = spokenOf(spec, backend(checked.driver).surroundings);
+async function startDry(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Start> {
+  const plan = maskedCommandOf(spec, backend(checked.driver).system);
   refuseAborted(plan, checked);
-  return { plan, process: await dryProcess(dry, spec), verdict: undefined };
+  return { plan, process: await dryProcess(dry, spec), killReason: undefined };
 }
 
 /** The plan of a spec, if the driver can carry it out: the one place where that is checked. */
@@ -105,7 +120,7 @@ function checkedPlan(
   streams: Partial<Streams>,
   verb: Verb,
 ): Plan {
-  const plan = makePlan(spec, service.surroundings, streams);
+  const plan = makePlan(spec, service.system, streams);
   service.check(plan, verb);
   return plan;
 }
@@ -118,19 +133,19 @@ async function start(
   spec: Spec,
   checked: CheckedOptions,
   outputs: Started["outputs"],
-): Promise<Beginning> {
+): Promise<Start> {
   const service = backend(checked.driver);
   const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
   refuseAborted(plan, checked);
   const { signal } = checked;
   const timeout = limitOf(checked.timeout);
   if (timeout === undefined && signal === undefined) {
-    return { plan, process: await service.start(plan), verdict: undefined };
+    return { plan, process: await service.start(plan), killReason: undefined };
   }
   const cancel = new AbortController();
-  let verdict: Verdict | undefined;
-  const stop = (why: Verdict) => {
-    verdict ??= why;
+  let killReason: KillReason | undefined;
+  const stop = (why: KillReason) => {
+    killReason ??= why;
     cancel.abort();
   };
   const abort = () => stop({ why: "abort", reason: signal?.reason });
@@ -141,7 +156,7 @@ async function start(
   try {
     const process = await service.start(plan, cancel.signal);
     // A daemon that runs came to its program before it could be ended.
-    return { plan, process, verdict: process.daemonPid === undefined ? verdict : undefined };
+    return { plan, process, killReason: process.daemonPid === undefined ? killReason : undefined };
   } finally {
     stopTimer();
     signal?.removeEventListener("abort", abort);
@@ -162,8 +177,8 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
     const input = inputBytes(spec);
     const dry = currentDryRun();
     const service = backend(checked.driver);
-    const { surroundings } = service;
-    let plan: Spoken;
+    const { system } = service;
+    let plan: MaskedCommand;
     let outcome: SyncOutcome;
     if (dry === undefined) {
       const made = plan = shielded(() => checkedPlan(service, spec, { stdout, stderr }, "runSync"));
@@ -173,13 +188,13 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
         shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
       );
     } else {
-      plan = spokenOf(spec, surroundings);
+      plan = maskedCommandOf(spec, system);
       outcome = own(drySync(dry, spec, input));
     }
-    return judge(syncResult({ spec, plan }, outcome, since), checked, {
+    return checkResult(syncResult({ spec, plan }, outcome, since), checked, {
       spec,
       plan,
-      verdict: syncVerdict(outcome, checked),
+      killReason: syncKillReason(outcome, checked),
       refusal: outcome.refusal,
     });
   } finally {
@@ -199,7 +214,7 @@ export function execute(draft: Draft): never {
 /** Where the outputs go, those included that the command says nothing about. */
 export function outputsOf(
   spec: Spec,
-  manner: Manner,
+  manner: LaunchMode,
 ): { stdout: OutputForm; stderr: OutputForm } {
   const { stdout: piped } = guarded(manner);
   const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
@@ -231,7 +246,7 @@ function requireOpen(spec: Spec, gone: readonly number[]): void {
   }
 }
 
-function refuseAborted(plan: Spoken, { signal }: CheckedOptions): void {
+function refuseAborted(plan: MaskedCommand, { signal }: CheckedOptions): void {
   if (signal?.aborted !== true) return;
   const { command } = plan;
   throw new AbortError(`aborted before the start: ${command}`, { command, cause: signal.reason });
@@ -279,13 +294,13 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
 }
 
 function syncResult(
-  { spec, plan }: { spec: Spec; plan: Spoken },
+  { spec, plan }: { spec: Spec; plan: MaskedCommand },
   outcome: SyncOutcome,
   since: number,
 ): Result {
   return new Result({
     command: plan.command,
-    argv: shownArgv(spec),
+    argv: displayArgv(spec),
     pid: outcome.pid,
     status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
     usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
@@ -298,7 +313,7 @@ function syncResult(
   });
 }
 
-function syncVerdict(outcome: SyncOutcome, options: CheckedOptions): Verdict | undefined {
+function syncKillReason(outcome: SyncOutcome, options: CheckedOptions): KillReason | undefined {
   if (outcome.overflowed !== undefined) {
     return { why: "overflow", stream: outcome.overflowed, limit: options.maxBuffer };
   }

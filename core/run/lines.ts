@@ -57,7 +57,7 @@ function pieces(
 
 /** How much is handed over without a turn of the event loop, and at once, in bytes. */
 const BEFORE_TURN = 512 * 1024;
-const LARGEST_PIECE = 64 * 1024;
+const MAX_PIECE = 64 * 1024;
 
 /** A runtime may have read ahead: what that can be counts as what a pipe can have held, in bytes. */
 const COUNTED_AS_PIECE = 16 * 1024;
@@ -141,8 +141,8 @@ class Output implements Bytes, Flow {
       const { done, value } = await this.#reader.read();
       if (this.#over) return;
       if (done) return this.#finish();
-      for (let at = 0; at < value.length; at += LARGEST_PIECE) {
-        this.#queue.push(value.subarray(at, at + LARGEST_PIECE));
+      for (let at = 0; at < value.length; at += MAX_PIECE) {
+        this.#queue.push(value.subarray(at, at + MAX_PIECE));
       }
       this.#queued += value.length;
       this.pieces += value.length / COUNTED_AS_PIECE;
@@ -254,7 +254,7 @@ export async function matchLines(
   // A sticky or global expression remembers where it was: each line is to be matched afresh.
   const fresh = all.map((each) => new RegExp(each.source, each.flags.replace(/[gy]/g, "")));
   const { ignorePrefix = "" } = options === NO_OPTIONS ? options as RegexOptions : own(options);
-  const how: Manner = { reader: "runRegex", separator: "\n", name: "a line of stdout" };
+  const how: ReadMode = { reader: "runRegex", separator: "\n", name: "a line of stdout" };
   return await consume(draft, options, how, async (line) => {
     const text = ignorePrefix !== "" && line.startsWith(ignorePrefix)
       ? line.slice(ignorePrefix.length)
@@ -283,7 +283,7 @@ export async function readRows(
     throw new UsageError(`runNul(${columns}): expected 1 column or more`);
   }
   let values: string[] = [];
-  const how: Manner = { reader: "runNul", separator: "\0", name: "a value of stdout" };
+  const how: ReadMode = { reader: "runNul", separator: "\0", name: "a value of stdout" };
   const result = await consume(draft, options, how, async (value) => {
     values.push(value);
     if (values.length < columns) return;
@@ -301,7 +301,7 @@ function isRegExp(value: unknown): value is RegExp {
 }
 
 /** Who reads, and what one piece is. */
-interface Manner {
+interface ReadMode {
   readonly reader: string;
   readonly separator: string;
   /** For people: what one of them is. */
@@ -312,7 +312,7 @@ interface Manner {
 async function consume(
   draft: Draft,
   options: RunOptions,
-  { reader, separator, name }: Manner,
+  { reader, separator, name }: ReadMode,
   take: (piece: string) => Promise<void>,
 ): Promise<Result> {
   const child = await launch(draft, options, { ...READ, reader });

@@ -13,18 +13,18 @@ import { CommandError, StateError, SystemCallError } from "../errors.ts";
 import { after } from "../command/options.ts";
 import type { Spec } from "../command/spec.ts";
 import { bytesIn, type Chunk, type OutputForm, StreamPieces } from "../command/stdio.ts";
-import { LEAST_DRAIN } from "../timing.ts";
+import { MIN_DRAIN_MS } from "../timing.ts";
 
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
 
 /** An output as a web stream. Stopped, it ends behind what has arrived. */
-export interface Outlet extends Flow {
+export interface OutputStream extends Flow {
   readonly stream: ReadableStream<Uint8Array>;
 }
 
 /** A web stream of what arrives; `ended` is called once, when it ended or was given up. */
-export function readableFrom(source: Source, ended: () => void): Outlet {
+export function readableFrom(source: Source, ended: () => void): OutputStream {
   let over = false;
   let paused = false;
   let [pieces, lastArrival] = [0, 0];
@@ -113,7 +113,7 @@ function pipeError(cause: unknown): CommandError {
 }
 
 /** What becomes of an output that the caller does not read himself. */
-export interface Gathering extends Flow {
+export interface OutputSink extends Flow {
   /** What went wrong on the way, if anything. */
   readonly error: unknown;
   /** What was captured. */
@@ -121,14 +121,14 @@ export interface Gathering extends Flow {
 }
 
 const BLOCK = 64 * 1024;
-const LARGEST_BLOCK = 4 * 1024 * 1024;
+const MAX_BLOCK = 4 * 1024 * 1024;
 
 /**
  * Gathers a stream in memory, up to `limit` bytes; `overflow` is called when more arrive. Lent
  * pieces are copied into blocks that grow with the output, so that small outputs cost one
  * allocation and large ones one copy more than their size.
  */
-export function capture(source: Source, limit: number, overflow: () => void): Gathering {
+export function capture(source: Source, limit: number, overflow: () => void): OutputSink {
   const blocks: Uint8Array[] = [];
   let block = new Uint8Array(0);
   let used = 0;
@@ -138,7 +138,7 @@ export function capture(source: Source, limit: number, overflow: () => void): Ga
     while (rest.length > 0) {
       if (used === block.length) {
         if (used > 0) blocks.push(block);
-        const grown = Math.min(LARGEST_BLOCK, Math.max(BLOCK, total));
+        const grown = Math.min(MAX_BLOCK, Math.max(BLOCK, total));
         block = new Uint8Array(Math.max(blocks.length === 0 ? 0 : grown, rest.length));
         used = 0;
       }
@@ -150,11 +150,11 @@ export function capture(source: Source, limit: number, overflow: () => void): Ga
     }
   };
   let whole: Uint8Array | undefined;
-  return gather(source, {
+  return pump(source, {
     patient: true,
     busy: false,
     end: undefined,
-    abandon() {},
+    cancel() {},
     chunk(bytes) {
       if (total + bytes.length > limit) {
         add(bytes.subarray(0, limit - total));
@@ -206,7 +206,7 @@ export function writersOf(
 /** What a run has taken of the caller's streams before anything is started. */
 export interface Claims {
   /** The pieces of standard input, if they come from a stream or an iterable. */
-  readonly supply: Supply | undefined;
+  readonly input: InputChunks | undefined;
   readonly writers: ReturnType<typeof writersOf>;
   /** Lets go of the streams, if nothing could be started: nothing of them was read or written. */
   release(): void;
@@ -229,12 +229,12 @@ export function claim(
     for (const { writer } of writers.values()) writer.releaseLock();
   };
   try {
-    const supply = stdin?.kind === "stream" ? new Supply(stdin.source) : undefined;
+    const input = stdin?.kind === "stream" ? new InputChunks(stdin.source) : undefined;
     return {
-      supply,
+      input,
       writers,
       release() {
-        supply?.release();
+        input?.release();
         free();
       },
     };
@@ -246,7 +246,7 @@ export function claim(
 
 /** Most children have no stream of the caller. */
 const NO_WRITERS: ReturnType<typeof writersOf> = new Map();
-const NO_CLAIMS: Claims = { supply: undefined, writers: NO_WRITERS, release() {} };
+const NO_CLAIMS: Claims = { input: undefined, writers: NO_WRITERS, release() {} };
 
 /** Throws a StateError if somebody else writes to one of the streams, or has. */
 function requireUnlocked(sinks: readonly WritableStream<Uint8Array>[]): void {
@@ -258,11 +258,11 @@ function requireUnlocked(sinks: readonly WritableStream<Uint8Array>[]): void {
  * Pours a stream into a writer. If the writer fails, the pipe is closed: the program finds that
  * nobody reads any more, as it would in a shell pipeline.
  */
-export function pour(source: Source, shared: SharedWriter): Gathering {
+export function pumpTo(source: Source, shared: SharedWriter): OutputSink {
   const { writer } = shared;
   let waiting = Promise.resolve();
   let paused = false;
-  return gather(source, {
+  return pump(source, {
     patient: false,
     get busy() {
       return paused;
@@ -286,7 +286,7 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
       if (--shared.users > 0) return;
       await (error === undefined ? writer.close() : writer.abort(error));
     },
-    abandon() {
+    cancel() {
       // Not waited for: a stream that is stuck in a write settles nothing before that.
       writer.abort(new StateError("the run is over, and this stream has not taken its output"))
         .catch(() => {});
@@ -295,27 +295,27 @@ export function pour(source: Source, shared: SharedWriter): Gathering {
   });
 }
 
-interface Taker {
+interface ChunkConsumer {
   /** Whether nobody sees what is taken before the end. */
   readonly patient: boolean;
   /** Whether it wants nothing more for now. */
   readonly busy: boolean;
   /** Takes a piece; false if it wants no more. */
-  chunk(bytes: Uint8Array, lent: boolean, gathering: GatheringHooks): boolean;
+  chunk(bytes: Uint8Array, lent: boolean, gathering: SinkControl): boolean;
   readonly end: ((error: unknown) => Promise<void>) | undefined;
   /** Takes no more, whatever it is waiting for. */
-  readonly abandon: () => void;
+  readonly cancel: () => void;
   bytes(): Uint8Array;
 }
 
 /** What a taker can do later. */
-interface GatheringHooks {
+interface SinkControl {
   fail(error: unknown): void;
   /** Counts the silence from here. */
   touch(): void;
 }
 
-function gather(source: Source, taker: Taker): Gathering {
+function pump(source: Source, taker: ChunkConsumer): OutputSink {
   let resolve = () => {};
   const done = new Promise<void>((each) => resolve = each);
   let settled = false;
@@ -369,9 +369,9 @@ function gather(source: Source, taker: Taker): Gathering {
       finish(undefined);
       if (!abandoned || settled) return;
       // A taker that is not stuck has time for what it has already, and for its end.
-      after(LEAST_DRAIN, () => {
+      after(MIN_DRAIN_MS, () => {
         if (settled) return;
-        taker.abandon();
+        taker.cancel();
         settle();
       });
     },
@@ -379,7 +379,7 @@ function gather(source: Source, taker: Taker): Gathering {
 }
 
 /** Input on its way into a program. */
-export interface Feeding {
+export interface InputPump {
   /** Resolves when all was written or nobody reads any more; never rejects. */
   readonly done: Promise<void>;
   /** What the source of the input threw, if it did. */
@@ -389,20 +389,20 @@ export interface Feeding {
 }
 
 /** Feeds bytes that are there already. */
-export function feedBytes(sink: Sink, bytes: Uint8Array): Feeding {
-  return feedStream(sink, [bytes], () => {});
+export function pumpBytes(sink: Sink, bytes: Uint8Array): InputPump {
+  return pumpStream(sink, [bytes], () => {});
 }
 
 /**
  * Feeds pieces as they come. A program that does not read them all is no error. If their source
  * throws, `failed` is called: the program must not take a cut-off input for a whole one.
  */
-export function feedStream(
+export function pumpStream(
   sink: Sink,
-  pieces: AsyncIterable<Chunk> | Iterable<Chunk> | Supply,
+  pieces: AsyncIterable<Chunk> | Iterable<Chunk> | InputChunks,
   failed: () => void,
-): Feeding {
-  const supply = pieces instanceof Supply ? pieces : new Supply(pieces);
+): InputPump {
+  const input = pieces instanceof InputChunks ? pieces : new InputChunks(pieces);
   const state = { error: undefined as unknown };
   const fail = (error: unknown) => {
     state.error = error;
@@ -412,7 +412,7 @@ export function feedStream(
     for (;;) {
       let bytes: Uint8Array | undefined;
       try {
-        bytes = await supply.next();
+        bytes = await input.next();
       } catch (error) {
         return fail(error);
       }
@@ -428,7 +428,7 @@ export function feedStream(
   };
   const done = work().finally(() => {
     sink.close();
-    supply.stop();
+    input.stop();
   });
   return {
     done,
@@ -436,7 +436,7 @@ export function feedStream(
       return state.error;
     },
     stop() {
-      supply.stop();
+      input.stop();
       sink.close();
     },
   };
@@ -446,7 +446,7 @@ export function feedStream(
  * Pieces of input as bytes, one after the other, until the end or `stop()`. A source that never
  * yields again must not keep a program's end waiting.
  */
-export class Supply {
+export class InputChunks {
   readonly #iterator: AsyncIterator<Chunk> | Iterator<Chunk>;
   readonly #encoder = new TextEncoder();
   #over = false;

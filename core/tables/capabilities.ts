@@ -55,7 +55,7 @@ export type CapabilityName = keyof typeof capabilities;
 const numbers: Readonly<Record<string, number>> = capabilities;
 
 /** The kernel keeps capability sets in 64 bits. */
-const MOST = 63;
+const MAX_CAPABILITY = 63;
 
 /**
  * The number of a capability that is given by name (`"net_raw"`, `"CAP_NET_RAW"`) or by number;
@@ -63,7 +63,7 @@ const MOST = 63;
  */
 export function capabilityNumber(capability: string | number): number | undefined {
   if (typeof capability === "number") {
-    return Number.isInteger(capability) && capability >= 0 && capability <= MOST
+    return Number.isInteger(capability) && capability >= 0 && capability <= MAX_CAPABILITY
       ? capability
       : undefined;
   }

@@ -7,12 +7,12 @@
 
 /** Which priorities a policy takes, see sched(7). */
 interface Priorities {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
-const NONE: Priorities = { least: 0, most: 0 };
-const REAL_TIME: Priorities = { least: 1, most: 99 };
+const NONE: Priorities = { min: 0, max: 0 };
+const REAL_TIME: Priorities = { min: 1, max: 99 };
 
 /**
  * The name of a scheduling policy. SCHED_DEADLINE is not among them: it takes three times instead of

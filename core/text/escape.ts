@@ -42,24 +42,24 @@ function byCode(character: string): string {
 }
 
 /** The most characters of a command that a message shows; a kernel takes megabytes. */
-const LONGEST_COMMAND = 4000;
+const MAX_COMMAND = 4000;
 
 /** The most characters of one rendered argument of a system call. */
-const LONGEST_ARGUMENT = 1000;
+const MAX_ARGUMENT = 1000;
 
 /** A command in a message. */
-export function shownCommand(command: string): string {
-  return escaped(cut(command, LONGEST_COMMAND));
+export function displayCommand(command: string): string {
+  return escaped(cut(command, MAX_COMMAND));
 }
 
 /** A path or another name in a message, in double quotes. */
 export function quoted(text: string): string {
-  return escaped(JSON.stringify(cut(text, LONGEST_COMMAND)));
+  return escaped(JSON.stringify(cut(text, MAX_COMMAND)));
 }
 
 /** An argument of a system call in a message. */
-export function shownArgument(argument: string): string {
-  return escaped(cut(argument, LONGEST_ARGUMENT));
+export function displayArgument(argument: string): string {
+  return escaped(cut(argument, MAX_ARGUMENT));
 }
 
 /** The beginning of a long text, and how much is missing. */

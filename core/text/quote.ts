@@ -36,12 +36,12 @@ export function shellWord(text: string): string {
 export function formatCommand({ env, argv }: Parts, options: FormatOptions = {}): string {
   const { lineBreaks = false, stripPath = false } = own(options);
   const [binary = "", ...args] = argv;
-  const shown = stripPath ? binary.slice(binary.lastIndexOf("/") + 1) : binary;
+  const display = stripPath ? binary.slice(binary.lastIndexOf("/") + 1) : binary;
   let text = "";
   for (const [name, value] of env) {
     text += `${name}=${shellWord(value)}${lineBreaks ? CONTINUED : " "}`;
   }
-  text += shellWord(shown);
+  text += shellWord(display);
   args.forEach((arg, index) => {
     text += `${lineBreaks && startsLine(args, index) ? CONTINUED : " "}${shellWord(arg)}`;
   });

@@ -10,32 +10,32 @@
 export const MASK = "***";
 
 let revealOf: (secret: Secret) => string;
-let shownOf: (secret: Secret) => string;
+let displayOf: (secret: Secret) => string;
 
 /** A text that is passed to the child and never shown. Made by {@linkcode secret}. */
 export class Secret {
   readonly #value: string;
-  readonly #shown: string;
+  readonly #display: string;
 
   static {
     revealOf = (secret) => secret.#value;
-    shownOf = (secret) => secret.#shown;
+    displayOf = (secret) => secret.#display;
   }
 
   /** Keeps `value`; shows `shown` instead of it. */
-  constructor(value: string, shown: string = MASK) {
+  constructor(value: string, display: string = MASK) {
     this.#value = value;
-    this.#shown = shown;
+    this.#display = display;
   }
 
   /** The mask: a secret in a template literal does not give itself away. */
   toString(): string {
-    return this.#shown;
+    return this.#display;
   }
 
   /** The mask, so that `JSON.stringify` does not give it away either. */
   toJSON(): string {
-    return this.#shown;
+    return this.#display;
   }
 }
 
@@ -66,15 +66,15 @@ export function reveal(word: Word): string {
 }
 
 /** The word as people may see it. */
-export function shown(word: Word): string {
-  return typeof word === "string" ? word : shownOf(word);
+export function display(word: Word): string {
+  return typeof word === "string" ? word : displayOf(word);
 }
 
 /** Puts `prefix` in front of a word; a secret stays one and shows the prefix. */
 export function prefixed(prefix: string, word: Word): Word {
   return typeof word === "string"
     ? prefix + word
-    : new Secret(prefix + revealOf(word), prefix + shownOf(word));
+    : new Secret(prefix + revealOf(word), prefix + displayOf(word));
 }
 
 /**

@@ -17,6 +17,8 @@ export function heading(text: string): void {
 export function report(times: Readonly<Record<string, number>> = {}): void {
   const { runtime, version, driver, os, arch } = backendInfo();
   const all = { ...times, "in all": performance.now() - begun };
-  const shown = Object.entries(all).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`);
-  console.log(`-- ${runtime} ${version}, ${driver} driver on ${os} ${arch}: ${shown.join(", ")}\n`);
+  const display = Object.entries(all).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`);
+  console.log(
+    `-- ${runtime} ${version}, ${driver} driver on ${os} ${arch}: ${display.join(", ")}\n`,
+  );
 }

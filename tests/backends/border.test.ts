@@ -21,7 +21,7 @@ import {
 } from "../../core/errors.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { secret } from "../../core/text/secret.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const plan = makePlan(
   freeze(new Command("/bin/tool", secret("hunter2")).env("TOKEN", "hunter2-value")),
@@ -141,7 +141,7 @@ function failing(error: unknown): Backend {
   return {
     info: fail,
     asyncScope: fail,
-    surroundings: {
+    system: {
       environment: fail,
       variable: fail,
       currentFolder: fail,
@@ -164,22 +164,22 @@ function failing(error: unknown): Backend {
 }
 
 function everywhere(service: Backend): [what: string, call: () => unknown][] {
-  const { surroundings: around } = service;
+  const { system } = service;
   return [
     ["info", () => service.info()],
     ["explain", () => service.explain(plan)],
     ["closeFd", () => service.closeFd(3)],
     ["writeFd", () => service.writeFd(3, new Uint8Array(1))],
-    ["environment", () => around.environment()],
-    ["variable", () => around.variable("A")],
-    ["currentFolder", () => around.currentFolder()],
-    ["access", () => around.access("/x")],
-    ["elevated", () => around.elevated()],
-    ["userByName", () => around.userByName("a")],
-    ["userById", () => around.userById(1)],
-    ["groupsOf", () => around.groupsOf("a", 1)],
-    ["capabilities", () => around.capabilities()],
-    ["startingNofile", () => around.startingNofile()],
+    ["environment", () => system.environment()],
+    ["variable", () => system.variable("A")],
+    ["currentFolder", () => system.currentFolder()],
+    ["access", () => system.access("/x")],
+    ["elevated", () => system.elevated()],
+    ["userByName", () => system.userByName("a")],
+    ["userById", () => system.userById(1)],
+    ["groupsOf", () => system.groupsOf("a", 1)],
+    ["capabilities", () => system.capabilities()],
+    ["startingNofile", () => system.startingNofile()],
   ];
 }
 

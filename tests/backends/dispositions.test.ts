@@ -14,7 +14,7 @@ import { freeze } from "../../core/command/builder.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { conform } from "../support/harness.ts";
 import { noNativeParts, openKernel } from "../support/native.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 import { parseStatus } from "../support/world.ts";
 
 const skip = noNativeParts();
@@ -32,7 +32,7 @@ function statusIn(starter: Starter, folder: string): Record<string, string> {
   const file = join(folder, "status");
   const cmd = new Command("/bin/cat", "/proc/self/status").stdout({ file });
   const plan = makePlan(freeze(cmd), imagined());
-  const wiring = starter.wire(plan);
+  const wiring = starter.setupStdio(plan);
   const { pid } = starter.lastAttempt(plan, wiring, { pidfd: false });
   wiring.close();
   assertEquals(reap(starter.kernel, pid)?.raw, 0);
@@ -61,6 +61,6 @@ test("without handlers, what may be ignored is reset: standard signals, and thos
   assertEquals(all?.each?.length, 62);
   assertEquals(some?.each?.length, 31);
   assertEquals(some?.each?.slice(-3), [31, 40, 64]);
-  assertEquals(some?.shown[0], "1…31, 40, 64");
+  assertEquals(some?.display[0], "1…31, 40, 64");
   for (const calls of [all, some]) assert(!calls?.each?.some((signal) => [9, 19].includes(signal)));
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import type { Arch } from "../../backends/child_program/arch.ts";
-import { type Call, call, type Cell, Head } from "../../backends/child_program/call.ts";
+import { type Call, call, type Cell, SharedPrefix } from "../../backends/child_program/call.ts";
 import { encode, sizeOf } from "../../backends/child_program/encode.ts";
 import {
   CELLS,
@@ -248,8 +248,8 @@ test("what the program before it has left in an arena is the same as if it were 
   const pair = call("limits", "prlimit64", [0, 7, { words: [1n, 2n ** 40n] }, 0], []);
   const jumping: Call = { ...umask(4), jumps: { error: "there" } };
   const there: Call = { ...umask(5), label: "there" };
-  const [short, long] = [new Head([many]), new Head([many, a, pair])];
-  const programs: [Call[], Head?][] = [
+  const [short, long] = [new SharedPrefix([many]), new SharedPrefix([many, a, pair])];
+  const programs: [Call[], SharedPrefix?][] = [
     [[many, jumping, a, there]],
     [[many, jumping, there, a]],
     [[many, a, pair, x]],
@@ -267,11 +267,11 @@ test("what the program before it has left in an arena is the same as if it were 
     [[many, a, pair, x], long],
     [[many, a, pair, y]],
   ];
-  for (const [calls, head] of programs) {
+  for (const [calls, prefix] of programs) {
     const fresh = dirtyArena();
-    const again = encode({ calls, cells: [], head }, x86_64, arena);
+    const again = encode({ calls, cells: [], prefix }, x86_64, arena);
     const anew = encode({ calls, cells: [] }, x86_64, fresh);
-    assertEquals(sizeOf({ calls, cells: [], head }), sizeOf({ calls, cells: [] }));
+    assertEquals(sizeOf({ calls, cells: [], prefix }), sizeOf({ calls, cells: [] }));
     assertEquals(again.length, anew.length);
     const count = calls.reduce((sum, { each }) => sum + (each?.length ?? 1), 0);
     const end = CELLS + EPILOGUE + count * OPERATION;

@@ -18,7 +18,7 @@ import { ORDER, type StepName } from "../../core/plan/order.ts";
 import { makePlan, type Plan } from "../../core/plan/plan.ts";
 import { PROBES } from "../support/probes.ts";
 import { EVERYWHERE, STEPS } from "../support/steps.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const support = readFileSync(new URL("../../docs/support.md", import.meta.url), "utf8");
 
@@ -72,11 +72,11 @@ for (const step of ORDER) {
 test("of a command that has all steps, explain shows all, in their order", () => {
   // A daemon has the folder /, and cannot have another: that is checked when it runs.
   const everything = Object.values(STEPS).reduce((cmd, setup) => setup(cmd), plain());
-  const shown = shownSteps(planOf(everything));
-  assertEquals(shown.toSorted(), [...ORDER].toSorted());
+  const display = shownSteps(planOf(everything));
+  assertEquals(display.toSorted(), [...ORDER].toSorted());
   // Of capabilities, a part has to come before the ids change.
   const isOrdinary = (step: string) => step !== "capabilities";
-  assertEquals(shown.filter(isOrdinary), ORDER.filter(isOrdinary));
+  assertEquals(display.filter(isOrdinary), ORDER.filter(isOrdinary));
 });
 
 test("every feature has a probe, and a row in each table of docs/support.md", () => {

@@ -5,7 +5,7 @@ import { Command } from "../../core/command.ts";
 import { freeze } from "../../core/command/builder.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { secret } from "../../core/text/secret.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 function explained(cmd: Command): string[] {
   return explainPlan(makePlan(freeze(cmd), imagined()));

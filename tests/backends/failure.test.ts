@@ -75,24 +75,24 @@ const SCRIPTS: Record<string, string | undefined> = {
   " #!/bin/sh\n": undefined,
 };
 
-for (const [head, expected] of Object.entries(SCRIPTS)) {
-  test(`the interpreter of ${JSON.stringify(head)} is ${expected}`, () => {
-    assertEquals(interpreterOf(bytes(head)), expected);
+for (const [prefix, expected] of Object.entries(SCRIPTS)) {
+  test(`the interpreter of ${JSON.stringify(prefix)} is ${expected}`, () => {
+    assertEquals(interpreterOf(bytes(prefix)), expected);
   });
 }
 
 test("the interpreter of an ELF file is the one that it names", () => {
-  const head = readFileSync(new Command("cat").resolve()).subarray(0, 64 * 1024);
-  const known = /\/lib[\w/.-]*\/ld-[\w.-]+/.exec(head.toString("latin1"));
-  assertEquals(interpreterOf(head), known?.[0]);
+  const prefix = readFileSync(new Command("cat").resolve()).subarray(0, 64 * 1024);
+  const known = /\/lib[\w/.-]*\/ld-[\w.-]+/.exec(prefix.toString("latin1"));
+  assertEquals(interpreterOf(prefix), known?.[0]);
 });
 
 test("an ELF file that is cut off, or of 32 bits, names no interpreter", () => {
-  const head = readFileSync(new Command("cat").resolve()).subarray(0, 64 * 1024);
+  const prefix = readFileSync(new Command("cat").resolve()).subarray(0, 64 * 1024);
   for (const length of [0, 3, 4, 20, 63, 64, 100]) {
-    assertEquals(interpreterOf(head.subarray(0, length)), undefined);
+    assertEquals(interpreterOf(prefix.subarray(0, length)), undefined);
   }
-  const small = Uint8Array.from(head);
+  const small = Uint8Array.from(prefix);
   small[4] = 1;
   assertEquals(interpreterOf(small), undefined);
   assertEquals(interpreterOf(undefined), undefined);

@@ -12,7 +12,7 @@ import { freeze } from "../../core/command/builder.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { conform } from "../support/harness.ts";
 import { noNativeParts, openKernel } from "../support/native.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const skip = noNativeParts();
 
@@ -52,7 +52,7 @@ const FAILING: Record<string, { errno: number; replace(call: Call): Call }> = {
 function once(call: Call): Call {
   const { each: _, ...others } = call;
   // An execve(2) makes them when they are read.
-  return { ...others, shown: call.shown };
+  return { ...others, display: call.display };
 }
 
 conform("the program as it is runs to its end and notes no failure", async () => {

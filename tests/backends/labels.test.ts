@@ -24,7 +24,7 @@ import { freeze } from "../../core/command/builder.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { ARCHES } from "../support/native.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const [x86_64] = ARCHES as [Arch, Arch];
 

@@ -16,7 +16,7 @@ import { aarch64 } from "../../backends/child_program/arch/aarch64.ts";
 import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
 import type { Host } from "../../backends/spawner/host.ts";
 import { socketSink, socketSource } from "../../backends/spawner/socket.ts";
-import { surroundingsOf } from "../../backends/posix/system.ts";
+import { systemOf } from "../../backends/posix/system.ts";
 import { childProcessSpawner } from "../../backends/spawner/child_process.ts";
 import type { Spawner } from "../../backends/spawner/spawner.ts";
 import { freeze } from "../../core/command/builder.ts";
@@ -41,7 +41,7 @@ const host: Host = {
   source: (fd) => socketSource(Socket, fd),
   sink: (fd) => socketSink(Socket, fd),
   hold: () => () => {},
-  onChildSignal: () => {},
+  onSigchld: () => {},
 };
 
 /** The runtime's spawner, with the emulator before what is to be started. */
@@ -60,8 +60,8 @@ const starter = new LauncherStarter(host, aarch64, emulated());
 
 function planOf(cmd: Command): Plan {
   const spec = freeze(cmd);
-  const around = surroundingsOf(host, { nofile: false });
-  return makePlan(spec, around, outputsOf(spec, { mode: "spawn" }));
+  const system = systemOf(host, { nofile: false });
+  return makePlan(spec, system, outputsOf(spec, { mode: "spawn" }));
 }
 
 const skip = "Bun" in globalThis

@@ -10,13 +10,13 @@ import { layout } from "../../core/plan/descriptors.ts";
 import { freeze } from "../../core/command/builder.ts";
 import { makePlan, type Plan } from "../../core/plan/plan.ts";
 import { prctl } from "../../core/command/syscalls.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const nofile = { soft: 1024n, hard: 4096n, note: "as it was" };
-const around = imagined({ startingNofile: () => nofile });
+const system = imagined({ startingNofile: () => nofile });
 
 function planOf(cmd: Command): Plan {
-  return makePlan(freeze(cmd), around);
+  return makePlan(freeze(cmd), system);
 }
 
 /** The arena of one program after the other. */
@@ -24,7 +24,7 @@ const arena = emptyArena();
 
 /** A program's operations as they are laid out, and how far it reaches. */
 function laidOut(program: Program): { operations: Uint8Array; length: number } {
-  const room = program.head === undefined ? emptyArena() : arena;
+  const room = program.prefix === undefined ? emptyArena() : arena;
   const { length } = encode(program, x86_64, room);
   const count = program.calls.reduce((sum, call) => sum + operationsOf(call), EPILOGUE);
   return { operations: room.bytes.slice(0, CELLS + count * OPERATION), length };
@@ -57,11 +57,11 @@ test("what one program after the other begins with is what it would be by itself
     for (const [what, make] of Object.entries(COMMANDS)) {
       for (const { moves, free } of layouts) {
         const plan = planOf(make());
-        const { calls, cells, head } = lowerPlan(plan, { moves, free });
+        const { calls, cells, prefix } = lowerPlan(plan, { moves, free });
         const alone = lower(plan.steps, { moves, free });
         assertEquals([calls, cells], [alone.calls, alone.cells], what);
-        if (head !== undefined) assertEquals(calls.slice(0, -1), [...head.calls], what);
-        assertEquals(laidOut({ calls, cells, head }), laidOut(alone), what);
+        if (prefix !== undefined) assertEquals(calls.slice(0, -1), [...prefix.calls], what);
+        assertEquals(laidOut({ calls, cells, prefix }), laidOut(alone), what);
       }
     }
   }
@@ -70,7 +70,7 @@ test("what one program after the other begins with is what it would be by itself
 test("commands that differ in what they execute share everything before it", () => {
   const { moves, free } = layout([0, 1, 2].map((to) => ({ from: 9, to })));
   const headOf = (what: keyof typeof COMMANDS) =>
-    lowerPlan(planOf((COMMANDS[what] ?? fail(what))()), { moves, free }).head;
+    lowerPlan(planOf((COMMANDS[what] ?? fail(what))()), { moves, free }).prefix;
   const plain = headOf("plain");
   assertEquals(plain?.calls.map(({ step }) => step), [
     "signals",

@@ -26,7 +26,7 @@ import { freeze } from "../../core/command/builder.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { conform } from "../support/harness.ts";
 import { ARCHES, noNativeParts, openKernel } from "../support/native.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const skip = noNativeParts();
 
@@ -98,8 +98,8 @@ conform(
     );
     assert(labels.length > 1);
     const { failed } = await startWith(path, labels, remove(path));
-    const meaning = "the file was replaced again and again while it was being locked";
-    assertEquals(failed?.meaning, meaning);
+    const hint = "the file was replaced again and again while it was being locked";
+    assertEquals(failed?.hint, hint);
     assert(!existsSync(path));
   },
   { skip },

@@ -29,12 +29,12 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
   let file = new Uint8Array(0);
   const seen = [header, pid, runs, ...later].map((record) => {
     file = apply(file, record);
-    const { pid, exit, told, timedOut, drained } = parseReport(file);
+    const { pid, exit, status: masked, timedOut, drained } = parseReport(file);
     return {
       pid,
       raw: exit?.raw,
       rss: exit?.usage.maxRssBytes,
-      told: [...told],
+      told: [...masked],
       timedOut,
       drained,
     };
@@ -52,7 +52,7 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
   const ended = { ...running, raw: 3 << 8, rss: 2048 };
   const over = { ...ended, timedOut: true, drained: true };
   assertEquals(seen, [nothing, begun, running, ended, over]);
-  assertEquals(parseReport(new Uint8Array(0)).told, new Uint8Array(0));
+  assertEquals(parseReport(new Uint8Array(0)).status, new Uint8Array(0));
 });
 
 /** What is written to the report, in the order in which it happens. */

@@ -114,10 +114,10 @@ conform("all sixteen limits of Linux have a name", () => {
   assertEquals(Object.keys(limits).toSorted(), Object.keys(LIMITS).toSorted());
 });
 
-for (const [name, [shown, soft, hard]] of Object.entries(LIMITS)) {
+for (const [name, [display, soft, hard]] of Object.entries(LIMITS)) {
   conform(`limit("${name}") sets the soft and the hard limit`, async () => {
     const seen = await limitsSeen((cmd) => cmd.limit(name as LimitName, soft, hard));
-    assertEquals(seen[shown], { soft: String(soft), hard: String(hard) });
+    assertEquals(seen[display], { soft: String(soft), hard: String(hard) });
   });
 }
 
@@ -128,8 +128,8 @@ conform("all limits can be set at once", async () => {
     }
     return cmd;
   });
-  for (const [shown, soft, hard] of Object.values(LIMITS)) {
-    assertEquals(seen[shown], { soft: String(soft), hard: String(hard) }, shown);
+  for (const [display, soft, hard] of Object.values(LIMITS)) {
+    assertEquals(seen[display], { soft: String(soft), hard: String(hard) }, display);
   }
 });
 

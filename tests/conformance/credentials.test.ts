@@ -25,10 +25,10 @@ interface Told {
 /** Runs the program with other credentials, and perhaps by a copy of this runtime; what it prints. */
 async function printed(
   t: Context,
-  told: Told,
+  masked: Told,
   { prefix = [], binary }: { prefix?: readonly string[]; binary?: string } = {},
 ): Promise<string> {
-  const [own = "", ...args] = programArgv("credentials", JSON.stringify(told));
+  const [own = "", ...args] = programArgv("credentials", JSON.stringify(masked));
   const folder = t.folder();
   chmodSync(folder, 0o777);
   const variables = [`DENO_DIR=${folder}/deno`, `HOME=${folder}`, `TMPDIR=${folder}`];
@@ -83,8 +83,8 @@ const PARENTS: Record<string, readonly string[]> = {
 for (const [what, prefix] of Object.entries(PARENTS)) {
   for (const uid of [1001, 1000]) {
     conform(`a parent ${what}: nothing of them survives uid(${uid})`, async (t) => {
-      const told = { uid, gid: uid };
-      assertEquals(seen(await printed(t, told, { prefix })), {
+      const masked = { uid, gid: uid };
+      assertEquals(seen(await printed(t, masked, { prefix })), {
         uid: String(uid),
         sets: [NONE, NONE, NONE, NONE],
       });
@@ -94,8 +94,8 @@ for (const [what, prefix] of Object.entries(PARENTS)) {
   // Locked as it is, KEEP_CAPS cannot be used; that is said.
   if (what.includes("KEEP_CAPS")) continue;
   conform(`a parent ${what}: what is allowed survives, and nothing else`, async (t) => {
-    const told = { uid: 1001, gid: 1001, allow: ["net_raw"] };
-    assertEquals(seen(await printed(t, told, { prefix })), {
+    const masked = { uid: 1001, gid: 1001, allow: ["net_raw"] };
+    assertEquals(seen(await printed(t, masked, { prefix })), {
       uid: "1001",
       sets: [NET_RAW, NET_RAW, NET_RAW, NET_RAW],
     });
@@ -104,8 +104,8 @@ for (const [what, prefix] of Object.entries(PARENTS)) {
 
 conform("KEEPCAPS that is refused is a failure only if something was to survive", async (t) => {
   const prefix = PARENTS["whose SECBIT_KEEP_CAPS is locked"] ?? [];
-  const told = { uid: 1001, gid: 1001, allow: ["net_raw"] };
-  assertStringIncludes(await printed(t, told, { prefix }), "step capabilities: capset(");
+  const masked = { uid: 1001, gid: 1001, allow: ["net_raw"] };
+  assertStringIncludes(await printed(t, masked, { prefix }), "step capabilities: capset(");
 }, needs);
 
 conform(
@@ -116,8 +116,8 @@ conform(
     chmodSync(join(binary, ".."), 0o755);
     chmodSync(binary, 0o755);
     await new Command("setcap", "cap_setuid,cap_setgid+ep", binary).run();
-    const told = { uid: 1001, gid: 1001 };
-    const text = await printed(t, told, { prefix: asUser(1000), binary });
+    const masked = { uid: 1001, gid: 1001 };
+    const text = await printed(t, masked, { prefix: asUser(1000), binary });
     if (hasNative()) {
       assertEquals(seen(text), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
     } else {
@@ -130,37 +130,37 @@ conform(
 const ffi = { ...needs, skip: driver === "native" ? undefined : "needs FFI to prepare itself" };
 
 conform("a saved user id of 0 is still there after the change of memory", async (t) => {
-  const told = {
+  const masked = {
     prepare: [["setresuid", 1000, 1000, 0]],
     steps: [["setresuid", 0, 0, 0]],
   };
-  const { uid } = seen(await printed(t, told)) as { uid: string };
+  const { uid } = seen(await printed(t, masked)) as { uid: string };
   assertEquals(uid, "0");
 }, ffi);
 
 conform("root does not regain what it gave up before the program", async (t) => {
   const SETUID_SETGID_SETPCAP = 0x1c0;
-  const told = {
+  const masked = {
     prepare: [["capset", SETUID_SETGID_SETPCAP]],
     steps: [["chroot", "/"]],
   };
-  assertStringIncludes(await printed(t, told), 'chroot("/"): EPERM');
+  assertStringIncludes(await printed(t, masked), 'chroot("/"): EPERM');
   // What it has kept serves as before.
-  const { steps: _, ...change } = { ...told, uid: 1001, gid: 1001 };
+  const { steps: _, ...change } = { ...masked, uid: 1001, gid: 1001 };
   assertEquals(seen(await printed(t, change)), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
 }, ffi);
 
 conform("an ordinary process that may raise nothing has its memory copied instead", async (t) => {
   const NO_CAP_AMBIENT_RAISE = 0x40;
   const PR_SET_SECUREBITS = 28;
-  const told = {
+  const masked = {
     prepare: [
       ["prctl", PR_SET_SECUREBITS, NO_CAP_AMBIENT_RAISE, 0, 0, 0],
       ["setresuid", 1000, 1000, 1000],
     ],
     handshake: true,
   };
-  assertEquals(seen(await printed(t, told)), { uid: "1000", sets: [NONE, NONE, NONE, NONE] });
+  assertEquals(seen(await printed(t, masked)), { uid: "1000", sets: [NONE, NONE, NONE, NONE] });
 }, ffi);
 
 conform("the bounding set is changed by clearCaps only", async () => {

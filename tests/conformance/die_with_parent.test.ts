@@ -193,10 +193,10 @@ conform("the signal is set, and set after everything that undoes it", () => {
 });
 
 conform("of two signals, the last counts; SIGKILL is the default", () => {
-  const shown = (cmd: Command) => cmd.explain().match(/PR_SET_PDEATHSIG, \w+/g)?.join();
-  assertEquals(shown(new Command("true").dieWithParent()), "PR_SET_PDEATHSIG, SIGKILL");
+  const display = (cmd: Command) => cmd.explain().match(/PR_SET_PDEATHSIG, \w+/g)?.join();
+  assertEquals(display(new Command("true").dieWithParent()), "PR_SET_PDEATHSIG, SIGKILL");
   const twice = new Command("true").dieWithParent("SIGHUP").dieWithParent(12);
-  assertEquals(shown(twice), "PR_SET_PDEATHSIG, SIGUSR2");
+  assertEquals(display(twice), "PR_SET_PDEATHSIG, SIGUSR2");
 });
 
 for (const method of ["selinuxLabel", "apparmorProfile"] as const) {

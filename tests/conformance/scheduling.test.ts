@@ -109,7 +109,7 @@ conform("nice can be lowered with the right to", async () => {
 }, { root: true });
 
 for (
-  const [ioClass, level, shown] of [
+  const [ioClass, level, display] of [
     ["best-effort", undefined, "best-effort: prio 4"],
     ["best-effort", 0, "best-effort: prio 0"],
     ["best-effort", 7, "best-effort: prio 7"],
@@ -118,8 +118,8 @@ for (
 ) {
   conform(`ioPriority ${ioClass} ${level ?? ""} is the program's`, async () => {
     const cmd = new Command("ionice").ioPriority(ioClass, level);
-    assertEquals(await cmd.text(), `${shown}\n`);
-    assertEquals(cmd.runSync().stdout, `${shown}\n`);
+    assertEquals(await cmd.text(), `${display}\n`);
+    assertEquals(cmd.runSync().stdout, `${display}\n`);
   }, { needs: ["ionice"] });
 }
 
@@ -279,11 +279,11 @@ const SHOWN: [name: string, Setup, string][] = [
   ["noNewPrivs", (cmd) => cmd.noNewPrivs(), "prctl(PR_SET_NO_NEW_PRIVS, 1)"],
 ];
 
-for (const [step, setup, shown] of SHOWN) {
+for (const [step, setup, display] of SHOWN) {
   conform(`${step}: explain shows the call`, () => {
     const lines = setup(new Command("true")).explain().split("\n");
     const own = lines.filter((line) => line.startsWith(`${step} `));
-    assertEquals(own.map((line) => line.slice(step.length).trimStart()), [shown]);
+    assertEquals(own.map((line) => line.slice(step.length).trimStart()), [display]);
   });
 }
 
@@ -326,11 +326,11 @@ const MISUSES: [Setup, string][] = [
   [(cmd) => cmd.scheduler("SCHED_IDLE", -1), "-1"],
 ];
 
-for (const [setup, shown] of MISUSES) {
-  conform(`a wrong value is a misuse that says which: ${shown}`, async () => {
+for (const [setup, display] of MISUSES) {
+  conform(`a wrong value is a misuse that says which: ${display}`, async () => {
     const cmd = setup(new Command("true"));
     assert(cmd.error instanceof UsageError);
-    assertStringIncludes(cmd.error.message, shown);
+    assertStringIncludes(cmd.error.message, display);
     assertEquals(await failure(UsageError, () => cmd.run()), cmd.error);
   });
 }

@@ -84,8 +84,8 @@ conform("a program that writes into a closed pipe gets SIGPIPE", async () => {
 });
 
 conform("a signal sent while many children are started reaches the parent's handler", async (t) => {
-  let heard = 0;
-  const handler = () => void heard++;
+  let received = 0;
+  const handler = () => void received++;
   process.on("SIGWINCH", handler);
   t.defer(() => process.off("SIGWINCH", handler));
   const own = String(process.pid);
@@ -93,7 +93,7 @@ conform("a signal sent while many children are started reaches the parent's hand
     await new Command("sh", "-c", 'kill -WINCH "$0"', own).run();
   }
   await new Command("true").run();
-  assert(heard > 0);
+  assert(received > 0);
 });
 
 function blocksSignals(): boolean {

@@ -52,9 +52,9 @@ const stepsOf = (cmd: Command) =>
     line.replace(/^step +/, "")
   );
 
-for (const [name, [call, shown]] of Object.entries(SHOWN)) {
+for (const [name, [call, display]] of Object.entries(SHOWN)) {
   conform(`explain shows ${name} with symbolic constants`, () => {
-    assertEquals(stepsOf(new Command("true").step(call)), [shown]);
+    assertEquals(stepsOf(new Command("true").step(call)), [display]);
   });
 }
 

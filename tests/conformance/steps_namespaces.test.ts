@@ -11,12 +11,12 @@ const { chdir, chroot, mount, pivot_root, sethostname, setns, umount2, unshare }
 
 /** Why this user may not make namespaces of a kind, if it may not. */
 function refusal(...calls: PaletteCall[]): string | undefined {
-  const shown = calls.map((call) => `${call.name}(${call.shown.join(", ")})`).join(" and ");
+  const display = calls.map((call) => `${call.name}(${call.shown.join(", ")})`).join(" and ");
   try {
     new Command("true").step(...calls).runSync();
     return undefined;
   } catch (error) {
-    return `needs ${shown}: ${String((error as { code?: unknown }).code)}`;
+    return `needs ${display}: ${String((error as { code?: unknown }).code)}`;
   }
 }
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { type Bounds, endOf, type Flow } from "../../core/run/drain.ts";
-import { LEAST_DRAIN } from "../../core/timing.ts";
+import { MIN_DRAIN_MS } from "../../core/timing.ts";
 
 /** An output that a test ends by hand. */
 function flow(): Flow & { arrives(): void; ends(): void; readonly stopped: boolean } {
@@ -47,7 +47,7 @@ test("an output that ends is waited for, one that does not is given up", async (
 
 test("silence is not what a blocked event loop has not come to hear", async () => {
   // Long enough for the bound on an endless output to be further away than the turns below.
-  const drain = 4 * LEAST_DRAIN;
+  const drain = 4 * MIN_DRAIN_MS;
   const output = flow();
   const ended = endOf([output], bounds(drain));
   block(drain + 10);

@@ -5,7 +5,7 @@ import { freeze } from "../../core/command/builder.ts";
 import { buildEnv } from "../../core/plan/environment.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "../../core/command/env_ops.ts";
 import { chosenEnv } from "../../core/plan/plan.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const PARENT = { A: "parent a", EMPTY: "", PATH: "/opt/bin", HOME: "/root", LD_PRELOAD: "evil.so" };
 
@@ -135,8 +135,8 @@ test("an assignment is divided at its first equals sign", () => {
 });
 
 test("a variable may have a name that means something to JavaScript", () => {
-  const around = imagined({ variable: (name) => name === "__proto__" ? "x" : undefined });
-  assertEquals(chosenEnv(freeze(new Command("true").envPass("__proto__")), around), [
+  const system = imagined({ variable: (name) => name === "__proto__" ? "x" : undefined });
+  assertEquals(chosenEnv(freeze(new Command("true").envPass("__proto__")), system), [
     ["__proto__", "x"],
   ]);
 });

@@ -17,11 +17,11 @@ import {
   UsageError,
 } from "../../core/errors.ts";
 import {
+  displayArgument,
+  displayCommand,
   escaped,
   escapedLines,
   quoted,
-  shownArgument,
-  shownCommand,
 } from "../../core/text/escape.ts";
 import { resultOf } from "../support/results.ts";
 
@@ -46,11 +46,11 @@ const TABLE: [what: string, text: string, shown: string][] = [
   ["a joiner of emojis stays", "👩\u200d🚀", "👩\u200d🚀"],
 ];
 
-for (const [what, text, shown] of TABLE) {
+for (const [what, text, display] of TABLE) {
   test(`${what} on one line, and in lines`, () => {
-    assertEquals(escaped(text), shown);
-    assertEquals(escapedLines(text), shown);
-    assertEquals(escaped(shown), shown);
+    assertEquals(escaped(text), display);
+    assertEquals(escapedLines(text), display);
+    assertEquals(escaped(display), display);
   });
 }
 
@@ -77,10 +77,10 @@ test("quoted text is what JSON makes of it, and safe", () => {
 
 test("a long command and a long argument are cut, and say how much is missing", () => {
   const long = "x".repeat(200_000);
-  assertMatch(shownCommand(long), /^x{4000}… \(196000 more characters\)$/);
-  assertMatch(shownArgument(long), /^x{1000}… \(199000 more characters\)$/);
-  assertEquals(shownCommand("x".repeat(4000)), "x".repeat(4000));
-  const pairs = shownArgument(`x${"🙂".repeat(1000)}`);
+  assertMatch(displayCommand(long), /^x{4000}… \(196000 more characters\)$/);
+  assertMatch(displayArgument(long), /^x{1000}… \(199000 more characters\)$/);
+  assertEquals(displayCommand("x".repeat(4000)), "x".repeat(4000));
+  const pairs = displayArgument(`x${"🙂".repeat(1000)}`);
   assert(pairs.isWellFormed());
 });
 

@@ -4,7 +4,7 @@ import type { User } from "../../core/system.ts";
 import { UsageError } from "../../core/errors.ts";
 import { resolveCaps, resolveIds, type Wanted } from "../../core/plan/identity.ts";
 import type { Ids } from "../../core/command/spec.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 const USERS: User[] = [
   { name: "root", uid: 0, gid: 0 },
@@ -15,7 +15,7 @@ const USERS: User[] = [
 /** As getgrouplist(3) has it: the groups of the database, and the primary one that it is given. */
 const GROUPS: Readonly<Record<string, number[]>> = { root: [], ann: [4, 27], nobody: [] };
 
-const around = imagined({
+const system = imagined({
   userByName: (name) => USERS.find((each) => each.name === name),
   userById: (uid) => USERS.find((each) => each.uid === uid),
   groupsOf: (name, gid) => [gid, ...GROUPS[name] ?? []],
@@ -90,7 +90,7 @@ const TABLE: [what: string, wanted: Partial<Wanted>, ids: Ids | undefined][] = [
 ];
 
 for (const [what, wanted, ids] of TABLE) {
-  test(`ids: ${what}`, () => assertEquals(resolveIds({ ...NOTHING, ...wanted }, around), ids));
+  test(`ids: ${what}`, () => assertEquals(resolveIds({ ...NOTHING, ...wanted }, system), ids));
 }
 
 const UNKNOWN: [what: string, wanted: Partial<Wanted>, message: RegExp][] = [
@@ -102,7 +102,7 @@ const UNKNOWN: [what: string, wanted: Partial<Wanted>, message: RegExp][] = [
 
 for (const [what, wanted, message] of UNKNOWN) {
   test(`an unknown user is a UsageError: ${what}`, () => {
-    const error = assertThrows(() => resolveIds({ ...NOTHING, ...wanted }, around), UsageError);
+    const error = assertThrows(() => resolveIds({ ...NOTHING, ...wanted }, system), UsageError);
     assertMatch(error.message, message);
   });
 }

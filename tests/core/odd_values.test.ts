@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze, shownValue } from "../../core/command/builder.ts";
+import { displayValue, freeze } from "../../core/command/builder.ts";
 import { UsageError } from "../../core/errors.ts";
 import { chosenEnv } from "../../core/plan/plan.ts";
 import { secret } from "../../core/text/secret.ts";
 import { outputForm, stdinForm } from "../../core/command/stdio.ts";
 import * as syscalls from "../../core/command/syscalls.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
 /** What cannot simply be put into a text: each of them throws in one way of doing that or another. */
 const ODD: Record<string, unknown> = {
@@ -37,7 +37,7 @@ const SHOWN: [value: unknown, text: string][] = [
 ];
 
 for (const [value, text] of SHOWN) {
-  test(`a message shows ${text}`, () => assertEquals(shownValue(value), text));
+  test(`a message shows ${text}`, () => assertEquals(displayValue(value), text));
 }
 
 /** Calls of the builder with a value that TypeScript would refuse. Those that take it are left out. */
@@ -177,7 +177,7 @@ test("what is wrong in a list is told by its place", () => {
 });
 
 for (const given of [undefined, null, 5, "ls -l", Symbol("s"), {}, new Set(["ls"])]) {
-  test(`Command.from: ${shownValue(given)} is no list, and the misuse says what is`, () => {
+  test(`Command.from: ${displayValue(given)} is no list, and the misuse says what is`, () => {
     const { error } = Command.from(given as never);
     assertInstanceOf(error, UsageError);
     assertMatch(error.message, /^Command\.from: expected an array such as \["ls", "-l"\], not /);

@@ -1,23 +1,23 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import type { Surroundings } from "../../core/system.ts";
+import type { System } from "../../core/system.ts";
 import { Command } from "../../core/command.ts";
 import { freeze } from "../../core/command/builder.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { ORDER } from "../../core/plan/order.ts";
 import {
   describe,
+  displayParts,
   findStep,
   makePlan,
   type Plan,
   resolveProgram,
-  shownParts,
   stepOf,
 } from "../../core/plan/plan.ts";
 import { secret } from "../../core/text/secret.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
-function planOf(cmd: Command, answers: Partial<Surroundings> = {}): Plan {
+function planOf(cmd: Command, answers: Partial<System> = {}): Plan {
   return makePlan(freeze(cmd), imagined(answers));
 }
 
@@ -81,7 +81,7 @@ test("without env calls everything is inherited, with them nothing but what was 
 
 test("single variables are asked for by name, the whole environment only if it is inherited", () => {
   const asked: string[] = [];
-  const answers: Partial<Surroundings> = {
+  const answers: Partial<System> = {
     environment: () => {
       throw new Error("the whole environment was asked for");
     },
@@ -101,15 +101,15 @@ test("secrets are in what the program gets, and masked in everything that is sho
   const exec = plan.exec;
   assertEquals(exec.argv, ["tool", "s3cret", "k=s3cret"]);
   assertEquals(exec.env, ["A=s3cret", "B=plain"]);
-  assertEquals(exec.shownArgv, ["tool", "***", "k=***"]);
-  assertEquals(exec.shownEnv, ["A=***", "B=plain"]);
+  assertEquals(exec.displayArgv, ["tool", "***", "k=***"]);
+  assertEquals(exec.displayEnv, ["A=***", "B=plain"]);
   assertEquals(plan.command, "A='***' B='***' tool '***' 'k=***'");
   assertEquals(describe(freeze(cmd), imagined()), "A='***' B=plain tool '***' 'k=***'");
-  assertEquals(shownParts(freeze(cmd), imagined()).argv, ["tool", "***", "k=***"]);
+  assertEquals(displayParts(freeze(cmd), imagined()).argv, ["tool", "***", "k=***"]);
 });
 
 test("each form of a standard stream has its source", () => {
-  const wiresOf = (cmd: Command) => stepOf(planOf(cmd), "fds").wires.map((each) => each.source);
+  const wiresOf = (cmd: Command) => stepOf(planOf(cmd), "fds").childFds.map((each) => each.source);
   assertEquals(wiresOf(new Command("true")), [{ from: "null" }, { from: "null" }, {
     from: "null",
   }]);
@@ -136,8 +136,8 @@ test("each form of a standard stream has its source", () => {
 test("passed descriptors and buffers come after the standard streams", () => {
   const cmd = new Command("true").passFd(7).passFd(8, { as: 3 });
   cmd.sendBuffer("x");
-  const { wires } = stepOf(planOf(cmd), "fds");
-  assertEquals(wires.slice(3), [
+  const { childFds } = stepOf(planOf(cmd), "fds");
+  assertEquals(childFds.slice(3), [
     { to: 7, source: { from: "fd", fd: 7 } },
     { to: 3, source: { from: "fd", fd: 8 } },
     { to: 4, source: { from: "pipe", carries: "buffer" } },
@@ -178,7 +178,7 @@ test("a program that is not in PATH is a SpawnError of step exec, with the comma
 });
 
 test("the child's PATH is searched if the command sets one", () => {
-  const answers: Partial<Surroundings> = {
+  const answers: Partial<System> = {
     access: (path) => path === "/opt/tool" ? "ok" : "ENOENT",
   };
   const cmd = new Command("tool").env("PATH", "/nowhere:/opt");
@@ -191,7 +191,7 @@ test("a plan is data that later calls do not change", () => {
   const data = () =>
     structuredClone(plan.steps.map((step) => {
       if (step.step !== "exec") return step;
-      const { env, shownArgv, shownEnv } = step;
+      const { env, displayArgv: shownArgv, displayEnv: shownEnv } = step;
       return { ...step, env, shownArgv, shownEnv };
     }));
   const before = data();

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { maskSecrets, prefixed, reveal, Secret, secret, shown } from "../../core/text/secret.ts";
+import { display, maskSecrets, prefixed, reveal, Secret, secret } from "../../core/text/secret.ts";
 
 const token = secret("hunter2");
 
@@ -26,19 +26,19 @@ test("a secret does not show when it is inspected, spread or listed", () => {
 
 test("only reveal gives the text, and shown the mask", () => {
   assert(token instanceof Secret);
-  assertEquals([reveal(token), shown(token)], ["hunter2", "***"]);
-  assertEquals([reveal("plain"), shown("plain")], ["plain", "plain"]);
+  assertEquals([reveal(token), display(token)], ["hunter2", "***"]);
+  assertEquals([reveal("plain"), display("plain")], ["plain", "plain"]);
 });
 
 test("an empty secret is masked as any other", () => {
-  assertEquals([reveal(secret("")), shown(secret(""))], ["", "***"]);
+  assertEquals([reveal(secret("")), display(secret(""))], ["", "***"]);
 });
 
 test("what stands before a secret is shown, also when it is put there twice", () => {
   const word = prefixed("--token=", token);
-  assertEquals([reveal(word), shown(word)], ["--token=hunter2", "--token=***"]);
+  assertEquals([reveal(word), display(word)], ["--token=hunter2", "--token=***"]);
   const twice = prefixed("-o", word);
-  assertEquals([reveal(twice), shown(twice)], ["-o--token=hunter2", "-o--token=***"]);
+  assertEquals([reveal(twice), display(twice)], ["-o--token=hunter2", "-o--token=***"]);
   assertEquals(prefixed("a=", "b"), "a=b");
 });
 

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import {
   capture,
-  feedBytes,
-  feedStream,
-  pour,
+  pumpBytes,
+  pumpStream,
+  pumpTo,
   readableFrom,
   writableTo,
 } from "../../core/run/streams.ts";
@@ -183,13 +183,13 @@ test("capture of nothing is nothing", async () => {
 
 test("capture keeps its limit, tells once, and closes the source", async () => {
   const source = new FakeSource();
-  let told = 0;
-  const gathering = capture(source, 5, () => told++);
+  let masked = 0;
+  const gathering = capture(source, 5, () => masked++);
   source.receiver?.chunk(bytes("abc"), true);
   source.receiver?.chunk(bytes("def"), true);
   source.receiver?.chunk(bytes("ghi"), true);
   await gathering.done;
-  assertEquals([text(gathering.bytes()), told], ["abcde", 1]);
+  assertEquals([text(gathering.bytes()), masked], ["abcde", 1]);
   assert(source.closed > 0);
 });
 
@@ -225,7 +225,7 @@ test("pouring writes everything, closes the stream, and waits until it is closed
       closed = true;
     },
   });
-  const gathering = pour(source, { writer: stream.getWriter(), users: 1 });
+  const gathering = pumpTo(source, { writer: stream.getWriter(), users: 1 });
   source.receiver?.chunk(bytes("a"), false);
   source.receiver?.chunk(bytes("b"), false);
   source.receiver?.end();
@@ -239,7 +239,7 @@ test("a slow stream pauses the source that is poured into it", async () => {
   const stream = new WritableStream<Uint8Array>({
     write: () => new Promise<void>((resolve) => goOn = resolve),
   });
-  const gathering = pour(source, { writer: stream.getWriter(), users: 1 });
+  const gathering = pumpTo(source, { writer: stream.getWriter(), users: 1 });
   await turn();
   source.receiver?.chunk(bytes("a"), false);
   assert(source.paused);
@@ -256,7 +256,7 @@ test("a stream that two outputs go to is closed by the last one", async () => {
   const stream = new WritableStream<Uint8Array>({ close: () => void closed++ });
   const shared = { writer: stream.getWriter(), users: 2 };
   const [out, err] = [new FakeSource(), new FakeSource()];
-  const gatherings = [pour(out, shared), pour(err, shared)];
+  const gatherings = [pumpTo(out, shared), pumpTo(err, shared)];
   out.receiver?.end();
   await gatherings[0]?.done;
   assertEquals(closed, 0);
@@ -272,7 +272,7 @@ test("a stream that fails closes the source, and the error is kept", async () =>
       throw new RangeError("disk full");
     },
   });
-  const gathering = pour(source, { writer: stream.getWriter(), users: 1 });
+  const gathering = pumpTo(source, { writer: stream.getWriter(), users: 1 });
   source.receiver?.chunk(bytes("a"), false);
   await gathering.done;
   assert(gathering.error instanceof RangeError);
@@ -281,7 +281,7 @@ test("a stream that fails closes the source, and the error is kept", async () =>
 
 test("feeding writes the bytes and ends the input", async () => {
   const sink = new FakeSink();
-  const feeding = feedBytes(sink, bytes("abc"));
+  const feeding = pumpBytes(sink, bytes("abc"));
   await feeding.done;
   assertEquals([sink.written, sink.ended, feeding.error], [["abc"], 1, undefined]);
 });
@@ -293,7 +293,7 @@ test("feeding takes the next piece only when there is room", async () => {
   function* pieces(): Generator<string> {
     for (;;) yield `${taken++}`;
   }
-  const feeding = feedStream(sink, pieces(), () => {});
+  const feeding = pumpStream(sink, pieces(), () => {});
   await turn();
   await turn();
   assertEquals(taken, 1);
@@ -316,7 +316,7 @@ test("nobody reading any more is no error, and the source is told", async () => 
       returned = true;
     }
   }
-  const feeding = feedStream(sink, pieces(), () => assert(false, "that was no failure"));
+  const feeding = pumpStream(sink, pieces(), () => assert(false, "that was no failure"));
   await feeding.done;
   assertEquals([feeding.error, sink.closed > 0], [undefined, true]);
   assert(returned);
@@ -326,7 +326,7 @@ test("another failure of the pipe is one", async () => {
   const sink = new FakeSink();
   sink.failure = new RangeError("broken");
   let failed = 0;
-  const feeding = feedStream(sink, ["x"], () => failed++);
+  const feeding = pumpStream(sink, ["x"], () => failed++);
   await feeding.done;
   assertEquals([feeding.error instanceof RangeError, failed], [true, 1]);
 });
@@ -338,7 +338,7 @@ test("what the source throws is told, and the input does not end as if it were w
     yield await Promise.resolve("half");
     throw new RangeError("no more");
   }
-  const feeding = feedStream(sink, pieces(), () => failed++);
+  const feeding = pumpStream(sink, pieces(), () => failed++);
   await feeding.done;
   assertEquals([sink.written, failed, sink.ended], [["half"], 1, 0]);
   assert(feeding.error instanceof RangeError);
@@ -350,7 +350,7 @@ test("feeding that is stopped does not wait for a source that is stuck", async (
     yield "a";
     await new Promise<never>(() => {});
   }
-  const feeding = feedStream(sink, pieces(), () => {});
+  const feeding = pumpStream(sink, pieces(), () => {});
   await turn();
   feeding.stop();
   await feeding.done;

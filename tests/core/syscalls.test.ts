@@ -91,9 +91,9 @@ const CALLS: [call: PaletteCall, shown: string, args: PaletteArgument[]][] = [
   ],
 ];
 
-for (const [call, shown, args] of CALLS) {
-  test(`the palette makes ${shown}`, () => {
-    assertEquals(`${call.name}(${call.shown.join(", ")})`, shown);
+for (const [call, display, args] of CALLS) {
+  test(`the palette makes ${display}`, () => {
+    assertEquals(`${call.name}(${call.shown.join(", ")})`, display);
     assertEquals([...call.args], args);
   });
 }
@@ -124,14 +124,14 @@ const NUMBERS: [what: string, call: PaletteCall, shown: string][] = [
   ["a number beyond 32 bits", syscalls.mount(null, "/", null, 2 ** 40 + 1), "0x10000000001"],
 ];
 
-for (const [what, call, shown] of NUMBERS) {
+for (const [what, call, display] of NUMBERS) {
   test(`a number is shown as the constant that it is: ${what}`, () => {
     const at = call.name === "setpriority" || typeof call.args[0] === "bigint"
       ? 0
       : call.name === "mount"
       ? 3
       : 1;
-    assertEquals(call.shown[at], shown);
+    assertEquals(call.shown[at], display);
   });
 }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { Draining, Escalation, LEAST_DRAIN, longestDrain } from "../../core/timing.ts";
+import { Draining, Escalation, longestDrain, MIN_DRAIN_MS } from "../../core/timing.ts";
 
 test("silence for as long as drain ends the wait for outputs", () => {
   const draining = new Draining(100, 1000);
@@ -44,7 +44,7 @@ test("a reader that is held up is given the whole time again", () => {
 });
 
 test("the longest wait is some rounds of drain, and long enough to read a pipe", () => {
-  assertEquals([longestDrain(0), longestDrain(1)], [LEAST_DRAIN, LEAST_DRAIN]);
+  assertEquals([longestDrain(0), longestDrain(1)], [MIN_DRAIN_MS, MIN_DRAIN_MS]);
   assertEquals([longestDrain(1000), longestDrain(Infinity)], [4000, Infinity]);
 });
 

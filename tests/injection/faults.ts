@@ -177,13 +177,13 @@ function breakCall(program: Program): Program {
 
 function broken(call: Call, how: string): Call {
   // Some calls make what errors say of them when it is asked for.
-  const same = { ...call, shown: call.shown, ...toldOf(call) };
+  const same = { ...call, shown: call.display, ...maskedOf(call) };
   if (how === "ENOSYS") return { ...same, name: 100_000 };
   return { ...same, name: "close", args: [-1, ...call.args.slice(1)], ...each(call) };
 }
 
-function toldOf({ told }: Call): Pick<Call, "told"> {
-  return told === undefined ? {} : { told };
+function maskedOf({ masked }: Call): Pick<Call, "masked"> {
+  return masked === undefined ? {} : { masked };
 }
 
 /** As many operations as before. */

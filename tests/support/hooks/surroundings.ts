@@ -4,7 +4,7 @@ import process from "node:process";
 
 const loadedIn = process.cwd();
 
-export default function surroundings(path: string): void {
+export default function system(path: string): void {
   const { cwd, env } = process;
   writeFileSync(path, JSON.stringify({ loadedIn, cwd: cwd(), env: { ...env } }));
 }

@@ -12,7 +12,7 @@ const stays = () =>
     .uid(Number(uid)).gid(Number(uid));
 
 /** What a KillError says, wherever it is. */
-const told = (error: unknown) => {
+const masked = (error: unknown) => {
   const of = error as {
     name: string;
     killError?: unknown;
@@ -35,7 +35,7 @@ const attempt = async (what: string, action: () => unknown) => {
   try {
     seen[what] = { name: `nothing, but ${JSON.stringify(await action())}` };
   } catch (error) {
-    seen[what] = told(error);
+    seen[what] = masked(error);
   }
 };
 

@@ -3,13 +3,13 @@
 import process from "node:process";
 import { Command, secret } from "../../../mod.ts";
 
-const told = (cmd: Command) => cmd.arg(secret("hunter2-secret")).env("TOKEN", "hunter2-value");
+const masked = (cmd: Command) => cmd.arg(secret("hunter2-secret")).env("TOKEN", "hunter2-value");
 const ERRORS: Readonly<Record<string, () => unknown>> = {
-  exit: () => told(new Command("sh", "-c", "exit 3")).run(),
-  "exit sync": () => told(new Command("sh", "-c", "exit 3")).runSync(),
-  spawn: () => told(new Command("/no/such/program")).run(),
-  timeout: () => told(new Command("sh", "-c", "exec sleep 1000")).run({ timeout: 20 }),
+  exit: () => masked(new Command("sh", "-c", "exit 3")).run(),
+  "exit sync": () => masked(new Command("sh", "-c", "exit 3")).runSync(),
+  spawn: () => masked(new Command("/no/such/program")).run(),
+  timeout: () => masked(new Command("sh", "-c", "exec sleep 1000")).run({ timeout: 20 }),
   abort: () =>
-    told(new Command("sh", "-c", "exec sleep 1000")).run({ signal: AbortSignal.timeout(20) }),
+    masked(new Command("sh", "-c", "exec sleep 1000")).run({ signal: AbortSignal.timeout(20) }),
 };
 await ERRORS[process.argv[2] ?? ""]?.();

@@ -11,7 +11,7 @@ chmodSync(folder, 0);
 const cmd = new Command("/bin/readlink", "/proc/self/cwd");
 try {
   process.stdout.write(
-    await cmd.preExec(new URL("../hooks/surroundings.ts", import.meta.url), path).text(),
+    await cmd.preExec(new URL("../hooks/system.ts", import.meta.url), path).text(),
   );
 } finally {
   chmodSync(folder, 0o700);

@@ -7,14 +7,14 @@
  */
 
 /** After how many milliseconds an exec that found its file busy is tried again, each time. */
-export const BUSY_RETRIES: readonly number[] = [2, 5, 10, 20];
+export const ETXTBSY_DELAYS_MS: readonly number[] = [2, 5, 10, 20];
 
 /** Tries again as long as the error says that the program was busy. */
-export async function patiently<T>(
+export async function retryOnTextBusy<T>(
   attempt: () => Promise<T>,
   isBusy: (error: unknown) => boolean,
 ): Promise<T> {
-  for (const delay of BUSY_RETRIES) {
+  for (const delay of ETXTBSY_DELAYS_MS) {
     try {
       return await attempt();
     } catch (error) {
@@ -26,8 +26,8 @@ export async function patiently<T>(
 }
 
 /** The same while the event loop stands still. */
-export function patientlySync<T>(attempt: () => T, isBusy: (error: unknown) => boolean): T {
-  for (const delay of BUSY_RETRIES) {
+export function retryOnTextBusySync<T>(attempt: () => T, isBusy: (error: unknown) => boolean): T {
+  for (const delay of ETXTBSY_DELAYS_MS) {
     try {
       return attempt();
     } catch (error) {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Surroundings } from "../../core/system.ts";
+import type { System } from "../../core/system.ts";
 
 /** Surroundings in which every program is in /usr/bin, with some answers replaced. */
-export function imagined(answers: Partial<Surroundings> = {}): Surroundings {
+export function imagined(answers: Partial<System> = {}): System {
   return {
     environment: () => ({ PATH: "/usr/bin", HOME: "/root" }),
     variable: (name) => ({ PATH: "/usr/bin", HOME: "/root" } as Record<string, string>)[name],

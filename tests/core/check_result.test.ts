@@ -9,27 +9,27 @@ import {
   ResultError,
   TimeoutError,
 } from "../../core/errors.ts";
-import { judge, type Verdict } from "../../core/run/check_result.ts";
+import { checkResult, type KillReason } from "../../core/run/check_result.ts";
 import { checkOptions, type RunOptions } from "../../core/command/options.ts";
 import type { Result } from "../../core/result/result.ts";
 import { secret } from "../../core/text/secret.ts";
 import { resultOf } from "../support/results.ts";
 
-const TIMEOUT: Verdict = { why: "timeout", timeout: 50 };
-const ABORT: Verdict = { why: "abort", reason: "enough" };
-const OVERFLOW: Verdict = { why: "overflow", stream: "stdout", limit: 10 };
-const INPUT: Verdict = { why: "input" };
+const TIMEOUT: KillReason = { why: "timeout", timeout: 50 };
+const ABORT: KillReason = { why: "abort", reason: "enough" };
+const OVERFLOW: KillReason = { why: "overflow", stream: "stdout", limit: 10 };
+const INPUT: KillReason = { why: "input" };
 
 /** What the judgement comes to: the error, or undefined if the result is returned. */
 function judged(
   result: Result,
   options: RunOptions = {},
-  verdict?: Verdict,
+  killReason?: KillReason,
   cmd = new Command("tool"),
 ): Error | undefined {
   try {
-    const around = { spec: freeze(cmd), plan: { command: "tool '***'" }, verdict };
-    assertStrictEquals(judge(result, checkOptions(options), around), result);
+    const context = { spec: freeze(cmd), plan: { command: "tool '***'" }, killReason };
+    assertStrictEquals(checkResult(result, checkOptions(options), context), result);
     return undefined;
   } catch (error) {
     assertInstanceOf(error, Error);
@@ -37,7 +37,7 @@ function judged(
   }
 }
 
-type Row = [what: string, raw: number, options: RunOptions, verdict: Verdict | undefined];
+type Row = [what: string, raw: number, options: RunOptions, verdict: KillReason | undefined];
 
 const FINE: Row[] = [
   ["exit status 0", 0, {}, undefined],
@@ -48,9 +48,9 @@ const FINE: Row[] = [
   ["input that failed, where the program ended well all the same", 0, {}, INPUT],
 ];
 
-for (const [what, raw, options, verdict] of FINE) {
+for (const [what, raw, options, killReason] of FINE) {
   test(`no error: ${what}`, () =>
-    assertEquals(judged(resultOf({ raw }), options, verdict), undefined));
+    assertEquals(judged(resultOf({ raw }), options, killReason), undefined));
 }
 
 const BAD: [...Row, Class: typeof ResultError | typeof AbortError, message: string][] = [
@@ -102,15 +102,15 @@ const BAD: [...Row, Class: typeof ResultError | typeof AbortError, message: stri
   ["input that failed, and a bad end", 15, {}, INPUT, ExitError, "killed by SIGTERM: tool '***'"],
 ];
 
-for (const [what, raw, options, verdict, Class, message] of BAD) {
+for (const [what, raw, options, killReason, Class, message] of BAD) {
   test(`an error: ${what}`, () => {
     const result = resultOf({ raw });
-    const error = judged(result, options, verdict);
+    const error = judged(result, options, killReason);
     assert(error instanceof ResultError || error instanceof AbortError);
     assertStrictEquals(error.constructor, Class);
     assertEquals([error.message, error.command], [message, "tool '***'"]);
     assertStrictEquals(error.result, result);
-    if (verdict?.why === "abort") assertEquals(error.cause, "enough");
+    if (killReason?.why === "abort") assertEquals(error.cause, "enough");
   });
 }
 

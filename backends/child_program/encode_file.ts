@@ -12,13 +12,17 @@ import { encode, sizeOf } from "./encode.ts";
 import type { Encoded } from "./encoded.ts";
 
 /** A program for a file, and what its notes mean. */
-export interface LaidOut {
+export interface EncodedFile {
   readonly bytes: Uint8Array;
   readonly encoded: Encoded;
 }
 
 /** Lays a program out; its notes go to the descriptor `report` if it gives up. */
-export function laidOut(arch: Arch, program: Program, report: number | undefined): LaidOut {
+export function encodeForFile(
+  arch: Arch,
+  program: Program,
+  report: number | undefined,
+): EncodedFile {
   const size = sizeOf(program);
   const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
   const room = {

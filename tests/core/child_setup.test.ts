@@ -2,14 +2,14 @@ import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from 
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
 import { freeze } from "../../core/command/builder.ts";
-import { type Frame, frameOf, type Streams } from "../../core/plan/child_setup.ts";
+import { type ChildSetup, childSetup, type Streams } from "../../core/plan/child_setup.ts";
 import { ORDER } from "../../core/plan/order.ts";
-import { imagined } from "../support/surroundings.ts";
+import { imagined } from "../support/system.ts";
 
-const around = imagined();
+const system = imagined();
 
-function framed(cmd: Command, streams: Partial<Streams> = {}): Frame {
-  return frameOf(freeze(cmd), around, streams);
+function framed(cmd: Command, streams: Partial<Streams> = {}): ChildSetup {
+  return childSetup(freeze(cmd), system, streams);
 }
 
 const tool = () => new Command("tool");
@@ -25,7 +25,7 @@ const ALIKE: Record<string, () => Command> = {
 for (const [what, make] of Object.entries(ALIKE)) {
   test(`a command with ${what} has the frame of all plain ones`, () => {
     assertStrictEquals(framed(make()), framed(tool()));
-    assert(framed(make()).isKept);
+    assert(framed(make()).cached);
   });
 }
 
@@ -57,7 +57,8 @@ test("what is asked for is in the frame, although others were kept before", () =
 });
 
 test("other streams make another frame", () => {
-  const wiresOf = (frame: Frame) => frame.find("fds")?.wires.map(({ source }) => source.from);
+  const wiresOf = (setup: ChildSetup) =>
+    setup.find("fds")?.childFds.map(({ source }) => source.from);
   const piped = { stdout: { kind: "capture" }, stderr: { kind: "stdout" } } as const;
   assertEquals(wiresOf(framed(tool())), ["null", "null", "null"]);
   assertEquals(wiresOf(framed(tool(), piped)), ["null", "pipe", "same"]);
@@ -83,13 +84,13 @@ for (const [what, change] of Object.entries(LOOKED_UP)) {
     const [one, other] = [framed(change(tool())), framed(change(tool()))];
     assertNotStrictEquals(one, other);
     assertEquals(one.steps, other.steps);
-    assert(!one.isKept);
+    assert(!one.cached);
   });
 }
 
 test("other surroundings make another frame", () => {
   const nofile = { soft: 1n, hard: 2n, note: "as it was" };
-  const limited = frameOf(freeze(tool()), imagined({ startingNofile: () => nofile }), {});
+  const limited = childSetup(freeze(tool()), imagined({ startingNofile: () => nofile }), {});
   assertEquals(limited.find("limits")?.soft, 1n);
   assertEquals(framed(tool()).find("limits"), undefined);
 });
@@ -109,7 +110,7 @@ test("whatever was kept before, a frame is what it would be by itself", () => {
   for (let turn = 0; turn < 2; turn++) {
     for (let set = 0; set < 1 << changes.length; set++) {
       const cmd = changes.reduce((made, change, i) => set >> i & 1 ? change(made) : made, tool());
-      const alone = frameOf(freeze(cmd), imagined(), {});
+      const alone = childSetup(freeze(cmd), imagined(), {});
       assertEquals(framed(cmd).steps, alone.steps);
     }
   }
