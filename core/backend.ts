@@ -54,8 +54,14 @@ export interface Receiver {
   end(error?: Error): void;
 }
 
-/** The reading end of a pipe, owned by the one who holds this. */
-export interface Source {
+/** What keeps the runtime's event loop alive until `unref()`, as Node's sockets and timers do. */
+export interface Refable {
+  ref(): void;
+  unref(): void;
+}
+
+/** The reading end of a pipe; its owner closes it. */
+export interface Source extends Refable {
   /**
    * Starts the flow. Called at most once. A `patient` receiver looks at nothing before the end:
    * what fits the pipe may stay there until the child has ended.
@@ -65,12 +71,10 @@ export interface Source {
   resume(): void;
   /** Stops the flow and closes the descriptor. May be called at any time, any number of times. */
   close(): void;
-  /** Whether waiting for more keeps the runtime's event loop alive. It does at first. */
-  hold(held: boolean): void;
 }
 
-/** The writing end of a pipe, owned by the one who holds this. */
-export interface Sink {
+/** The writing end of a pipe; its owner closes it. */
+export interface Sink extends Refable {
   /**
    * Resolves once the pipe has room for more; rejects with an error whose `code` is `EPIPE` if
    * nobody reads any more. The bytes must not be changed before that.
@@ -80,12 +84,10 @@ export interface Sink {
   end(): Promise<void>;
   /** Closes the descriptor at once. May be called at any time, any number of times. */
   close(): void;
-  /** Whether waiting for room keeps the runtime's event loop alive. It does at first. */
-  hold(held: boolean): void;
 }
 
 /** A started child. */
-export interface Process {
+export interface Process extends Refable {
   readonly pid: number;
   readonly stdin?: Sink;
   readonly stdout?: Source;
@@ -103,8 +105,6 @@ export interface Process {
   readonly release?: () => Promise<void>;
   /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
-  /** Whether the child keeps the runtime's event loop alive. It does at first. */
-  hold(held: boolean): void;
 }
 
 /** What `runSync` needs besides the plan. */

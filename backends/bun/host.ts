@@ -7,7 +7,7 @@
 import { closeSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { process } from "../process.ts";
-import { holdByOneTimer } from "../spawner/keep_alive.ts";
+import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
@@ -30,7 +30,7 @@ export function bunHost(): Host {
     hook: hookCommand,
     lasting: isMainThread,
     closesFiles: false,
-    hold: holdByOneTimer,
+    keepAlive: keepAliveByOneTimer,
     onSigchld: (listener) => void process.on("SIGCHLD", listener),
   };
 }

@@ -21,7 +21,7 @@ export function bunSource(fd: number, close: (fd: number) => void): Source {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let wake: (() => void) | undefined;
   let paused = false;
-  let held = true;
+  let isRef = true;
   let closed = false;
   const interrupt = () => wake?.();
   const release = () => {
@@ -34,11 +34,11 @@ export function bunSource(fd: number, close: (fd: number) => void): Source {
   };
   /** The next piece; undefined at the end, empty if there is only a reason to look again. */
   const next = async (): Promise<Uint8Array | undefined> => {
-    if (held) {
+    if (isRef) {
       const from = reader ??= bun.file(fd).stream().getReader();
       const { done, value } = await from.read();
       if (!done) return value;
-      return held ? undefined : NOTHING;
+      return isRef ? undefined : NOTHING;
     }
     const piece = readNow(fd);
     if (piece !== undefined) return piece.length === 0 ? undefined : piece;
@@ -68,6 +68,14 @@ export function bunSource(fd: number, close: (fd: number) => void): Source {
     }
     receiver.end();
   };
+  const setRef = (ref: boolean) => {
+    if (ref === isRef || closed) return;
+    isRef = ref;
+    // Ends a pending read; what it has read already is delivered before.
+    reader?.cancel().catch(() => {});
+    reader = undefined;
+    interrupt();
+  };
   return {
     start(receiver) {
       void flow(receiver);
@@ -80,14 +88,8 @@ export function bunSource(fd: number, close: (fd: number) => void): Source {
       interrupt();
     },
     close: release,
-    hold(keep) {
-      if (keep === held || closed) return;
-      held = keep;
-      // Ends a pending read; what it has read already is delivered before.
-      reader?.cancel().catch(() => {});
-      reader = undefined;
-      interrupt();
-    },
+    ref: () => setRef(true),
+    unref: () => setRef(false),
   };
 }
 
@@ -127,9 +129,7 @@ export function bunSink(fd: number, close: (fd: number) => void): Sink {
       release();
     },
     close: release,
-    hold(held) {
-      if (held) writer.ref();
-      else writer.unref();
-    },
+    ref: () => void writer.ref(),
+    unref: () => void writer.unref(),
   };
 }

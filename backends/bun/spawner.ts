@@ -63,10 +63,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
       }
       return true;
     },
-    hold(held) {
-      if (held) child.ref();
-      else child.unref();
-    },
+    ref: () => void child.ref(),
+    unref: () => void child.unref(),
   };
 }
 
@@ -194,10 +192,8 @@ function fileSink(writer: BunFileSink, exited: Promise<unknown>): Sink {
     close() {
       if (!closed) void finish();
     },
-    hold(held) {
-      if (held) writer.ref();
-      else writer.unref();
-    },
+    ref: () => void writer.ref(),
+    unref: () => void writer.unref(),
   };
 }
 
@@ -210,7 +206,7 @@ function socketChannel(fd: number): Channel {
     | { write(bytes: Uint8Array): number; terminate(): void; ref(): void; unref(): void }
     | undefined;
   let over = false;
-  let held = true;
+  let isRef = true;
   const send = () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const taken = Math.max(0, socket?.write(next) ?? 0);
@@ -228,7 +224,7 @@ function socketChannel(fd: number): Channel {
       open(opened) {
         socket = opened;
         if (over) return socket.terminate();
-        if (!held) socket.unref();
+        if (!isRef) socket.unref();
         send();
       },
       drain: send,
@@ -253,10 +249,13 @@ function socketChannel(fd: number): Channel {
       over = true;
       socket?.terminate();
     },
-    hold(keep) {
-      held = keep;
-      if (keep) socket?.ref();
-      else socket?.unref();
+    ref() {
+      isRef = true;
+      socket?.ref();
+    },
+    unref() {
+      isRef = false;
+      socket?.unref();
     },
   };
 }

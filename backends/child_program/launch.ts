@@ -52,7 +52,8 @@ export interface Launched {
    * when it has ended: only after it was made sure that it has not. False if it has.
    */
   killDaemon(pid: number, signal: number): boolean;
-  hold(held: boolean): void;
+  ref(): void;
+  unref(): void;
   /** Opens our ends of the pipes that the child has made, if it makes them. */
   openPipes?(): Promise<void>;
   /** Hands over our ends of the pipes. */
@@ -111,10 +112,10 @@ export class Launch {
     try {
       return await Promise.race([this.#progress(cancel, kill), refused]);
     } catch (error) {
-      const { closePipes, exited, hold } = this.#launched;
+      const { closePipes, exited, unref } = this.#launched;
       closePipes();
       if (error instanceof KillError) {
-        hold(false);
+        unref();
         this.#closeChannel();
         exited.catch(() => {});
         throw error;
@@ -180,16 +181,20 @@ export class Launch {
   }
 
   #process(): Process {
-    const { plan, pid, hold, takePipes, channel } = this.#launched;
+    const { plan, pid, ref, unref, takePipes, channel } = this.#launched;
     const daemonPid = this.#daemonPid(this.#reader.status());
     return {
       pid: isDaemon(plan) && daemonPid > 0 ? daemonPid : pid,
       exited: this.#exited,
       ...takePipes(),
       kill: (signal) => this.#kill(signal),
-      hold: (held) => {
-        hold(held);
-        if (this.#channelOpen) channel.hold(held);
+      ref: () => {
+        ref();
+        if (this.#channelOpen) channel.ref();
+      },
+      unref: () => {
+        unref();
+        if (this.#channelOpen) channel.unref();
       },
     };
   }

@@ -102,8 +102,9 @@ export interface ControlChannel {
   /** Sets what is called with all that arrives, and at the end of file. Called once. */
   listen(received: (bytes: Uint8Array) => void, ended: () => void): void;
   close(): void;
-  /** Whether waiting for the child keeps the event loop alive. */
-  hold(held: boolean): void;
+  /** Lets waiting for the child keep the event loop alive. It does at first. */
+  ref(): void;
+  unref(): void;
 }
 
 /** Reads a child's reports until the channel ends. */

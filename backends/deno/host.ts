@@ -7,7 +7,7 @@
 import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
 import { process } from "../process.ts";
-import { holdByNewTimers } from "../spawner/keep_alive.ts";
+import { keepAliveByNewTimers } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { isWorker } from "./worker.ts";
 import { openAboveStandard } from "../posix/files.ts";
@@ -47,7 +47,7 @@ export function denoHost(): Host {
     onThreadEnd(action) {
       if (isWorker) process.once("exit", action);
     },
-    hold: holdByNewTimers,
+    keepAlive: keepAliveByNewTimers,
     onSigchld: (listener) => Deno.addSignalListener("SIGCHLD", listener),
   };
 }

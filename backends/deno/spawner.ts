@@ -188,10 +188,8 @@ async function start(request: SpawnRequest): Promise<Spawned> {
         throw killError(child.pid, signal, error);
       }
     },
-    hold(held) {
-      if (held) child.ref();
-      else child.unref();
-    },
+    ref: () => void child.ref(),
+    unref: () => void child.unref(),
   };
 }
 

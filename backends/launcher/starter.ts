@@ -96,7 +96,7 @@ export class LauncherStarter {
       childFds.close();
       file?.close();
     }
-    const { pid, channel, exited, kill, hold } = spawned;
+    const { pid, channel, exited, kill, ref, unref } = spawned;
     if (channel === undefined) throw new Error("a launcher without a channel");
     const pipes = new Pipes(plan, this.#host, spawned, childFds.pipes);
     return await new Launch({
@@ -108,7 +108,8 @@ export class LauncherStarter {
       daemonPid: undefined,
       kill,
       killDaemon: (daemon, signal) => killDaemon(pid, daemon, signal),
-      hold,
+      ref,
+      unref,
       ...(childFds.pipes.length === 0 ? {} : { openPipes: () => pipes.open() }),
       takePipes: () => pipes.take(),
       closePipes: () => pipes.close(),

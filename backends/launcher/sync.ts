@@ -101,8 +101,8 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
       const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
       const spawned = spawn(spawner, plan, run, program.path, stdioWith(childFds, image?.fd));
       started = report;
-      const { status: masked, ...supervised } = parseReport(contentOf(report.fd));
-      const status = parseStatus(masked);
+      const { status: reported, ...supervised } = parseReport(contentOf(report.fd));
+      const status = parseStatus(reported);
       const { timedOut, drained } = supervised;
       if (timedOut && outlives) endDaemon(supervised.pid, status.daemonPid);
       const programs = { encoded, afterHook: halves?.second };
@@ -135,8 +135,8 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
 
 /** Ends a daemon whose start has failed here, after it came to its program. */
 function endFailedDaemon(plan: Plan, report: number): void {
-  const { status: masked, pid } = parseReport(contentOf(report));
-  const { daemonPid } = parseStatus(masked);
+  const { status: reported, pid } = parseReport(contentOf(report));
+  const { daemonPid } = parseStatus(reported);
   if (pid === undefined || daemonPid === undefined) return;
   endDaemon(pid, daemonPid);
   const pidFile = findStep(plan, "pidFile");

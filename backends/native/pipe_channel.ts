@@ -93,7 +93,11 @@ export class PipeChannel implements ControlChannel {
     else this.#source.close();
   }
 
-  hold(held: boolean): void {
-    this.#source?.hold(held);
+  ref(): void {
+    this.#source?.ref();
+  }
+
+  unref(): void {
+    this.#source?.unref();
   }
 }

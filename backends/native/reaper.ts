@@ -14,10 +14,9 @@
  * @module
  */
 
-import type { Exit } from "../../core/backend.ts";
+import type { Exit, Refable } from "../../core/backend.ts";
 import { KillError, StateError } from "../../core/errors.ts";
 import { boundOf } from "../posix/resident.ts";
-import type { Hold } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
 import { ERR, SIGCHLD } from "../../core/tables/kernel.ts";
@@ -60,18 +59,16 @@ interface Watched {
   pidfd: number | undefined;
   readonly reaped: (exit: Exit) => void;
   readonly lost: (error: unknown) => void;
-  held: boolean;
+  isRef: boolean;
   over: boolean;
 }
 
-/** A hold on a watched child. */
-export interface Watch {
+/** What the starter of a watched child gets. */
+export interface Watch extends Refable {
   /** Resolves when it was reaped; rejects if somebody else has done that. */
   readonly exited: Promise<Exit>;
   /** Sends a signal; false if the child was reaped. Throws a KillError if the kernel refuses. */
   readonly kill: (signal: number) => boolean;
-  /** Whether the event loop stays alive for this child. */
-  readonly hold: (held: boolean) => void;
 }
 
 /** Watches children and reaps them. */
@@ -85,13 +82,14 @@ export class Reaper {
   /** Open only while there are old ones: a thread that is terminated closes nothing. */
   #epoll = -1;
   #listens = false;
-  #holds = 0;
-  readonly #keepAwake: Hold;
+  /** How many children keep the event loop alive. */
+  #refs = 0;
+  readonly #keepAlive: Refable;
 
   constructor(kernel: Kernel, host: Host) {
     this.#kernel = kernel;
     this.#host = host;
-    this.#keepAwake = host.hold();
+    this.#keepAlive = host.keepAlive();
   }
 
   /** Begins to listen, once. Called before the first clone. */
@@ -116,31 +114,30 @@ export class Reaper {
     this.#epoll = -1;
   }
 
-  /** Watches a child until its end, and holds the event loop. */
+  /** Watches a child until its end, and keeps the event loop alive. */
   watch(pid: number): Watch {
     const kernel = this.#kernel;
     const { promise: exited, resolve: reaped, reject: lost } = Promise.withResolvers<Exit>();
-    const watched: Watched = { pid, pidfd: undefined, reaped, lost, held: false, over: false };
+    const watched: Watched = { pid, pidfd: undefined, reaped, lost, isRef: false, over: false };
     this.#young.push(watched);
     if (this.#young.length > YOUNG) this.#enrolOldest();
-    this.#hold(watched, true);
+    this.#ref(watched);
     return {
       exited,
       kill: (signal) => !watched.over && isChild(kernel, pid) && send(kernel, pid, signal),
-      hold: (held) => {
-        if (!watched.over) this.#hold(watched, held);
-      },
+      ref: () => this.#ref(watched),
+      unref: () => this.#unref(watched),
     };
   }
 
   /**
    * Takes over a child that is not waited for any more, since it cannot be ended: it is reaped when
-   * it ends, and does not hold the event loop.
+   * it ends, and does not keep the event loop alive.
    */
   adopt(pid: number): void {
     this.start();
-    const { exited, hold } = this.watch(pid);
-    hold(false);
+    const { exited, unref } = this.watch(pid);
+    unref();
     // Nobody waits; that somebody else has reaped it is as good.
     exited.catch(() => {});
     // It may have ended before anybody listened.
@@ -209,28 +206,33 @@ export class Reaper {
     }
   }
 
-  /** Reaps a child that has ended; returns what tells of it. */
+  /** Reaps a child that has ended; returns what notifies its watcher. */
   #reap(watched: Watched): (() => void) | undefined {
-    let masked: () => void;
+    let notify: () => void;
     try {
       const exit = reap(this.#kernel, watched.pid, WNOHANG);
       if (exit === undefined) return undefined;
-      masked = () => watched.reaped(exit);
+      notify = () => watched.reaped(exit);
     } catch (error) {
       const message = `another part of this process has waited for the child ${watched.pid}`;
-      masked = () => watched.lost(new StateError(message, { cause: error }));
+      notify = () => watched.lost(new StateError(message, { cause: error }));
     }
+    this.#unref(watched);
     watched.over = true;
-    this.#hold(watched, false);
     if (watched.pidfd !== undefined) this.#kernel.close(watched.pidfd);
-    return masked;
+    return notify;
   }
 
-  #hold(watched: Watched, held: boolean): void {
-    if (watched.held === held) return;
-    watched.held = held;
-    this.#holds += held ? 1 : -1;
-    if (this.#holds === (held ? 1 : 0)) this.#keepAwake(held);
+  #ref(watched: Watched): void {
+    if (watched.over || watched.isRef) return;
+    watched.isRef = true;
+    if (this.#refs++ === 0) this.#keepAlive.ref();
+  }
+
+  #unref(watched: Watched): void {
+    if (watched.over || !watched.isRef) return;
+    watched.isRef = false;
+    if (--this.#refs === 0) this.#keepAlive.unref();
   }
 }
 

@@ -28,7 +28,7 @@ export function sourceOf(
   exited: Promise<unknown>,
 ): Source {
   let flowing: Source | undefined;
-  let held = true;
+  let isRef = true;
   let closed = false;
   let flowNow: (() => void) | undefined;
   const flow = (receiver: Receiver) => {
@@ -39,7 +39,7 @@ export function sourceOf(
       // Some of the calls come from a timer, where nobody would catch it.
       return receiver.end(error instanceof Error ? error : new Error(String(error)));
     }
-    if (!held) flowing.hold(false);
+    if (!isRef) flowing.unref();
     flowing.start(receiver);
   };
   const wait = (receiver: Receiver) => {
@@ -76,7 +76,7 @@ export function sourceOf(
   };
   return {
     start(receiver, { patient = false } = {}) {
-      if (patient && held) wait(receiver);
+      if (patient && isRef) wait(receiver);
       else flow(receiver);
     },
     pause: () => flowing?.pause(),
@@ -88,11 +88,15 @@ export function sourceOf(
       if (flowing === undefined) kernel.close(fd);
       else flowing.close();
     },
-    hold(keep) {
-      held = keep;
-      flowing?.hold(keep);
+    ref() {
+      isRef = true;
+      flowing?.ref();
+    },
+    unref() {
+      isRef = false;
+      flowing?.unref();
       // A timer would keep the event loop alive.
-      if (!keep) flowNow?.();
+      flowNow?.();
     },
   };
 }

@@ -223,7 +223,7 @@ export class Starter {
         if (findStep(plan, "handshake") !== undefined) channel.waitForReport(BRIEFLY);
         else channel.waitForEnd(BRIEFLY);
       }
-      const { exited, kill, hold } = watch = daemonPid === undefined
+      const { exited, kill, ref, unref } = watch = daemonPid === undefined
         ? this.#reaper.watch(cloned.pid)
         : watchGone(reap(this.kernel, cloned.pid));
       launch = new Launch({
@@ -235,7 +235,8 @@ export class Starter {
         daemonPid,
         kill,
         killDaemon: (pid, signal) => this.#killDaemon(channel, pid, signal),
-        hold,
+        ref,
+        unref,
         takePipes: () => this.#connect(wiring.takeParentEnds(), exited),
         closePipes: () => {},
         blame: this.#blame,
@@ -379,7 +380,8 @@ export class Starter {
         exited: watch.exited,
         ...this.#connect(wiring.takeParentEnds(), watch.exited),
         kill: watch.kill,
-        hold: watch.hold,
+        ref: watch.ref,
+        unref: watch.unref,
       };
     } catch (error) {
       leaveToReaper(watch);
@@ -434,7 +436,7 @@ export class Starter {
 /** Ends a child of which nothing will come; it is reaped when the event loop hears of its end. */
 function leaveToReaper(watch: Watch): void {
   watch.kill(SIGKILL);
-  watch.hold(false);
+  watch.unref();
   watch.exited.catch(() => {});
 }
 
@@ -452,7 +454,7 @@ function statusOf({ channel, daemonPid }: Staged): Status {
 /** What stands for the watch of a child that was reaped. */
 function watchGone(exit: Exit | undefined): Watch {
   if (exit === undefined) throw new Error("a process that was waited for is still there");
-  return { exited: Promise.resolve(exit), kill: () => false, hold: () => {} };
+  return { exited: Promise.resolve(exit), kill: () => false, ref() {}, unref() {} };
 }
 
 function areSame(some: readonly Mapping[], others: readonly Mapping[]): boolean {

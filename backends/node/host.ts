@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
 import { openUnrecorded } from "./pipe.ts";
-import { holdByOneTimer } from "../spawner/keep_alive.ts";
+import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
@@ -63,7 +63,7 @@ export function nodeHost(): Host {
     lasting: isMainThread,
     closesFiles: true,
     ...(isMainThread ? {} : { openPipe: openUnrecorded }),
-    hold: holdByOneTimer,
+    keepAlive: keepAliveByOneTimer,
     onSigchld: (listener) => void process.on("SIGCHLD", listener),
   };
 }

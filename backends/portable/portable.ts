@@ -144,7 +144,7 @@ function isTextBusy(error: unknown): boolean {
 }
 
 function processOf(spawned: Spawned, both: Merged | undefined): Process {
-  const { pid, exited, stdin, stderr, kill, hold } = spawned;
+  const { pid, exited, stdin, stderr, kill, ref, unref } = spawned;
   const stdout = both?.source ?? spawned.stdout;
   return {
     pid,
@@ -154,7 +154,8 @@ function processOf(spawned: Spawned, both: Merged | undefined): Process {
     ...(stdout === undefined ? {} : { stdout }),
     ...(stderr === undefined ? {} : { stderr }),
     kill,
-    hold,
+    ref,
+    unref,
   };
 }
 

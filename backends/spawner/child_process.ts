@@ -85,10 +85,8 @@ async function start(request: SpawnRequest, send: Send): Promise<Spawned> {
       }
       throw killError(pid, signal, refusal);
     },
-    hold(held) {
-      if (held) child.ref();
-      else child.unref();
-    },
+    ref: () => void child.ref(),
+    unref: () => void child.unref(),
   };
 }
 

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Sink, Source } from "../../core/backend.ts";
-import type { Hold } from "./keep_alive.ts";
+import type { Refable, Sink, Source } from "../../core/backend.ts";
 import type { HookCommand } from "../child_program/hook_split.ts";
 
 /** The runtime, as the engine sees it. */
@@ -59,8 +58,8 @@ export interface Host {
   sink(fd: number): Sink;
   /** Calls `action` when this thread ends before its process, if it can. */
   onThreadEnd?(action: () => void): void;
-  /** Makes what keeps the event loop alive. */
-  hold(): Hold;
+  /** Makes something that keeps the event loop alive after `ref()`. */
+  keepAlive(): Refable;
   /** Calls `listener` after each SIGCHLD, from now on; must not keep the event loop alive. */
   onSigchld(listener: () => void): void;
 }

@@ -1,39 +1,37 @@
 /**
- * Keeping the event loop alive while a child runs that somebody waits for: neither a signal
- * listener nor a pidfd does that.
+ * Keeping the event loop alive while somebody waits for a child: neither a signal listener nor a
+ * pidfd does that.
  *
  * @module
  */
 
-/** Whether the event loop is kept alive. It is not at first. */
-export type Hold = (held: boolean) => void;
+import type { Refable } from "../../core/backend.ts";
 
-/** The longest interval of a JavaScript timer. */
-const FOR_EVER = 0x7fff_ffff;
+/** The longest interval of a JavaScript timer, in milliseconds. */
+const MAX_INTERVAL = 0x7fff_ffff;
 
-/** For Node and Bun, where a timer can be let go of and taken again. */
-export function holdByOneTimer(): Hold {
+/** For Node and Bun, whose timers can be referenced again. Not referenced at first. */
+export function keepAliveByOneTimer(): Refable {
   let timer: { ref(): unknown; unref(): unknown } | undefined;
-  return (held) => {
-    if (timer === undefined) {
-      if (held) timer = setInterval(() => {}, FOR_EVER);
-    } else if (held) {
-      timer.ref();
-    } else {
-      timer.unref();
-    }
+  return {
+    ref() {
+      if (timer === undefined) timer = setInterval(() => {}, MAX_INTERVAL);
+      else timer.ref();
+    },
+    unref: () => void timer?.unref(),
   };
 }
 
-/** For Deno, whose test runner takes a timer that is kept for one that was forgotten. */
-export function holdByNewTimers(): Hold {
+/** For Deno, whose test runner reports a timer that outlives a test. Not referenced at first. */
+export function keepAliveByNewTimers(): Refable {
   let timer: ReturnType<typeof setInterval> | undefined;
-  return (held) => {
-    if (held) {
-      timer ??= setInterval(() => {}, FOR_EVER);
-    } else {
+  return {
+    ref() {
+      timer ??= setInterval(() => {}, MAX_INTERVAL);
+    },
+    unref() {
       clearInterval(timer);
       timer = undefined;
-    }
+    },
   };
 }

@@ -10,18 +10,13 @@ import { brokenPipe } from "./broken_pipe.ts";
 import type { Channel } from "./spawner.ts";
 
 /** What sockets have and other streams lack. */
-interface Held {
+interface MaybeRefable {
   ref?(): unknown;
   unref?(): unknown;
 }
 
-function hold(stream: Held, held: boolean): void {
-  if (held) stream.ref?.();
-  else stream.unref?.();
-}
-
 /** A source over a stream that it owns. */
-export function readableSource(stream: Readable & Held): Source {
+export function readableSource(stream: Readable & MaybeRefable): Source {
   let receiver: Receiver | undefined;
   let over = false;
   // At a child's exit, Node throws away what nobody listens for yet.
@@ -54,12 +49,13 @@ export function readableSource(stream: Readable & Held): Source {
       stream.on("error", () => {});
       stream.destroy();
     },
-    hold: (held) => hold(stream, held),
+    ref: () => void stream.ref?.(),
+    unref: () => void stream.unref?.(),
   };
 }
 
 /** A sink over a stream that it owns. */
-export function writableSink(stream: Writable & Held): Sink {
+export function writableSink(stream: Writable & MaybeRefable): Sink {
   let failure: Error | undefined;
   // Reported by the write that meets it; unheard, the event would end the process.
   stream.on("error", (error: Error) => failure ??= error);
@@ -89,12 +85,13 @@ export function writableSink(stream: Writable & Held): Sink {
       closed = true;
       stream.destroy();
     },
-    hold: (held) => hold(stream, held),
+    ref: () => void stream.ref?.(),
+    unref: () => void stream.unref?.(),
   };
 }
 
 /** A channel over a stream in both directions, which it owns. */
-export function duplexChannel(stream: Readable & Writable & Held): Channel {
+export function duplexChannel(stream: Readable & Writable & MaybeRefable): Channel {
   stream.on("error", () => {});
   return {
     write(bytes) {
@@ -106,7 +103,8 @@ export function duplexChannel(stream: Readable & Writable & Held): Channel {
       stream.once("end", () => stream.destroy());
     },
     close: () => void stream.destroy(),
-    hold: (held) => hold(stream, held),
+    ref: () => void stream.ref?.(),
+    unref: () => void stream.unref?.(),
   };
 }
 

@@ -21,7 +21,7 @@ export interface Writer {
 /** A sink over a non-blocking descriptor, which it owns. */
 export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Sink {
   let slow: Sink | undefined;
-  let held = true;
+  let isRef = true;
   let closed = false;
   /** Writes what fits; the rest. */
   const writeNow = (bytes: Uint8Array): Uint8Array => {
@@ -47,7 +47,7 @@ export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Si
       if (rest.length === 0) return;
       if (slow === undefined) {
         slow = host.sink(fd);
-        slow.hold(held);
+        if (!isRef) slow.unref();
       }
       await slow.write(rest);
     },
@@ -60,9 +60,13 @@ export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Si
       }
     },
     close,
-    hold(keep) {
-      held = keep;
-      slow?.hold(keep);
+    ref() {
+      isRef = true;
+      slow?.ref();
+    },
+    unref() {
+      isRef = false;
+      slow?.unref();
     },
   };
 }

@@ -90,7 +90,8 @@ export function socketSource(SocketClass: SocketClass, fd: number): Source {
       over = true;
       socket.destroy();
     },
-    hold: (held) => held ? socket.ref() : socket.unref(),
+    ref: () => void socket.ref(),
+    unref: () => void socket.unref(),
   };
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { process } from "../process.ts";
-import type { Exit, Sink, Source } from "../../core/backend.ts";
+import type { Exit, Refable, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/tables/errno.ts";
 import { KillError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/tables/signals.ts";
@@ -33,17 +33,16 @@ export interface SpawnRequest {
 }
 
 /** A connection in both directions. */
-export interface Channel {
+export interface Channel extends Refable {
   /** Writes bytes; what nobody reads any more is lost. */
   write(bytes: Uint8Array): void;
   /** Says what is called with all that arrives, and at the end. Called once. */
   listen(received: (bytes: Uint8Array) => void, ended: () => void): void;
   close(): void;
-  hold(held: boolean): void;
 }
 
 /** A program that was started. */
-export interface Spawned {
+export interface Spawned extends Refable {
   readonly pid: number;
   readonly stdin: Sink | undefined;
   readonly stdout: Source | undefined;
@@ -53,7 +52,6 @@ export interface Spawned {
   readonly exited: Promise<Exit>;
   /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
-  hold(held: boolean): void;
 }
 
 /** What is to be run to its end while the event loop stands still. */

@@ -18,7 +18,7 @@ export function streamSource(
 ): Source {
   let reader = stream.getReader();
   let reading = false;
-  let held = true;
+  let isRef = true;
   let paused = false;
   let closed = false;
   let wake = () => {};
@@ -41,6 +41,13 @@ export function streamSource(
       if (value.length > 0) receiver.chunk(value, false);
     }
   };
+  const setRef = (ref: boolean) => {
+    if (!renews || ref === isRef || closed) return;
+    isRef = ref;
+    if (!reading) return;
+    reader.releaseLock();
+    reader = stream.getReader();
+  };
   return {
     start(receiver) {
       flow(receiver).catch((error) => {
@@ -61,23 +68,15 @@ export function streamSource(
       // A stream that has failed has nothing left to cancel.
       reader.cancel().catch(() => {});
     },
-    hold(keep) {
-      if (!renews || keep === held || closed) return;
-      held = keep;
-      if (!reading) return;
-      reader.releaseLock();
-      reader = stream.getReader();
-    },
+    ref: () => setRef(true),
+    unref: () => setRef(false),
   };
 }
 
 const NOT_AGAIN = { renews: false };
 
 /** A sink over a stream that it owns. */
-export function streamSink(
-  stream: WritableStream<Uint8Array>,
-  hold: (held: boolean) => void = () => {},
-): Sink {
+export function streamSink(stream: WritableStream<Uint8Array>): Sink {
   const writer = stream.getWriter();
   let closed = false;
   let interrupt: (() => void) | undefined;
@@ -104,7 +103,9 @@ export function streamSink(
       interrupt?.();
       writer.abort().catch(() => {});
     },
-    hold,
+    // Such a stream never keeps the event loop alive.
+    ref() {},
+    unref() {},
   };
 }
 

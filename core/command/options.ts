@@ -126,11 +126,11 @@ export function limitOf(timeout: number | undefined): number | undefined {
 export function after(
   delay: number,
   action: () => void,
-  { held }: { readonly held: boolean } = { held: true },
+  { ref }: { readonly ref: boolean } = { ref: true },
 ): () => void {
   if (delay > MAX_TIMER_MS) return () => {};
   const timer: unknown = setTimeout(action, delay);
-  if (!held && typeof timer === "object") (timer as { unref?(): unknown } | null)?.unref?.();
+  if (!ref && typeof timer === "object") (timer as { unref?(): unknown } | null)?.unref?.();
   return () => clearTimeout(timer as number);
 }
 

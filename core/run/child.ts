@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Exit, Process } from "../backend.ts";
+import type { Exit, Process, Refable } from "../backend.ts";
 import { endOf, type Flow } from "./drain.ts";
 import { displayValue } from "../command/builder.ts";
 import { CommandError, HandshakeError, KillError, StateError, UsageError } from "../errors.ts";
@@ -284,7 +284,7 @@ export class Child implements AsyncDisposable {
     // What spawn() was told is watched since then; only what is new here is watched from here.
     const timeout = asked?.timeout === undefined ? undefined : checked.timeout;
     const stopWatching = this.#watch(checked, timeout, asked?.signal);
-    if (this.#isLetGo && this.#refusal === undefined && !this.#isOver()) this.#hold(true);
+    if (this.#isLetGo && this.#refusal === undefined && !this.#isOver()) this.ref();
     try {
       this.#finished ??= this.#finish(checked.drain);
       const result = await this.#finished;
@@ -320,12 +320,12 @@ export class Child implements AsyncDisposable {
 
   /** Lets the child keep the event loop alive again, after `unref()`. */
   ref(): void {
-    this.#hold(true);
+    for (const each of this.#refables()) each.ref();
   }
 
   /** Lets the runtime exit although the child is still running. */
   unref(): void {
-    this.#hold(false);
+    for (const each of this.#refables()) each.unref();
   }
 
   /** Ends the child as `abort()` does, and closes its streams. */
@@ -352,12 +352,13 @@ export class Child implements AsyncDisposable {
   /** Leaves a child to itself that cannot be ended. */
   #letGo(): void {
     this.#isLetGo = true;
-    this.#hold(false);
+    this.unref();
   }
 
-  #hold(held: boolean): void {
+  /** The process and the pipes to it. */
+  #refables(): Refable[] {
     const { stdin, stdout, stderr, buffers } = this.#process;
-    for (const each of [this.#process, stdin, stdout, stderr, ...buffers]) each?.hold(held);
+    return [this.#process, stdin, stdout, stderr, ...buffers].filter((each) => each !== undefined);
   }
 
   #stopFeeding(): void {
@@ -429,7 +430,7 @@ export class Child implements AsyncDisposable {
     signal?.addEventListener("abort", abort);
     const stopTimer = timeout === undefined
       ? NOTHING_TO_STOP
-      : after(timeout, () => this.#killFor({ why: "timeout", timeout }, options), UNHELD);
+      : after(timeout, () => this.#killFor({ why: "timeout", timeout }, options), UNREF);
     return () => {
       signal?.removeEventListener("abort", abort);
       stopTimer();
@@ -466,7 +467,7 @@ export class Child implements AsyncDisposable {
     }
     if (!this.#escalation.ask(performance.now(), grace)) return;
     this.#stopEscalation();
-    this.#stopEscalation = after(grace, () => this.#force(), UNHELD);
+    this.#stopEscalation = after(grace, () => this.#force(), UNREF);
   }
 
   #force(): void {
@@ -521,7 +522,7 @@ export class Child implements AsyncDisposable {
       endedAt: this.#endedAt,
       hurried: () => this.#killReason !== undefined,
       onCut: (cut) => this.#onCut(cut),
-      held: true,
+      ref: true,
     });
   }
 
@@ -531,7 +532,7 @@ export class Child implements AsyncDisposable {
    */
   #drainOutlets(): void {
     const { drain } = this.#started.options;
-    const manner = { drain, endedAt: this.#endedAt, hurried: () => false, onCut() {}, held: false };
+    const manner = { drain, endedAt: this.#endedAt, hurried: () => false, onCut() {}, ref: false };
     for (const each of [this.#stdout, this.#stderr]) {
       if (each !== undefined && !this.#isRead.has(each)) void endOf([each], manner);
     }
@@ -617,7 +618,7 @@ export async function killAndClose(started: Process): Promise<void> {
   try {
     started.kill(SIGKILL);
   } catch (error) {
-    started.hold(false);
+    started.unref();
     throw error;
   }
   // Whoever has reaped it instead, it is gone.
@@ -634,7 +635,7 @@ const NOTHING_TO_STOP = () => {};
 const NO_ONE: readonly [] = [];
 
 /** The child itself keeps the event loop alive, if anything is to. */
-const UNHELD = { held: false };
+const UNREF = { ref: false };
 
 function notPiped(stream: string): never {
   throw new StateError(`${stream} is no pipe: say ${stream}("pipe") before spawn()`);

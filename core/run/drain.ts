@@ -42,7 +42,7 @@ export interface Bounds {
   /** Calls back when a time limit or a signal ends the wait at once. */
   readonly onCut: (cut: () => void) => void;
   /** Whether the event loop stays alive for the wait. */
-  readonly held: boolean;
+  readonly ref: boolean;
 }
 
 /**
@@ -50,7 +50,7 @@ export interface Bounds {
  * what was read may be slow, for as much as a pipe can have held.
  */
 export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boolean> {
-  const { drain, endedAt, hurried, onCut, held } = bounds;
+  const { drain, endedAt, hurried, onCut, ref } = bounds;
   let over = false;
   let cut = false;
   let wake = () => {};
@@ -65,7 +65,7 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
   });
   const sleep = (ms: number) =>
     new Promise<void>((resolve) => {
-      const stop = after(ms, resolve, { held });
+      const stop = after(ms, resolve, { ref });
       wake = () => {
         stop();
         resolve();

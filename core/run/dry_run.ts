@@ -234,7 +234,8 @@ export async function dryProcess(dry: DryRun, spec: Spec): Promise<Process> {
     },
     end: () => ask(input + decoder.decode()),
     close: () => {},
-    hold: () => {},
+    ref: () => {},
+    unref: () => {},
   };
   const release = () => ask(undefined);
   if (!tended && !spec.handshake) await ask(undefined);
@@ -249,7 +250,8 @@ export async function dryProcess(dry: DryRun, spec: Spec): Promise<Process> {
       if (alive && signal !== 0) end(signal);
       return alive;
     },
-    hold: () => {},
+    ref: () => {},
+    unref: () => {},
     ...(spec.grouping?.kind === "daemon" ? { daemonPid: pid } : {}),
     ...(spec.handshake ? { release } : {}),
   };
@@ -296,7 +298,9 @@ class DrySource implements NonNullable<Process["stdout"]> {
     this.#over = true;
   }
 
-  hold(): void {}
+  ref(): void {}
+
+  unref(): void {}
 }
 
 function toBytes(value: string | Uint8Array): Uint8Array {

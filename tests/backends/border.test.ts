@@ -263,7 +263,8 @@ function failingProcess(error: unknown): Process {
     write: () => Promise.reject(error),
     end: () => Promise.reject(error),
     close: () => {},
-    hold: () => {},
+    ref: () => {},
+    unref: () => {},
   };
   const source: Source = {
     start: (receiver) => {
@@ -273,7 +274,8 @@ function failingProcess(error: unknown): Process {
     pause: () => {},
     resume: () => {},
     close: () => {},
-    hold: () => {},
+    ref: () => {},
+    unref: () => {},
   };
   return {
     pid: 7,
@@ -284,7 +286,8 @@ function failingProcess(error: unknown): Process {
     exited: Promise.reject(error),
     release: () => Promise.reject(error),
     kill: fail,
-    hold: () => {},
+    ref: () => {},
+    unref: () => {},
   };
 }
 

@@ -40,7 +40,7 @@ const host: Host = {
   hook: () => ({ path: "", argv: [] }),
   source: (fd) => socketSource(Socket, fd),
   sink: (fd) => socketSink(Socket, fd),
-  hold: () => () => {},
+  keepAlive: () => ({ ref() {}, unref() {} }),
   onSigchld: () => {},
 };
 

@@ -29,12 +29,12 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
   let file = new Uint8Array(0);
   const seen = [header, pid, runs, ...later].map((record) => {
     file = apply(file, record);
-    const { pid, exit, status: masked, timedOut, drained } = parseReport(file);
+    const { pid, exit, status, timedOut, drained } = parseReport(file);
     return {
       pid,
       raw: exit?.raw,
       rss: exit?.usage.maxRssBytes,
-      told: [...masked],
+      status: [...status],
       timedOut,
       drained,
     };
@@ -43,12 +43,12 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
     pid: undefined,
     raw: undefined,
     rss: undefined,
-    told: [] as number[],
+    status: [] as number[],
     timedOut: false,
     drained: false,
   };
   const begun = { ...nothing, pid: WORDS };
-  const running = { ...begun, told: [EXECUTING] };
+  const running = { ...begun, status: [EXECUTING] };
   const ended = { ...running, raw: 3 << 8, rss: 2048 };
   const over = { ...ended, timedOut: true, drained: true };
   assertEquals(seen, [nothing, begun, running, ended, over]);

@@ -13,7 +13,7 @@ const NONE = "0000000000000000";
 const NET_RAW = (1n << 13n).toString(16).padStart(16, "0");
 
 /** What the program is told, see programs/credentials.ts. */
-interface Told {
+interface Wanted {
   readonly prepare?: readonly (readonly (string | number)[])[];
   readonly uid?: number;
   readonly gid?: number;
@@ -25,10 +25,10 @@ interface Told {
 /** Runs the program with other credentials, and perhaps by a copy of this runtime; what it prints. */
 async function printed(
   t: Context,
-  masked: Told,
+  wanted: Wanted,
   { prefix = [], binary }: { prefix?: readonly string[]; binary?: string } = {},
 ): Promise<string> {
-  const [own = "", ...args] = programArgv("credentials", JSON.stringify(masked));
+  const [own = "", ...args] = programArgv("credentials", JSON.stringify(wanted));
   const folder = t.folder();
   chmodSync(folder, 0o777);
   const variables = [`DENO_DIR=${folder}/deno`, `HOME=${folder}`, `TMPDIR=${folder}`];
@@ -83,8 +83,8 @@ const PARENTS: Record<string, readonly string[]> = {
 for (const [what, prefix] of Object.entries(PARENTS)) {
   for (const uid of [1001, 1000]) {
     conform(`a parent ${what}: nothing of them survives uid(${uid})`, async (t) => {
-      const masked = { uid, gid: uid };
-      assertEquals(seen(await printed(t, masked, { prefix })), {
+      const wanted = { uid, gid: uid };
+      assertEquals(seen(await printed(t, wanted, { prefix })), {
         uid: String(uid),
         sets: [NONE, NONE, NONE, NONE],
       });
@@ -94,8 +94,8 @@ for (const [what, prefix] of Object.entries(PARENTS)) {
   // Locked as it is, KEEP_CAPS cannot be used; that is said.
   if (what.includes("KEEP_CAPS")) continue;
   conform(`a parent ${what}: what is allowed survives, and nothing else`, async (t) => {
-    const masked = { uid: 1001, gid: 1001, allow: ["net_raw"] };
-    assertEquals(seen(await printed(t, masked, { prefix })), {
+    const wanted = { uid: 1001, gid: 1001, allow: ["net_raw"] };
+    assertEquals(seen(await printed(t, wanted, { prefix })), {
       uid: "1001",
       sets: [NET_RAW, NET_RAW, NET_RAW, NET_RAW],
     });
@@ -104,8 +104,8 @@ for (const [what, prefix] of Object.entries(PARENTS)) {
 
 conform("KEEPCAPS that is refused is a failure only if something was to survive", async (t) => {
   const prefix = PARENTS["whose SECBIT_KEEP_CAPS is locked"] ?? [];
-  const masked = { uid: 1001, gid: 1001, allow: ["net_raw"] };
-  assertStringIncludes(await printed(t, masked, { prefix }), "step capabilities: capset(");
+  const wanted = { uid: 1001, gid: 1001, allow: ["net_raw"] };
+  assertStringIncludes(await printed(t, wanted, { prefix }), "step capabilities: capset(");
 }, needs);
 
 conform(
@@ -116,8 +116,8 @@ conform(
     chmodSync(join(binary, ".."), 0o755);
     chmodSync(binary, 0o755);
     await new Command("setcap", "cap_setuid,cap_setgid+ep", binary).run();
-    const masked = { uid: 1001, gid: 1001 };
-    const text = await printed(t, masked, { prefix: asUser(1000), binary });
+    const wanted = { uid: 1001, gid: 1001 };
+    const text = await printed(t, wanted, { prefix: asUser(1000), binary });
     if (hasNative()) {
       assertEquals(seen(text), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
     } else {
@@ -130,37 +130,37 @@ conform(
 const ffi = { ...needs, skip: driver === "native" ? undefined : "needs FFI to prepare itself" };
 
 conform("a saved user id of 0 is still there after the change of memory", async (t) => {
-  const masked = {
+  const wanted = {
     prepare: [["setresuid", 1000, 1000, 0]],
     steps: [["setresuid", 0, 0, 0]],
   };
-  const { uid } = seen(await printed(t, masked)) as { uid: string };
+  const { uid } = seen(await printed(t, wanted)) as { uid: string };
   assertEquals(uid, "0");
 }, ffi);
 
 conform("root does not regain what it gave up before the program", async (t) => {
   const SETUID_SETGID_SETPCAP = 0x1c0;
-  const masked = {
+  const wanted = {
     prepare: [["capset", SETUID_SETGID_SETPCAP]],
     steps: [["chroot", "/"]],
   };
-  assertStringIncludes(await printed(t, masked), 'chroot("/"): EPERM');
+  assertStringIncludes(await printed(t, wanted), 'chroot("/"): EPERM');
   // What it has kept serves as before.
-  const { steps: _, ...change } = { ...masked, uid: 1001, gid: 1001 };
+  const { steps: _, ...change } = { ...wanted, uid: 1001, gid: 1001 };
   assertEquals(seen(await printed(t, change)), { uid: "1001", sets: [NONE, NONE, NONE, NONE] });
 }, ffi);
 
 conform("an ordinary process that may raise nothing has its memory copied instead", async (t) => {
   const NO_CAP_AMBIENT_RAISE = 0x40;
   const PR_SET_SECUREBITS = 28;
-  const masked = {
+  const wanted = {
     prepare: [
       ["prctl", PR_SET_SECUREBITS, NO_CAP_AMBIENT_RAISE, 0, 0, 0],
       ["setresuid", 1000, 1000, 1000],
     ],
     handshake: true,
   };
-  assertEquals(seen(await printed(t, masked)), { uid: "1000", sets: [NONE, NONE, NONE, NONE] });
+  assertEquals(seen(await printed(t, wanted)), { uid: "1000", sets: [NONE, NONE, NONE, NONE] });
 }, ffi);
 
 conform("the bounding set is changed by clearCaps only", async () => {

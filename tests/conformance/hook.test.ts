@@ -15,8 +15,8 @@ conform("a hook runs in the child, before the program, with data and what is kno
   const cmd = new Command("sh", "-c", script, path).env("A", "b").envPass("PATH")
     .preExec(hook("tell"), { path, more: [1, null] });
   const { stdout, pid } = await cmd.run();
-  const [shell = "", masked = ""] = stdout.split("\n");
-  const seen = JSON.parse(masked);
+  const [shell = "", report = ""] = stdout.split("\n");
+  const seen = JSON.parse(report);
   assertEquals([seen.pid, seen.own, Number(shell)], [pid, pid, pid]);
   assertEquals(seen.argv, ["sh", "-c", script, path]);
   assertEquals(seen.env, { A: "b", PATH: process.env["PATH"] });

@@ -40,7 +40,7 @@ function poisoned(t: Context): { folder: string; evidence: string } {
   writeFileSync(join(folder, ".env"), "POISON=env\nNODE_OPTIONS=--require=./evil.cjs\n");
   writeFileSync(join(folder, ".env.local"), "POISON=local\n");
   const imports = Object.fromEntries(
-    [library("deno/hook.ts"), hook("surroundings").href, "node:fs", "node:process"]
+    [library("deno/hook.ts"), hook("system").href, "node:fs", "node:process"]
       .map((each) => [each, "./evil.mjs"]),
   );
   const nodeModulesDir = "manual";
@@ -65,7 +65,7 @@ for (const [way, start] of Object.entries(WAYS)) {
     const { folder, evidence } = poisoned(t);
     const real = enter(t, folder);
     const path = join(t.folder(), "seen");
-    const child = await start(new Command("true").preExec(hook("surroundings"), path));
+    const child = await start(new Command("true").preExec(hook("system"), path));
     if (way === "spawn") await (child as { wait(): Promise<unknown> }).wait();
     const { loadedIn, cwd, env } = JSON.parse(readFileSync(path, "utf8"));
     assertEquals([loadedIn, cwd], [real, real]);
@@ -81,7 +81,7 @@ conform(
     const real = enter(t, t.folder());
     const path = join(t.folder(), "seen");
     const script = 'readlink /proc/self/cwd; ls -l /proc/$$/fd | grep -c " -> /$\\| -> $PWD$"';
-    const cmd = new Command("sh", "-c", script).preExec(hook("surroundings"), path);
+    const cmd = new Command("sh", "-c", script).preExec(hook("system"), path);
     const { stdout } = await cmd.run({ check: false });
     assertEquals(stdout, `${real}\n0\n`);
     assertEquals(JSON.parse(readFileSync(path, "utf8")).cwd, real);
@@ -91,7 +91,7 @@ conform(
 conform("in the root of the file system a hook stays there", async (t) => {
   enter(t, "/");
   const path = join(t.folder(), "seen");
-  const cmd = new Command("readlink", "/proc/self/cwd").preExec(hook("surroundings"), path);
+  const cmd = new Command("readlink", "/proc/self/cwd").preExec(hook("system"), path);
   assertEquals(await cmd.text(), "/\n");
   assertEquals(JSON.parse(readFileSync(path, "utf8")).cwd, "/");
 });
@@ -136,7 +136,7 @@ conform("variables for runtimes reach the hook, and not its runtime", async (t) 
     });
   }
   const path = join(t.folder(), "seen");
-  await new Command("true").preExec(hook("surroundings"), path).run();
+  await new Command("true").preExec(hook("system"), path).run();
   const { env } = JSON.parse(readFileSync(path, "utf8"));
   for (const [name, value] of Object.entries(variables)) assertEquals(env[name], value, name);
   assert(!existsSync(evidence), "a variable had something loaded");

@@ -9,7 +9,7 @@ const { runtime, driver } = backendInfo();
 const script = fileURLToPath(new URL("../support/programs/permitted.ts", import.meta.url));
 
 /** What a program of this runtime tells that has these flags. */
-async function masked(...flags: string[]): Promise<Record<string, string>> {
+async function reported(...flags: string[]): Promise<Record<string, string>> {
   const own = runtime === "deno"
     ? ["run", "--quiet", "--no-check", "--no-prompt"]
     : ["--no-warnings"];
@@ -29,7 +29,7 @@ const onNode = { skip: permission ? undefined : "Node's permissions" };
 const works = { echo: "hello\n", sync: "hello\n", true: "0", spawn: "0" };
 
 conform("Deno: without --allow-ffi the portable driver serves", async () => {
-  assertEquals(await masked("--allow-run", "--allow-env"), { driver: "portable", ...works });
+  assertEquals(await reported("--allow-run", "--allow-env"), { driver: "portable", ...works });
 }, onDeno);
 
 conform("Deno: --allow-run is respected, also by the driver that could do without", async () => {
@@ -41,7 +41,7 @@ conform("Deno: --allow-run is respected, also by the driver that could do withou
     ] as const
   ) {
     const run = [`--allow-run=/bin/echo,${echo}`, "--allow-env", "--allow-read"];
-    const seen = await masked(...run, ...flags);
+    const seen = await reported(...run, ...flags);
     assertEquals(seen["driver"], expected);
     assertEquals([seen["echo"], seen["sync"]], ["hello\n", "hello\n"], expected);
     const refused = "PermissionError NotCapable run /bin/true NotCapable";
@@ -50,7 +50,7 @@ conform("Deno: --allow-run is respected, also by the driver that could do withou
 }, onDeno);
 
 conform("Deno: with no permission at all there is a PermissionError, and no crash", async () => {
-  const seen = await masked();
+  const seen = await reported();
   for (const name of ["echo", "sync", "true", "spawn"]) {
     const [, permission] =
       /^PermissionError NotCapable (\w+) .*NotCapable$/.exec(seen[name] ?? "") ??
@@ -60,7 +60,7 @@ conform("Deno: with no permission at all there is a PermissionError, and no cras
 }, onDeno);
 
 conform("Node: without --allow-child-process there is an error, and no crash", async () => {
-  const seen = await masked("--permission", "--allow-fs-read=*");
+  const seen = await reported("--permission", "--allow-fs-read=*");
   for (const name of ["echo", "sync", "true", "spawn"]) {
     assertMatch(
       seen[name] ?? "",
@@ -71,7 +71,7 @@ conform("Node: without --allow-child-process there is an error, and no crash", a
 }, onNode);
 
 conform("Node: without leave to write, the portable driver serves", async () => {
-  const seen = await masked("--permission", "--allow-fs-read=*", "--allow-child-process");
+  const seen = await reported("--permission", "--allow-fs-read=*", "--allow-child-process");
   assertEquals(seen, { driver: "portable", ...works });
 }, onNode);
 
@@ -82,7 +82,7 @@ conform("Node: with leave to write, the launcher serves", async () => {
     "--allow-fs-write=*",
     "--allow-child-process",
   ];
-  assertEquals(await masked(...flags), { driver: "launcher", ...works });
+  assertEquals(await reported(...flags), { driver: "launcher", ...works });
 }, onNode);
 
 conform("no warning of the runtime's reaches the user", async () => {

@@ -16,7 +16,7 @@ interface Told {
 }
 
 /** What a program of this runtime tells that has these flags; `$F` stands for the folder. */
-async function masked(
+async function reported(
   t: Context,
   flags: readonly string[],
   { env = {}, exec = true } = {},
@@ -64,7 +64,7 @@ function assertRefused({ seen }: Told, names: readonly string[], by: RegExp): vo
 }
 
 conform("Deno: permission to run one program is not widened by variables of ld.so", async (t) => {
-  const some = await masked(t, [...DENO, "--allow-read"], { env: { MARK: "inherited" } });
+  const some = await reported(t, [...DENO, "--allow-read"], { env: { MARK: "inherited" } });
   assertEquals(some.seen["driver"], "native");
   assertRefused(some, LOADING, /NotCapable/);
   const { chosen, empty, inherited } = some.seen;
@@ -72,9 +72,13 @@ conform("Deno: permission to run one program is not widened by variables of ld.s
   // What the program may not see itself is inherited all the same.
   assertEquals(some.seen["variables"], "MARK=inherited");
   // Who may run anything may.
-  const all = await masked(t, ["--allow-ffi", "--allow-run", "--allow-read", "--allow-write=$F"], {
-    exec: false,
-  });
+  const all = await reported(
+    t,
+    ["--allow-ffi", "--allow-run", "--allow-read", "--allow-write=$F"],
+    {
+      exec: false,
+    },
+  );
   assertEquals(all.seen["LD_AUDIT"], "hello\n");
 }, onDeno);
 
@@ -82,7 +86,7 @@ conform(
   "Deno: nor by those that are inherited, whether the program may see them or not",
   async (t) => {
     for (const flags of [[], ["--allow-env"]]) {
-      const one = await masked(t, [...DENO, "--allow-read", ...flags], {
+      const one = await reported(t, [...DENO, "--allow-read", ...flags], {
         env: { LD_LIBRARY_PATH: "/nowhere" },
       });
       assertRefused(one, ["inherited"], /NotCapable/);
@@ -93,13 +97,13 @@ conform(
 );
 
 conform("Deno: files for streams and pids need the permission to read or write them", async (t) => {
-  const none = await masked(t, [...DENO, `--allow-read=${root}`]);
+  const none = await reported(t, [...DENO, `--allow-read=${root}`]);
   assertRefused(none, [...READING, ...WRITING], /NotCapable/);
   assert(!existsSync(none.missing));
-  const read = await masked(t, [...DENO, `--allow-read=${root},$F`]);
+  const read = await reported(t, [...DENO, `--allow-read=${root},$F`]);
   assertRefused(read, WRITING, /NotCapable/);
   assertEquals(READING.map((name) => read.seen[name]), ["content\n", "content\n"]);
-  const write = await masked(t, [...DENO, `--allow-read=${root}`, "--allow-write=$F"], {
+  const write = await reported(t, [...DENO, `--allow-read=${root}`, "--allow-write=$F"], {
     exec: false,
   });
   assertRefused(write, READING, /NotCapable/);
@@ -107,7 +111,7 @@ conform("Deno: files for streams and pids need the permission to read or write t
 }, onDeno);
 
 conform("Node: FFI starts no program without --allow-child-process", async (t) => {
-  const { seen, missing } = await masked(t, NODE);
+  const { seen, missing } = await reported(t, NODE);
   assertEquals(seen["driver"], "native");
   const { driver: _, ...others } = seen;
   assertRefused({ seen, missing }, Object.keys(others), /ERR_ACCESS_DENIED/);
@@ -115,11 +119,11 @@ conform("Node: FFI starts no program without --allow-child-process", async (t) =
 }, onNode);
 
 conform("Node: files for streams and pids need the permission to read or write them", async (t) => {
-  const none = await masked(t, [...NODE, "--allow-child-process"]);
+  const none = await reported(t, [...NODE, "--allow-child-process"]);
   assertRefused(none, [...READING, ...WRITING], /ERR_ACCESS_DENIED/);
   assertEquals(none.seen["chosen"], "hello\n");
   assert(!existsSync(none.missing));
-  const read = await masked(t, [...NODE, "--allow-child-process", "--allow-fs-read=$F/*"]);
+  const read = await reported(t, [...NODE, "--allow-child-process", "--allow-fs-read=$F/*"]);
   assertRefused(read, WRITING, /ERR_ACCESS_DENIED/);
   assertEquals(READING.map((name) => read.seen[name]), ["content\n", "content\n"]);
 }, onNode);

@@ -7,7 +7,7 @@ import { withLimit } from "../support/patience.ts";
 const SUICIDE = ["-c", "kill -40 $$"];
 
 /** The portable driver on Node learns of such a signal, but not which one it was. */
-function masked(name: string): string {
+function expectedName(name: string): string {
   const { driver, runtime } = backendInfo();
   return driver === "portable" && runtime === "node" ? "signal 127" : name;
 }
@@ -25,7 +25,7 @@ conform("run: a program that a real-time signal ended has not succeeded", async 
 
 conform("runSync: a program that a real-time signal ended has not succeeded", async () => {
   const error = await failure(ExitError, () => new Command("sh", ...SUICIDE).runSync());
-  assertEquals([error.code, error.signal], [null, masked("SIGRTMIN+6")]);
+  assertEquals([error.code, error.signal], [null, expectedName("SIGRTMIN+6")]);
 });
 
 conform("runSync: output before a real-time signal is there, or said to be lost", () => {

@@ -26,7 +26,7 @@ function flow(): Flow & { arrives(): void; ends(): void; readonly stopped: boole
 }
 
 function bounds(drain: number): Bounds {
-  return { drain, endedAt: performance.now(), hurried: () => false, onCut() {}, held: true };
+  return { drain, endedAt: performance.now(), hurried: () => false, onCut() {}, ref: true };
 }
 
 /** Keeps the event loop from running. */

@@ -33,7 +33,9 @@ class FakeSource implements Source {
   close(): void {
     this.closed++;
   }
-  hold(): void {}
+  ref(): void {}
+
+  unref(): void {}
 }
 
 /** A sink that keeps what is written, and takes one piece at a time if it is `slow`. */
@@ -59,7 +61,9 @@ class FakeSink implements Sink {
   close(): void {
     this.closed++;
   }
-  hold(): void {}
+  ref(): void {}
+
+  unref(): void {}
 }
 
 const brokenPipe = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
@@ -183,13 +187,13 @@ test("capture of nothing is nothing", async () => {
 
 test("capture keeps its limit, tells once, and closes the source", async () => {
   const source = new FakeSource();
-  let masked = 0;
-  const gathering = capture(source, 5, () => masked++);
+  let overflows = 0;
+  const gathering = capture(source, 5, () => overflows++);
   source.receiver?.chunk(bytes("abc"), true);
   source.receiver?.chunk(bytes("def"), true);
   source.receiver?.chunk(bytes("ghi"), true);
   await gathering.done;
-  assertEquals([text(gathering.bytes()), masked], ["abcde", 1]);
+  assertEquals([text(gathering.bytes()), overflows], ["abcde", 1]);
   assert(source.closed > 0);
 });
 

@@ -12,7 +12,7 @@ const stays = () =>
     .uid(Number(uid)).gid(Number(uid));
 
 /** What a KillError says, wherever it is. */
-const masked = (error: unknown) => {
+const outcome = (error: unknown) => {
   const of = error as {
     name: string;
     killError?: unknown;
@@ -35,7 +35,7 @@ const attempt = async (what: string, action: () => unknown) => {
   try {
     seen[what] = { name: `nothing, but ${JSON.stringify(await action())}` };
   } catch (error) {
-    seen[what] = masked(error);
+    seen[what] = outcome(error);
   }
 };
 

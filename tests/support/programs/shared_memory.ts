@@ -50,12 +50,12 @@ const commands = {
     }
     : {}),
 };
-const masked: Record<string, unknown> = {};
+const errors: Record<string, unknown> = {};
 for (const [name, each] of Object.entries(commands)) {
   try {
     await each.run();
   } catch (error) {
-    masked[name] = String(error);
+    errors[name] = String(error);
   }
   each.runSync({ check: false });
 }
@@ -66,5 +66,5 @@ const mappings = readFileSync(`/proc/${child.pid}/maps`, "utf8").trimEnd().split
 await child.handshakeNotify();
 await child.wait();
 process.stdout.write(
-  JSON.stringify({ before, after: memory(), told: masked, mappings, wasm: compile() }),
+  JSON.stringify({ before, after: memory(), errors, mappings, wasm: compile() }),
 );

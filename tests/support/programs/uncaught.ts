@@ -3,13 +3,16 @@
 import process from "node:process";
 import { Command, secret } from "../../../mod.ts";
 
-const masked = (cmd: Command) => cmd.arg(secret("hunter2-secret")).env("TOKEN", "hunter2-value");
+const withSecrets = (cmd: Command) =>
+  cmd.arg(secret("hunter2-secret")).env("TOKEN", "hunter2-value");
 const ERRORS: Readonly<Record<string, () => unknown>> = {
-  exit: () => masked(new Command("sh", "-c", "exit 3")).run(),
-  "exit sync": () => masked(new Command("sh", "-c", "exit 3")).runSync(),
-  spawn: () => masked(new Command("/no/such/program")).run(),
-  timeout: () => masked(new Command("sh", "-c", "exec sleep 1000")).run({ timeout: 20 }),
+  exit: () => withSecrets(new Command("sh", "-c", "exit 3")).run(),
+  "exit sync": () => withSecrets(new Command("sh", "-c", "exit 3")).runSync(),
+  spawn: () => withSecrets(new Command("/no/such/program")).run(),
+  timeout: () => withSecrets(new Command("sh", "-c", "exec sleep 1000")).run({ timeout: 20 }),
   abort: () =>
-    masked(new Command("sh", "-c", "exec sleep 1000")).run({ signal: AbortSignal.timeout(20) }),
+    withSecrets(new Command("sh", "-c", "exec sleep 1000")).run({
+      signal: AbortSignal.timeout(20),
+    }),
 };
 await ERRORS[process.argv[2] ?? ""]?.();
