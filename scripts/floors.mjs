@@ -1,6 +1,6 @@
 // The layers of the sources ("floors"), from bottom to top. A file may import only from the floors
-// below its own. A test reads the imports and checks this. `node scripts/floors.mjs` writes the list
-// into the documentation and draws docs/floors.svg.
+// below its own. A test reads the imports and checks this. `node scripts/floors.mjs` writes the
+// list into the documentation and draws docs/floors.svg.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,14 +1,15 @@
-// Writes docs/support.md from the results of the test suite: the features of each driver and runtime.
+// Writes docs/support.md from the results of the test suite: the features of each driver and
+// runtime.
 
 const HEAD = `# Which driver does what
 
-The test suite writes this page. For each pair of runtime and driver, it runs a command that uses the
-feature. An empty cell means an UnsupportedError before anything is started. † marks a feature that
-the kernel of the test machine does not support: the start failed there with the correct error.
+The test suite writes this page. For each pair of runtime and driver, it runs a command that uses
+the feature. An empty cell means an UnsupportedError before anything is started. † marks a feature
+that the kernel of the test machine does not support: the start failed there with the correct error.
 
 `;
 
-/** Returns the page. Each entry of `seen` is { name, driver, feature, outcome }; `name` is the runtime. */
+/** Returns the page. An entry of `seen` is { name, driver, feature, outcome }; name: the runtime. */
 export function supportPage(seen, matrix) {
   const columns = matrix.map(({ runtime, driver }) => ({ runtime, driver }));
   const features = [...new Set(seen.map(({ feature }) => feature))];
