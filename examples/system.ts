@@ -19,7 +19,7 @@ const cmd = new Command("rtcwake", "-m", "no", "-s", seconds)
   .umask(0o077);
 
 console.log(`the command:\n  ${new Command("rtcwake", "-m", "no", "-s", seconds)}`);
-console.log("the same, with its environment and settings:");
+console.log("the same, with its environment:");
 console.log(`  ${cmd.toString({ lineBreaks: true }).replaceAll("\n", "\n  ")}`);
 
 try {

@@ -9,7 +9,7 @@ that the kernel of the test machine does not support: the start failed there wit
 
 `;
 
-/** Returns the page. An entry of `seen` is { name, driver, feature, outcome }; name: the runtime. */
+/** Returns the page. `seen` has entries { name, driver, feature, outcome }; name is the runtime. */
 export function supportPage(seen, matrix) {
   const columns = matrix.map(({ runtime, driver }) => ({ runtime, driver }));
   const features = [...new Set(seen.map(({ feature }) => feature))];

@@ -53,7 +53,7 @@ const THOROUGH = [
   "repetition",
 ];
 
-/** Files that do not depend on the rights of the user, and are not run again as an ordinary user. */
+/** Files that do not depend on the rights of the user. They are not run as an ordinary user. */
 const FOR_ANY_USER = [
   "dry_run",
   "large_commands",
