@@ -1,5 +1,5 @@
 /**
- * Reading 1 GB from a child: as a web stream, and captured whole.
+ * Reads 1 GB from a child: as a web stream, and as one captured output.
  *
  * @module
  */
@@ -47,7 +47,7 @@ await compare({
 });
 
 await compare({
-  title: `read ${amount / GB} GB as a stream, against all of it at once`,
+  title: `read ${amount / GB} GB as a stream, compared with one buffer`,
   ours: streaming,
   theirs: whole,
   rounds: 3,
@@ -56,9 +56,9 @@ await compare({
   ...(onDeno ? { limit: { is: "at least", ratio: 3 } } : {}),
 });
 
-// For comparison: what takes the time here is to get a gigabyte of memory from the kernel.
+// For comparison only: most of this time is spent to get a gigabyte of memory from the kernel.
 await compare({
-  title: `read ${amount / GB} GB whole`,
+  title: `read ${amount / GB} GB into one buffer`,
   ours: {
     name: "vircommand run()",
     run: () => expect(amount, run(argv).then(({ stdoutBytes }) => stdoutBytes.length)),

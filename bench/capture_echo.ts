@@ -1,5 +1,5 @@
 /**
- * Running a program and capturing its output as text.
+ * Runs a program and captures its output as text.
  *
  * @module
  */

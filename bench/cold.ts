@@ -1,7 +1,7 @@
 /**
- * What the first starts of a process cost, against the runtime's own: the runtime has yet to
- * compile the JavaScript that each of ours takes. Only the first turns of a process show that, so
- * there is no warm-up, and a run of this is one sample.
+ * Measures the first starts of a process and compares them with the runtime's own. The runtime
+ * still has to compile the JavaScript that a start uses. Only the first turns of a process show
+ * this, so there is no warm-up, and each run of this bench is one sample.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { peer } from "./support/peers.ts";
 
 const argv = ["/bin/true"];
 
-/** The sides take turns of this many starts. */
+/** The number of starts in one turn of a side. */
 const TURN = 25;
 
-/** Where the windows begin and end, in starts. */
+/** The limits of the windows, in starts. */
 const EDGES = quick ? [0, 25, 50] : [0, 25, 100, 300, 600, 1000, 2000];
 
 async function timed(run: () => Promise<unknown>, times: number[]): Promise<void> {

@@ -1,10 +1,11 @@
 /**
- * A small harness for comparisons: every side does the same work in the same run, in rounds that
- * take turns, so that what else the machine does meets all of them alike. Ratios are taken within
- * a round and their median is reported: absolute times on a shared machine say little.
+ * A small harness for comparisons. All sides do the same work in the same run. They alternate in
+ * rounds, so that other load on the machine affects all of them equally. Each ratio is computed
+ * within a round, and the median is reported, because absolute times on a shared machine mean
+ * little.
  *
- * `--json` prints one JSON object per line instead of a table; `--quick` does less, to see that a
- * bench works.
+ * `--json` prints one JSON object per line instead of a table. `--quick` does less work, to check
+ * that a bench runs.
  *
  * @module
  */
@@ -12,53 +13,53 @@
 import process from "node:process";
 import { backendInfo } from "../mod.ts";
 
-/** Whether there is time for the whole measurement. */
+/** Whether to do less work, only to check that a bench runs. */
 export const quick: boolean = process.argv.includes("--quick");
 
 const json = process.argv.includes("--json");
 
-/** One way of doing the work. */
+/** One of the sides that are compared. */
 export interface Side {
   readonly name: string;
   /** Does the work once. */
   run(): Promise<void>;
-  /** How many times it does so before the sides take turns, if that would take too long then. */
+  /** The number of warm-up rounds of this side, if the usual number would take too long. */
   readonly warmUp?: number;
 }
 
-/** A bound on a ratio. */
+/** A limit for a ratio. */
 export interface Limit {
   readonly is: "at most" | "at least";
   readonly ratio: number;
 }
 
-/** What is compared with what. */
+/** A comparison of several sides. */
 export interface Comparison {
   readonly title: string;
   readonly ours: Side;
   readonly theirs: readonly Side[];
-  /** How many times the sides take turns. */
+  /** The number of measured rounds. */
   readonly rounds: number;
-  /** How many times they do so before it counts; the compilers of the runtimes want hundreds. */
+  /** The number of rounds for warm-up. The compilers of the runtimes need hundreds. */
   readonly warmUp?: number;
-  /** How many times a side does the work in one turn. */
+  /** How often a side does the work in one turn. */
   readonly repeats: number;
-  /** Bytes moved each time, if throughput is what matters: ratios are of speed then. */
+  /** The bytes moved each time, for a comparison of throughput. Ratios then compare speed. */
   readonly bytes?: number;
-  /** What the ratio of ours to each of theirs must be. */
+  /** The limit for the ratio of vircommand to each other side. */
   readonly limit?: Limit;
 }
 
-/** A line of a report. */
+/** A line of the report. */
 export interface Finding {
   readonly title: string;
-  /** What was measured, with its unit. */
+  /** The measured values, with their units. */
   readonly figures: Readonly<Record<string, string>>;
   readonly ratio?: number;
   readonly limit?: Limit;
 }
 
-/** Measures and reports a comparison; the ratio to each of theirs. */
+/** Measures and reports a comparison. Returns the ratio to each other side. */
 export async function compare(comparison: Comparison): Promise<number[]> {
   const { title, ours, theirs, warmUp = 1, repeats, bytes, limit } = comparison;
   const sides = [ours, ...theirs];
@@ -95,7 +96,7 @@ export async function compare(comparison: Comparison): Promise<number[]> {
   });
 }
 
-/** Prints a finding. */
+/** Prints a line. */
 export function report({ title, figures, ratio, limit }: Finding): void {
   const { runtime, version, driver } = backendInfo();
   const met = ratio === undefined || limit === undefined
@@ -117,7 +118,7 @@ export function report({ title, figures, ratio, limit }: Finding): void {
   console.log(`${runtime.padEnd(4)} ${title}: ${display}${judged}${bound}`);
 }
 
-/** The middle one of some numbers. */
+/** Returns the median. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,7 +1,7 @@
 /**
- * Running a program as another user against running it as this one. Such a child executes a program
- * file of its own before it changes its ids, so its cost must not grow with the heap: measured with
- * and without 1 GB of touched memory. Needs root.
+ * Compares running a program as another user with running it as this user. Such a child executes a
+ * separate program file before it changes its ids, so its cost must not grow with the heap. It is
+ * measured with and without 1 GB of touched memory. Needs root.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { compare, quick } from "./harness.ts";
 
 const MB = 1024 * 1024;
 const root = process.getuid?.() === 0;
-if (!root) console.log("not measured: it takes root to become another user");
+if (!root) console.log("not measured: only root can run a program as another user");
 
 async function measure(what: string): Promise<void> {
   await compare({

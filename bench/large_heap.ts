@@ -1,6 +1,6 @@
 /**
- * Spawn and wait from a process that has 1 GB of touched memory. fork(2) copies page tables, so
- * its cost grows with the heap of the parent; what shares the parent's memory does not.
+ * Spawn and wait in a process that has 1 GB of touched memory. fork(2) copies page tables, so its
+ * cost grows with the heap of the parent. The cost of a child that shares memory does not.
  *
  * @module
  */
@@ -28,7 +28,7 @@ await compare({
   theirs: [{ name: peer.name, run: () => peer.wait(argv) }],
   warmUp: 4,
   rounds: 9,
-  // The first run after a fork pays for the pages that fork has made copy-on-write.
+  // The first run after a fork is slower, because the fork made pages copy-on-write.
   repeats: 25,
   // Bun and Deno do not fork.
   ...(backendInfo().runtime === "node" ? { limit: { is: "at most", ratio: 0.02 } } : {}),

@@ -1,6 +1,6 @@
 /**
- * Starting a program through the launcher, without FFI, against the runtime's own spawner, which
- * the launcher is started with: the price of the child program.
+ * Compares starting a program through the launcher, without FFI, with the runtime's own spawner.
+ * The same spawner starts the launcher, so the difference is the cost of the child program.
  *
  * @module
  */

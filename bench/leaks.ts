@@ -1,6 +1,6 @@
 /**
- * What is left after thousands of runs with a mix of successes, failures, timeouts and aborts:
- * descriptors, processes, mapped memory.
+ * Measures what is left after thousands of runs with a mix of successes, failures, timeouts and
+ * aborts: descriptors, processes, mapped memory.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { quick, report } from "./harness.ts";
 
 const RUNS = quick ? 500 : 5000;
 
-/** Each way of ending; those that kill a program are rarer, since they take their time. */
+/** The ways to end a run. Those that kill a program are rarer, because they take longer. */
 const WAYS: readonly (() => Promise<unknown>)[] = [
   () => run(["/bin/true"]),
   () => run(["/bin/echo", "hello"]),
@@ -28,7 +28,7 @@ const WAYS: readonly (() => Promise<unknown>)[] = [
     await using child = await new Command("/bin/cat").stdin("pipe").stdout("pipe").spawn();
     child.kill("SIGKILL");
   },
-  // deno-lint-ignore require-await -- what is synchronous throws; the others reject
+  // deno-lint-ignore require-await -- synchronous functions throw; the others reject
   async () => new Command("/bin/echo", "hello").runSync(),
 ];
 
@@ -39,13 +39,13 @@ interface Left {
   readonly rssMb: number;
 }
 
-/** Shared anonymous memory shows as /dev/zero: child programs are written there. */
+/** Child programs are written to shared anonymous memory, which is listed as /dev/zero. */
 function left(): Left {
   const stats = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
     try {
       return readFileSync(`/proc/${pid}/stat`, "latin1");
     } catch {
-      return ""; // it has ended meanwhile
+      return ""; // the process has already ended
     }
   });
   const parentOf = (stat: string) => Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
@@ -77,13 +77,13 @@ async function runAll(count: number): Promise<Map<string, number>> {
   return ends;
 }
 
-// What is made once and kept (the reaper, pools) is no leak.
+// What is created once and kept (the reaper, pools) is not a leak.
 await runAll(200);
 const before = left();
 const begun = performance.now();
 const ends = await runAll(RUNS);
 const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-// Streams that were given up are closed by the event loop, a turn or two later.
+// The event loop closes cancelled streams one or two turns later.
 await new Promise((resolve) => setTimeout(resolve, 100));
 const after = left();
 

@@ -1,5 +1,5 @@
 /**
- * 500 children at once: none may fail, and each must not cost much more than one alone.
+ * Runs 500 children at once. None may fail, and none may cost much more than a single child.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { median, quick, report } from "./harness.ts";
 
 const MANY = 500;
 
-/** All alive at the same time: each waits for the end of its input. */
+/** All children are alive at the same time: each waits for the end of its input. */
 async function living(count: number): Promise<void> {
   const cats = () => new Command("/bin/cat").stdin("pipe").stdout("capture").spawn();
   const children = await Promise.all(Array.from({ length: count }, cats));
@@ -17,7 +17,7 @@ async function living(count: number): Promise<void> {
   for (const child of children) await child.wait();
 }
 
-/** All asked for at the same time; the first are over when the last is started. */
+/** All children are requested at the same time. The first end before the last is started. */
 async function brief(count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, () => run(["/bin/true"])));
 }
@@ -32,7 +32,7 @@ async function measure(title: string, work: (count: number) => Promise<void>): P
     begun = performance.now();
     await work(MANY);
     const many = (performance.now() - begun) / MANY;
-    // The first round warms up.
+    // The first round is a warm-up.
     if (round < 0) continue;
     alone.push(one);
     together.push(many);

@@ -1,5 +1,5 @@
 /**
- * Starting a program and waiting for its end, with nothing captured: the cost of a process.
+ * Starts a program and waits for its end, without capturing output. This is the cost of a process.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * A network manager starts a helper that lives on without it, as dnsmasq does: a pid file that only
- * one of them can hold, a filtered environment, limits of its own. Starting it twice is an error
- * that says who runs already.
+ * A network manager starts a helper that continues without it, as dnsmasq does. The helper has a
+ * pid file that only one process can hold, a filtered environment and its own limits. If it is
+ * started a second time, the error names the process that is already running.
  *
  * @module
  */
@@ -39,11 +39,13 @@ try {
   } catch (error) {
     if (!(error instanceof SpawnError)) throw error;
     const holder = error.message.includes(`locked by process ${pid}`);
-    console.log(`second start: refused at step ${error.step}, the holder is named: ${holder}`);
+    console.log(
+      `second start: refused at step ${error.step}, the error names the holder: ${holder}`,
+    );
   }
 } finally {
   if (pid !== undefined) process.kill(pid, "SIGTERM");
   rmSync(folder, { recursive: true, force: true });
 }
-console.log(`stopped: it got SIGTERM`);
+console.log(`stopped with SIGTERM`);
 report();

@@ -1,6 +1,6 @@
 /**
- * A server that must bind a low port, and needs no other right: nobody, without root's groups, with
- * one capability that survives the change of user, and no way to get another.
+ * A server must bind a low port and needs no other rights. It runs as nobody, without root's
+ * groups. It keeps one capability across the change of user and cannot get another one.
  *
  * @module
  */
@@ -26,7 +26,9 @@ if (process.getuid?.() === 0) {
     await server.run();
   } catch (error) {
     if (!(error instanceof SpawnError)) throw error;
-    console.log(`refused: only root may: step ${error.step}, ${error.syscall}, ${error.code}`);
+    console.log(
+      `refused, because only root may do this: step ${error.step}, ${error.syscall}, ${error.code}`,
+    );
   }
 }
 report();

@@ -1,6 +1,6 @@
 /**
- * A daemon's helper: it gets what it needs and nothing else. The helper here is a shell script
- * that prints what it sees of itself in /proc/self.
+ * A daemon starts a helper that gets only what it needs. The helper in this example is a shell
+ * script that prints its own state from /proc/self.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { Command, secret } from "../mod.ts";
 import { heading, report } from "./support/report.ts";
 
-heading("helper: a program with chosen surroundings");
+heading("helper: a program with a chosen environment and descriptors");
 
 const script = `
 echo "arguments:   $*"
@@ -41,18 +41,20 @@ try {
     .umask(0o027)
     .limit("nofile", 64, 128)
     .maxCoreSize(0)
-    // It is closed here once the helper was started, whatever became of it.
+    // This process closes it after the start, even if the start fails.
     .passFd(leases, { as: 7, closeParent: true })
-    .stdin("a string, and no file anywhere");
-  const key = helper.sendBuffer("more bytes, on a descriptor of their own");
+    .stdin("a string, not a file");
+  const key = helper.sendBuffer("more bytes, on a separate descriptor");
   helper.args("-c", script, "helper", key);
 
   const display = /TOKEN=\S+/.exec(helper.toString())?.[0];
-  console.log(`the secret as toString() shows it: ${display}; as the helper sees itself:`);
+  console.log(`toString() shows the secret as ${display}; the helper sees:`);
   const { stdout, status, usage, durationMs } = await helper.run({ timeout: 10_000 });
   console.log(stdout.trimEnd());
   const processor = usage.userMs + usage.systemMs;
-  console.log(`it ended with ${status.code}, after ${processor.toFixed(1)} ms on a processor`);
+  console.log(
+    `it exited with ${status.code} and used ${processor.toFixed(1)} ms of processor time`,
+  );
   closeSync(notPassed);
   report({ "the helper": durationMs });
 } finally {

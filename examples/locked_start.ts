@@ -1,7 +1,7 @@
 /**
- * A supervisor must know a child before it runs: the pid goes into a lock file (or a cgroup, or an
- * accounting table) while everything but exec has happened. If the supervisor dies in between, the
- * program never runs.
+ * A supervisor must record a child before its program runs. When the child has done everything
+ * except exec, the supervisor writes the pid into a lock file (or a cgroup, or an accounting
+ * table). If the supervisor dies before that, the program never runs.
  *
  * @module
  */
@@ -26,7 +26,9 @@ try {
   const { stdout } = await child.wait();
   const owner = readFileSync(lock, "utf8").trim();
   const same = stdout.trim() === `owner ${owner}, me ${owner}`;
-  console.log(`locked: ${before} first; the program found its own pid in the lock: ${same}`);
+  console.log(
+    `locked while the child was ${before}; the program found its own pid in the lock: ${same}`,
+  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

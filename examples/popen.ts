@@ -1,6 +1,6 @@
 /**
- * Instead of popen(3): read the lines of a program's output as they come, and stop at the first
- * one that matches. The program would go on for ever; leaving the loop ends it.
+ * Replaces popen(3): reads the lines of a program's output when they arrive, and stops at the first
+ * one that matches. The program itself never ends; leaving the loop ends it.
  *
  * @module
  */

@@ -1,7 +1,8 @@
 /**
- * A manager runs a hook script of its administrator's: four arguments, an environment that holds
- * only what was chosen, the description of the machine on standard input. What the script prints
- * comes back; a script that fails stops the operation, and its complaint says why.
+ * A manager runs a hook script that its administrator wrote. The script gets four arguments, only
+ * the chosen environment variables, and the description of the machine on standard input. The
+ * manager reads the output of the script. If the script fails, the operation stops, and the
+ * standard error of the script gives the reason.
  *
  * @module
  */
@@ -22,7 +23,7 @@ case "$2" in
 esac
 `;
 
-/** Runs a hook; its output, if it agrees. */
+/** Runs a hook and returns its output. Throws an ExitError if the hook fails. */
 async function runHook(script: string, machine: string, operation: string): Promise<string> {
   const description = "<domain type='kvm'>\n  <disk/>\n</domain>\n";
   const { stdout } = await new Command(script, machine, operation, "begin", "-")
@@ -39,7 +40,7 @@ const folder = mkdtempSync(join(tmpdir(), "vircommand-hook-"));
 try {
   const script = join(folder, "qemu");
   writeFileSync(script, SCRIPT, { mode: 0o700 });
-  console.log(`agreed: ${await runHook(script, "web 1", "prepare")}`);
+  console.log(`allowed: ${await runHook(script, "web 1", "prepare")}`);
   try {
     await runHook(script, "web 1", "migrate");
   } catch (error) {

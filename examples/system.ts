@@ -1,6 +1,6 @@
 /**
- * Instead of system(3): wake the machine at the next full hour. The number of seconds is computed,
- * and no shell has to be told how to quote it.
+ * Replaces system(3): sets the machine to wake at the next full hour. The number of seconds is
+ * computed, and nothing has to be quoted for a shell.
  *
  * @module
  */
@@ -19,11 +19,11 @@ const cmd = new Command("rtcwake", "-m", "no", "-s", seconds)
   .umask(0o077);
 
 console.log(`the command:\n  ${new Command("rtcwake", "-m", "no", "-s", seconds)}`);
-console.log("the same, with all that it is told about its surroundings:");
+console.log("the same, with its environment:");
 console.log(`  ${cmd.toString({ lineBreaks: true }).replaceAll("\n", "\n  ")}`);
 
 try {
-  console.log("what would happen between clone and exec:");
+  console.log("what happens between clone and exec:");
   for (const line of cmd.explain().split("\n")) console.log(`  ${line}`);
 
   const { stdout, durationMs } = await cmd.run({ timeout: 5000 });
@@ -31,13 +31,15 @@ try {
   report({ "the command": durationMs });
 } catch (error) {
   if (error instanceof SpawnError) {
-    // Not installed here, most likely. A shell would have said 127.
-    console.log(`it could not be started: ${error.code}, in step ${error.step}, at ${error.path}`);
+    // The program is probably not installed. A shell would report 127.
+    console.log(
+      `it could not be started: ${error.code}, in step ${error.step}, path ${error.path}`,
+    );
     console.log(`  ${error.message}`);
     report();
   } else if (error instanceof ExitError) {
-    // It needs root, and a machine with a real-time clock.
-    console.log(`it ran, and refused with status ${error.code}:`);
+    // It needs root and a real-time clock.
+    console.log(`it ran and failed with status ${error.code}:`);
     console.log(`  ${error.stderr.trim().replaceAll("\n", "\n  ")}`);
     report({ "the command": error.result.durationMs });
   } else {

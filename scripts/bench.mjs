@@ -20,7 +20,7 @@ const benches = readdirSync(folder).filter((name) =>
 ).sort();
 let failed = 0;
 for (const bench of benches) {
-  // The launcher is for runtimes without FFI.
+  // The launcher is only used by runtimes without FFI.
   const names = bench === "launcher.ts" ? ["node24"] : shown;
   for (const name of only === undefined ? names : [only]) {
     console.log(`\n── ${bench} on ${name} ──`);

@@ -1,5 +1,5 @@
-// Everything that is checked besides the tests: node scripts/check.mjs [--fix] [name …]
-// Each check counts as one test; the last line says how many held.
+// Runs all checks other than the tests: node scripts/check.mjs [--fix] [name …]
+// Each check counts as one test. The last line reports how many passed.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

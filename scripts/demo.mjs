@@ -1,4 +1,4 @@
-// The main job: runs the examples, as a user would, on every runtime.
+// Runs the examples on every runtime. `npm run demo` is this.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";

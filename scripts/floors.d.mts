@@ -1,4 +1,4 @@
-/** One entry: a folder with its slash, or a file; and what it is for. */
+/** One entry: a file, or a folder with a trailing slash, and its purpose. */
 export type Entry = [name: string, what: string];
 
 export const FLOORS: Entry[][];

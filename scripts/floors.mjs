@@ -1,6 +1,6 @@
-// The picture of the sources: what may import what. From bottom to top; what stands on one floor may
-// import what is on the floors below it, and nothing else. A test reads the imports and holds the
-// sources to it. node scripts/floors.mjs writes the list into the documentation, and draws it.
+// The layers of the sources ("floors"), from bottom to top. A file may import only from the floors
+// below its own. A test reads the imports and checks this. `node scripts/floors.mjs` writes the
+// list into the documentation and draws docs/floors.svg.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -9,46 +9,46 @@ export const FLOORS = [
   [["core/tables/", "errno, signals, limits, capabilities: data with its source"]],
   [["core/own.ts", "reads only own properties of options"]],
   [["core/text/", "quoting, secrets, escaping, paths"]],
-  [["core/result/", "how a program has ended"]],
-  [["core/errors.ts", "every error"]],
-  [["core/timing.ts", "time limits and the way of ending a program"]],
+  [["core/result/", "how a program ended"]],
+  [["core/errors.ts", "all error classes"]],
+  [["core/timing.ts", "time limits and how a program is ended"]],
   [
-    ["core/system.ts", "what a plan must know of the system"],
+    ["core/system.ts", "what a plan needs to know about the system"],
     ["core/drivers.ts", "the names of the drivers"],
-    ["core/current_folder.ts", "the folder of this process"],
+    ["core/current_folder.ts", "the current folder of this process"],
   ],
-  [["core/command/", "what a user says: the spec, its methods, rules"]],
-  [["core/plan/", "what will happen: steps, their order, the plan, look-up"]],
+  [["core/command/", "what the caller asks for: the spec, its methods, rules"]],
+  [["core/plan/", "what the child will do: steps, their order, the plan, look-up"]],
   [["core/backend.ts", "the contract between core and drivers"]],
-  [["core/run/", "what happens: launch, child, streams, draining, dry run"]],
-  [["core/command.ts", "the class Command with its verbs"]],
+  [["core/run/", "running a plan: launch, child, streams, draining, dry run"]],
+  [["core/command.ts", "the class Command and its run methods"]],
   [
     ["backends/async_scope.ts", "keeps the caller's asynchronous context"],
-    ["backends/process.ts", "this process, without side effects"],
+    ["backends/process.ts", "facts about this process, without side effects"],
   ],
-  [["backends/posix/", "files, users and signals by the runtimes' own modules"]],
+  [["backends/posix/", "files, users and signals through the runtimes' own modules"]],
   [["backends/child_program/", "calls, encoding, interpreter, lowering, explain, failure"]],
-  [["backends/hook.ts", "the process in which a hook runs"]],
-  [["backends/spawner/", "what launcher and portable share"]],
-  [["backends/permitted.ts", "what a runtime's permissions allow"]],
+  [["backends/hook.ts", "runs a hook, in the process of the child"]],
+  [["backends/spawner/", "code that launcher and portable share"]],
+  [["backends/permitted.ts", "checks the permissions of the runtime"]],
   [
-    ["backends/native/", "the engine on FFI: memory, clone, waiting, synchronous runs"],
-    ["backends/launcher/", "a tiny program file and its supervisor"],
-    ["backends/portable/", "the runtime's own spawner alone"],
+    ["backends/native/", "the driver on FFI: memory, clone, waiting, synchronous runs"],
+    ["backends/launcher/", "a very small executable and its supervisor"],
+    ["backends/portable/", "the runtime's spawner, without a child program"],
   ],
   [
-    ["backends/border.ts", "where errors become CommandErrors"],
-    ["backends/choose.ts", "which driver is taken"],
+    ["backends/border.ts", "turns every error into a CommandError"],
+    ["backends/choose.ts", "chooses the driver"],
   ],
   [
-    ["backends/deno/", "what Deno does in its own way"],
-    ["backends/bun/", "what Bun does in its own way"],
-    ["backends/node/", "what Node does in its own way"],
+    ["backends/deno/", "what is specific to Deno"],
+    ["backends/bun/", "what is specific to Bun"],
+    ["backends/node/", "what is specific to Node"],
   ],
-  [["mod.ts", "the public face"]],
+  [["mod.ts", "the public API"]],
 ];
 
-/** The index of the floor of a source, and the entry; undefined if it has no place. */
+/** Returns the floor and the entry of a source, or undefined if the list does not have it. */
 export function placeOf(path) {
   for (const [floor, entries] of FLOORS.entries()) {
     const entry = entries.find(([name]) =>
@@ -59,7 +59,7 @@ export function placeOf(path) {
   return undefined;
 }
 
-/** The list as it stands in the documentation: the top first, as a building is drawn. */
+/** Returns the list for the documentation, with the top floor first. */
 export function floorList() {
   const lines = FLOORS.toReversed().flatMap((entries) => [
     ...entries.map(([name, what]) => `${name.padEnd(26)} ${what}`),
@@ -72,7 +72,7 @@ const [WIDTH, HEIGHT, GAP, MARGIN] = [900, 38, 8, 12];
 
 const escaped = (text) => text.replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-/** The same as a drawing. */
+/** Returns the list as an SVG drawing. */
 export function floorsSvg() {
   const rows = FLOORS.toReversed();
   const boxes = rows.flatMap((entries, row) => {
@@ -102,7 +102,7 @@ export function floorsSvg() {
   const height = 2 * MARGIN + rows.length * (HEIGHT + GAP) - GAP;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
-    "<title>What may import what: each floor only the floors below it</title>",
+    "<title>The layers: each may import only the layers below it</title>",
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     ...boxes,
     "</svg>\n",
@@ -111,12 +111,12 @@ export function floorsSvg() {
 
 const MARKED = /<!-- floors -->[\s\S]*?<!-- \/floors -->/;
 
-/** The generated files: their path, and their text as it must be. */
+/** Returns the path and the expected text of each generated file. */
 export function generated() {
   const root = new URL("../", import.meta.url);
   const pages = ["CONTRIBUTING.md", "docs/architecture.md"].map((path) => {
     const text = readFileSync(new URL(path, root), "utf8");
-    if (!MARKED.test(text)) throw new Error(`${path} has no place for the list`);
+    if (!MARKED.test(text)) throw new Error(`${path} has no markers for the list`);
     return [
       path,
       text.replace(MARKED, () => `<!-- floors -->\n\n${floorList()}\n\n<!-- /floors -->`),

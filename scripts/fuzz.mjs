@@ -1,9 +1,9 @@
-// Differential fuzzing: random commands on one driver and runtime after the other, which must come
-// to the same. `npm run fuzz` is this.
+// Differential fuzzing: runs random commands on pairs of runtime and driver, which must give the
+// same results. `npm run fuzz` is this.
 //
 //   node scripts/fuzz.mjs [--count N] [--seed TEXT] [--pair RUNTIME:DRIVER …]
 //
-// A difference is printed with the smallest command that still shows it.
+// Prints each difference with the smallest command that still shows it.
 
 import { spawnSync } from "node:child_process";
 import {
@@ -23,7 +23,7 @@ import { root, runtimes } from "./runtimes.mjs";
 const NATIVE = { runtime: "node26", driver: "native" };
 const LAUNCHER = { runtime: "node26", driver: "launcher" };
 
-/** What is compared with what. */
+/** The pairs that are compared. */
 export const pairs = [
   [LAUNCHER, NATIVE],
   [{ runtime: "bun", driver: "native" }, NATIVE],
@@ -33,10 +33,10 @@ export const pairs = [
   [{ runtime: "node22", driver: "launcher" }, LAUNCHER],
 ];
 
-/** How many commands one process runs. */
+/** The number of commands that one process runs. */
 const BATCH = 100;
 
-/** How the processes are started: batches take turns. */
+/** The ways to start a process. Batches use them in turn. */
 const MANNERS = [
   "",
   "exec 0<&-",
@@ -49,7 +49,7 @@ const MANNERS = [
 const main = fileURLToPath(new URL("tests/fuzz/main.ts", root));
 const nameOf = ({ runtime, driver }) => `${runtime} ${driver}`;
 
-/** Runs what is ordered on one runtime and driver; the outcomes, as far as it came. */
+/** Runs the commands on one runtime and driver. Returns the outcomes up to the first crash. */
 function cook({ runtime, driver }, order, manner) {
   const place = mkdtempSync(join(tmpdir(), "vircommand-fuzz-"));
   chmodSync(place, 0o755);
@@ -90,7 +90,7 @@ function same(some, other) {
   return JSON.stringify(some) === JSON.stringify(other);
 }
 
-/** Leaves out of a recipe whatever the difference does not need. */
+/** Reduces a recipe to the parts that are needed for the difference. */
 function reduce(recipe, differs) {
   let least = recipe;
   for (let again = true; again;) {
@@ -118,17 +118,17 @@ function* smallerThan(recipe) {
   }
 }
 
-/** What is missing for the program that reports, if something is. */
+/** Returns what the reporter program needs and this machine does not have, if anything. */
 export function needsOfFuzz() {
   return existsSync("/usr/bin/perl") ? undefined : "random commands need /usr/bin/perl";
 }
 
-/** What one side may refuse, and says so. */
+/** Reports whether one side may refuse what the other side accepts. */
 function isRefused({ runtime, driver }, outcome) {
   return runtime === "bun" && driver === "launcher" && outcome?.[0] === "UnsupportedError passFd";
 }
 
-/** Compares; returns how many commands were run on each, and the differences. */
+/** Compares the pairs. Returns how many commands ran on each, and the differences. */
 export function fuzz({ count = 500, seed = "1", chosen = pairs, most = 12, minimal = true } = {}) {
   const differences = [];
   let compared = 0;
@@ -152,7 +152,7 @@ export function fuzz({ count = 500, seed = "1", chosen = pairs, most = 12, minim
         if (minimal && recipe !== undefined && differences.length < most) {
           const run = (side, small) => cook(side, { recipes: [small] }, manner)[0]?.outcome;
           const differs = (small) => !same(run(left, small), run(right, small));
-          // What happens once in a while is not made smaller, but reported.
+          // A difference that does not happen every time is reported without reducing it.
           difference.repeats = differs(recipe);
           if (difference.repeats) {
             difference.recipe = reduce(recipe, differs);
@@ -168,7 +168,7 @@ export function fuzz({ count = 500, seed = "1", chosen = pairs, most = 12, minim
   return { compared, differences };
 }
 
-/** A difference as text. */
+/** Formats a difference. */
 export function shown({ left, right, manner, recipe, one = [], other = [], index, repeats }) {
   const only = (some, others) => some.filter((line) => !others.includes(line));
   const once = repeats === false ? ", which did not happen again" : "";

@@ -1,11 +1,12 @@
-// Fault injection: every call of the parent and every operation of the child fails once, and
-// nothing may be left behind. `npm run inject` is this.
+// Fault injection: makes each call of the parent and each operation of the child fail once, and
+// checks that nothing is left behind. `npm run inject` is this.
 //
 //   node scripts/inject.mjs [--runtime NAME] [--driver NAME] [--sample N] [--seed N] [scenario …]
 //
-// A process per driver (tests/injection/main.ts) tries one fault after the other. Where the kernel
-// allows it, it runs in a pid namespace of its own, so that every process there is can be seen. A
-// fault that ends or stops the process is a finding as well; it is started again behind it.
+// One process per driver (tests/injection/main.ts) tries the faults one after another. If the
+// kernel allows it, the process runs in its own pid namespace, so that all processes in it can be
+// counted. A fault that ends or stops the process is also a finding. The process is then started
+// again after that fault.
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -15,7 +16,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { root, runtimes } from "./runtimes.mjs";
 
-/** The pairs on which faults are injected; portable has no calls of its own. */
+/** The pairs on which faults are injected. The portable driver makes no calls itself. */
 export const injected = [
   { runtime: "node26", driver: "native" },
   { runtime: "bun", driver: "native" },
@@ -25,14 +26,14 @@ export const injected = [
   { runtime: "bun", driver: "launcher" },
 ];
 
-/** Without a word for so long, a process stands still. */
+/** A process that prints nothing for this long has hung. */
 const SILENCE_MS = 30_000;
 
 const main = fileURLToPath(new URL("tests/injection/main.ts", root));
 
 let isolated;
 
-/** Whether processes can be started in a pid namespace of their own. */
+/** Reports whether processes can be started in their own pid namespace. */
 function canIsolate() {
   isolated ??= spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
   return isolated;
@@ -52,7 +53,7 @@ export async function inject({ runtime, driver }, { sample, seed = 1, only } = {
         result.findings.push({ scenario: "-", fault: "none", problems: [ended.how] });
         return result;
       }
-      // A hang has been reported by the process itself.
+      // The process itself has already reported the hang.
       if (!ended.reported) {
         const { scenario, begins } = ended.at;
         result.tried++;
@@ -68,7 +69,7 @@ export async function inject({ runtime, driver }, { sample, seed = 1, only } = {
 function attempt({ runtime, driver }, order, temp, result) {
   const { binary, run } = runtimes[runtime];
   const program = [binary, ...run(main, driver, JSON.stringify(order))];
-  // The first process of a namespace is one that reaps, which runtimes do not.
+  // The first process of a namespace must reap orphans. A shell does that, a runtime does not.
   const shell = ["sh", "-c", '"$@"; exit $?', "sh"];
   const prefix = order.alone ? ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"] : [];
   const [file, ...args] = [...prefix, ...shell, ...program];
@@ -88,7 +89,7 @@ function attempt({ runtime, driver }, order, temp, result) {
     try {
       process.kill(-child.pid, "SIGKILL");
     } catch {
-      // It has ended meanwhile.
+      // The process has already ended.
     }
   };
   const wait = () => {
@@ -124,7 +125,7 @@ function attempt({ runtime, driver }, order, temp, result) {
   });
 }
 
-/** The findings as text, alike ones together. */
+/** Formats the findings and groups equal ones. */
 export function grouped(findings) {
   const groups = new Map();
   for (const { scenario, fault, problems } of findings) {

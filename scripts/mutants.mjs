@@ -1,5 +1,5 @@
-// Changes to the code that a test must notice: each is made in a copy of the project, and the test
-// that is named with it must fail there. Run by hand: node scripts/mutants.mjs [part of a name …]
+// Changes to the code that a test must detect. Each change is made in a copy of the project, and
+// the named test must fail there. Run it by hand: node scripts/mutants.mjs [part of a name …]
 
 import { spawnSync } from "node:child_process";
 import {
@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { root, runtimes } from "./runtimes.mjs";
 
-/** Name, file, what is replaced by what, and who must notice: a test file and a driver. */
+/** Name, file, the text and its replacement, and the test file and driver that must fail. */
 const mutants = [
   {
     name: "the native driver does not look for the security module",
@@ -81,7 +81,7 @@ const mutants = [
 
 const parts = process.argv.slice(2);
 const copy = mkdtempSync(join(tmpdir(), "vircommand-mutants-"));
-// A test may run a program of it as another user.
+// A test may run a program from this folder as another user.
 chmodSync(copy, 0o755);
 const source = fileURLToPath(root);
 let [seen, unseen] = [0, 0];

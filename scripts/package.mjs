@@ -1,7 +1,7 @@
 // Builds the npm package: node scripts/package.mjs [folder]. The default folder is dist/.
 //
-// `deno pack` compiles the sources and writes the types; it names the package as JSR does, and the
-// npm registry knows it as vircommand.
+// `deno pack` compiles the sources and writes the types. It uses the JSR name of the package; the
+// name on npm is vircommand.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { setup } from "./setup.mjs";
 import { root, runtimes } from "./runtimes.mjs";
 
-/** Builds the package into a folder: its files, as they are published. */
+/** Writes the files of the published package into a folder. */
 export function buildPackage(folder) {
   const work = mkdtempSync(join(tmpdir(), "vircommand-package-"));
   try {

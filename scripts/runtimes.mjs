@@ -1,17 +1,17 @@
-// Where the runtimes are, how each runs a file, and which drivers it has.
+// The runtimes: their paths, how each runs a file, and which drivers it has.
 
 import { existsSync, realpathSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The folder of the project. */
+/** The root folder of the project. */
 export const root = new URL("../", import.meta.url);
 
 const path = (relative) => fileURLToPath(new URL(relative, root));
 
 /**
- * The runtimes. `run` makes the argument list for a program, `test` the one for test files that
- * leaves a JUnit report at `report`.
+ * The runtimes. `run` returns the argument list to run a program. `test` returns the argument list
+ * to run test files and write a JUnit report to `report`.
  */
 export const runtimes = {
   deno: {
@@ -38,11 +38,11 @@ export const runtimes = {
   node26: node("node26"),
   node24: node("node24"),
   node22: node("node22"),
-  /** The machine's own Node: 20 or newer. */
+  /** The Node of this machine: 20 or newer. */
   own: { ...node("own"), binary: ownNode() },
 };
 
-/** Where npm runs a script, the tool chain's Node comes first in PATH, if it is installed. */
+/** Skips the Node of the tool chain, which npm puts first in PATH when it runs a script. */
 function ownNode() {
   const folder = path("node_modules/");
   const tools = existsSync(folder) ? realpathSync(folder) : folder;
@@ -67,7 +67,7 @@ function node(name) {
   };
 }
 
-/** The pairs of runtime and driver that the conformance suite runs on; some as two users. */
+/** The pairs of runtime and driver that the conformance suite runs on, some as two users. */
 export const matrix = [
   { runtime: "deno", driver: "native", asUser: true },
   { runtime: "bun", driver: "native", asUser: true },
@@ -83,5 +83,5 @@ export const matrix = [
   { runtime: "node22", driver: "portable" },
 ];
 
-/** The runtimes that the main job is shown on. */
+/** The runtimes that `npm run demo` uses. */
 export const shown = ["node26", "bun", "deno"];

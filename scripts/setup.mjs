@@ -1,5 +1,5 @@
-// Installs what the tool chain needs. Plain JavaScript, nothing imported that is not in Node 20:
-// it is the first thing that runs in a fresh clone. Quick when everything is there.
+// Installs the tool chain. It is the first script that runs in a new clone, so it is plain
+// JavaScript and imports only what Node 20 has. It is fast if everything is installed.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { root, runtimes } from "./runtimes.mjs";
 
 const stamp = new URL("node_modules/.vircommand-setup", root);
 
-/** What the installation depends on, as one word. */
+/** Returns a key that changes when the tool chain must be installed again. */
 function wanted() {
   const hash = createHash("sha256");
   for (const name of ["package.json", "package-lock.json"]) {
@@ -22,7 +22,7 @@ function npm(...args) {
   return status === 0;
 }
 
-/** The runtimes whose binary does not run. */
+/** Returns the runtimes whose binary does not run. */
 function broken() {
   return Object.values(runtimes).filter(({ binary }) => {
     const { status, error } = spawnSync(binary, ["--version"], { stdio: "ignore" });
@@ -30,12 +30,12 @@ function broken() {
   });
 }
 
-/** Makes the tool chain ready; ends the process with a message if that cannot be done. */
+/** Installs the tool chain if needed. Exits with a message if this fails. */
 export function setup() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted()) return;
   console.error("installing the tool chain …");
   npm("ci", "--no-audit", "--no-fund") || fail("npm ci failed");
-  // A runtime's binary comes with an install script; npm may have been told to run none.
+  // An install script fetches a runtime's binary. npm may be configured not to run install scripts.
   if (broken().length > 0) npm("rebuild");
   const names = broken().map(({ name }) => name);
   if (names.length > 0) fail(`these runtimes do not run: ${names.join(", ")}`);

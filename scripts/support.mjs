@@ -1,14 +1,15 @@
-// docs/support.md, from what the suite saw: which driver has which feature on which runtime.
+// Writes docs/support.md from the results of the test suite: the features of each driver and
+// runtime.
 
 const HEAD = `# Which driver does what
 
-Written by the test suite: for each pair of runtime and driver, what became of a command that uses
-the feature. An empty place is an UnsupportedError before anything was started; † is a feature that
-depends on the kernel, and was refused by the one on which the suite ran, in the way that it should.
+The test suite writes this page. For each pair of runtime and driver, it runs a command that uses
+the feature. An empty cell means an UnsupportedError before anything is started. † marks a feature
+that the kernel of the test machine does not support: the start failed there with the correct error.
 
 `;
 
-/** The page. \`seen\` holds { runtime, driver, feature, outcome }. */
+/** Returns the page. `seen` has entries { name, driver, feature, outcome }; name is the runtime. */
 export function supportPage(seen, matrix) {
   const columns = matrix.map(({ runtime, driver }) => ({ runtime, driver }));
   const features = [...new Set(seen.map(({ feature }) => feature))];

@@ -3,14 +3,14 @@
 //   node scripts/test.mjs [--runtime NAME] [--driver NAME] [--user] [part of a file name …]
 //   node scripts/test.mjs --quick [--runtime NAME] [part of a file name …]
 //
-// `--quick` is for the inner loop, and done within a minute: the pure tests, and the conformance
-// suite on one runtime and its first driver, without the files that repeat what others test.
+// `--quick` is for development and takes less than a minute. It runs the unit tests, and the
+// conformance suite on one runtime and its first driver, without the slow, thorough files.
 //
-// `injection` and `fuzz` are parts of it as well: samples of `npm run inject` and `npm run fuzz`.
+// The parts `injection` and `fuzz` run samples of `npm run inject` and `npm run fuzz`.
 //
-// The counts come from the JUnit report of each runtime. Deno and Bun leave the reason of a skip
-// out of theirs, so the harness of the tests appends it to the file that
-// VIRCOMMAND_TEST_SKIPS names. One group runs at a time: tests of processes dislike company.
+// The counts come from the JUnit report of each runtime. The reports of Deno and Bun do not contain
+// the reason for a skip, so the test harness appends it to the file that VIRCOMMAND_TEST_SKIPS
+// names. Groups run one at a time, because tests of processes disturb each other.
 
 import { spawnSync } from "node:child_process";
 import {
@@ -33,16 +33,16 @@ import { grouped, inject, injected } from "./inject.mjs";
 import { buildPackage } from "./package.mjs";
 import { supportPage } from "./support.mjs";
 
-/** A group that takes longer than this has hung, however busy the machine is. */
+/** A group that takes longer than this has hung, even on a busy machine. */
 const LIMIT_MS = 20 * 60_000;
 
-/** What the harness puts before a line about a test that was skipped while it ran. */
+/** The prefix that the harness writes for a test that was skipped while it ran. */
 const LATE = "late: ";
 
-/** The ordinary user that the conformance suite runs as once more. */
+/** The ordinary user for the second run of the conformance suite. */
 const NOBODY = 65534;
 
-/** What takes long, and tests in depth what other files test once: not for every change. */
+/** Slow files that test in depth what other files test once. `--quick` leaves them out. */
 const THOROUGH = [
   "closed_parent",
   "daemon_matrix",
@@ -53,7 +53,7 @@ const THOROUGH = [
   "repetition",
 ];
 
-/** What no right of a user's has to do with: not once more as an ordinary user. */
+/** Files that do not depend on the rights of the user. They are not run as an ordinary user. */
 const FOR_ANY_USER = [
   "dry_run",
   "large_commands",
@@ -85,7 +85,7 @@ const work = mkdtempSync(join(tmpdir(), "vircommand-tests-"));
 chmodSync(work, 0o755);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const reasons = new Map();
-/** What each driver was seen to do with each feature. */
+/** The outcome of each feature on each driver. */
 const seen = [];
 
 function files(folder, ending = ".test.ts") {
@@ -99,7 +99,7 @@ function files(folder, ending = ".test.ts") {
     .sort().map((name) => `./tests/${folder}/${name}`);
 }
 
-/** Runs the test files on a runtime, and adds what came of them to the total. */
+/** Runs the test files on a runtime and adds the results to the total. */
 function group(title, name, list, env = {}, prefix = []) {
   if (list.length === 0) return;
   const runtime = runtimes[name];
@@ -130,7 +130,7 @@ function group(title, name, list, env = {}, prefix = []) {
       VIRCOMMAND_TEST_TEMP: temp,
       DENO_DIR: join(place, "deno"),
       BUN_INSTALL_CACHE_DIR: join(place, "bun"),
-      // Node would strip the types of the whole library again in each of hundreds of processes.
+      // Without this cache, each of hundreds of Node processes would strip all types again.
       NODE_COMPILE_CACHE: join(place, "node"),
       VIRCOMMAND_TEST_SKIPS: skips,
       VIRCOMMAND_TEST_SUPPORT: support,
@@ -141,16 +141,16 @@ function group(title, name, list, env = {}, prefix = []) {
   const cases = existsSync(report) ? parse(readFileSync(report, "utf8")) : [];
   const failed = cases.filter((each) => each.failure !== undefined);
   const notes = readFileSync(skips, "utf8").split("\n").filter(Boolean);
-  // Tests that found out while they ran that the driver has no such feature.
+  // Tests that were skipped while they ran, because the driver does not have the feature.
   const late = notes.filter((line) => line.startsWith(LATE)).length;
   const skipped = cases.filter((each) => each.skipped).length + late;
   const passed = cases.length - failed.length - skipped;
   const problems = failed.map((each) => `${each.name}\n${indent(each.failure)}`);
   const ended = error?.message ?? signal ?? `status ${status}`;
-  // Deno reports success although a file threw while it was loaded.
+  // Deno reports success even if a file throws while it is loaded.
   const uncaught = /^.*\(uncaught error\).*$/m.exec(stdout + stderr)?.[0];
   if (uncaught !== undefined) problems.push(`${uncaught}\n${indent(tail(stdout + stderr))}`);
-  // A runner that dies, or runs nothing, has failed, whatever it reported.
+  // A runner that dies, or runs no test, has failed, whatever it reported.
   if (cases.length === 0 || (status !== 0 && failed.length === 0)) {
     problems.push(`the runner ended with ${ended}\n${indent(tail(stdout + stderr))}`);
   }
@@ -165,13 +165,13 @@ function group(title, name, list, env = {}, prefix = []) {
     seen.push(JSON.parse(line));
   }
   for (const line of notes) {
-    // Many tests have one reason: the feature that the driver has not.
+    // Many tests have the same reason: a feature that the driver does not have.
     const reason = line.startsWith(LATE) ? line.slice(line.lastIndexOf(": ") + 2) : line;
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
 }
 
-/** Counts what was tried by other means than a test runner. */
+/** Counts the results of checks that do not use a test runner. */
 function count(title, began, { tried, problems, skipped }) {
   total.passed += tried - problems.length;
   total.failed += problems.length;
@@ -182,12 +182,12 @@ function count(title, began, { tried, problems, skipped }) {
   for (const reason of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
 }
 
-/** Whether a part of the tests that is no file is wanted. */
+/** Reports whether a part of the run that is not a test file is selected. */
 function wantsPart(name) {
   return options.parts.length === 0 || options.parts.some((part) => name.includes(part));
 }
 
-/** The same few faults each time; `npm run inject` tries all. */
+/** Injects the same few faults each time. `npm run inject` tries all. */
 async function injectSample() {
   for (const { runtime, driver } of injected) {
     if (!wants(runtime, driver)) continue;
@@ -199,7 +199,7 @@ async function injectSample() {
   }
 }
 
-/** The same few commands each time; `npm run fuzz` tries others. */
+/** Compares the same few commands each time. `npm run fuzz` tries others. */
 function fuzzSample() {
   const reason = needsOfFuzz();
   const began = performance.now();
@@ -213,12 +213,12 @@ function fuzzSample() {
   for (const each of differences) console.log(indent(`FAILED ${shown(each)}`));
 }
 
-/** The table of docs/support.md is what the suite has seen, neither more nor less. */
+/** Checks that the tables of docs/support.md match the results of the suite. */
 function checkSupport() {
   const file = new URL("docs/support.md", root);
   const text = supportPage(seen, matrix);
   if (process.argv.includes("--write-support")) writeFileSync(file, text);
-  // How wide a column is, and where a line ends, is the formatter's business.
+  // The formatter decides the widths of columns and the ends of lines, so they are not compared.
   const words = (page) => page.replaceAll(/-{3,}/g, "---").replaceAll(/\s+/g, " ");
   if (existsSync(file) && words(readFileSync(file, "utf8")) === words(text)) {
     total.passed++;
@@ -228,7 +228,7 @@ function checkSupport() {
   console.log(indent("FAILED docs/support.md is not what was seen: npm test -- --write-support"));
 }
 
-/** The test cases of a JUnit report. The three runtimes agree on as much of the format as this. */
+/** Returns the test cases of a JUnit report. The three runtimes share this part of the format. */
 function parse(xml) {
   const cases = [];
   for (
@@ -267,7 +267,7 @@ const wants = (runtime, driver) =>
   (options.driver === undefined || driver === undefined || options.driver === driver);
 
 try {
-  // As root all features can be tried, and only a whole run has seen all drivers.
+  // Only root can try all features, and only a full run tries all drivers.
   const whole = process.getuid?.() === 0 && args0.length === 0;
   const pure = [...files("core"), ...files("backends")];
   if (!options.user) {

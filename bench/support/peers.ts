@@ -1,6 +1,7 @@
 /**
- * The runtimes' own ways of starting programs, behind one face, so that each bench is written
- * once. What is used of each runtime is typed here: no runtime's types know the others.
+ * The runtimes' own APIs to start programs, behind one interface, so that each bench is written
+ * only once. The types are declared here, because the types of one runtime do not include the
+ * others.
  *
  * @module
  */
@@ -8,7 +9,7 @@
 import { execFile, spawn } from "node:child_process";
 import { Readable } from "node:stream";
 
-/** A way of reading a program's standard output to its end. */
+/** A function that reads a program's standard output to its end. */
 export interface Reading {
   readonly name: string;
   /** Runs the program and counts what it writes. */
@@ -18,13 +19,13 @@ export interface Reading {
 /** A runtime's own API. */
 export interface Peer {
   readonly name: string;
-  /** Starts a program with nothing captured, and waits for its end. */
+  /** Starts a program without capturing output and waits for its end. */
   wait(argv: readonly string[]): Promise<void>;
-  /** Runs a program and returns what it writes, as text. */
+  /** Runs a program and returns its output as text. */
   text(argv: readonly string[]): Promise<string>;
-  /** The streams that the runtime has for output. */
+  /** Reads output as a stream. */
   readonly streams: readonly Reading[];
-  /** The way of getting all output at once. */
+  /** Reads all output at once. */
   readonly whole: Reading;
 }
 
@@ -185,7 +186,7 @@ export async function countStream(stream: ReadableStream<Uint8Array>): Promise<n
 
 const { Deno, Bun } = globalThis as unknown as { Deno?: DenoGlobal; Bun?: BunGlobal };
 
-/** The API of the runtime that this runs on. */
+/** The API of the current runtime. */
 export const peer: Peer = Deno !== undefined
   ? denoPeer(Deno)
   : Bun !== undefined

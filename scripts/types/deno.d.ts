@@ -1,5 +1,5 @@
-// What backends/deno/ uses of Deno's global, for tsc, which does not know it. `deno check` checks
-// the same files against the real thing.
+// The parts of Deno's global that backends/deno/ uses, for tsc, which has no types for it.
+// `deno check` checks the same files against the real types.
 
 declare namespace Deno {
   const build: { os: string; arch: string };
