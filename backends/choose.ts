@@ -7,6 +7,7 @@
 import type { Backend } from "../core/backend.ts";
 import { type DriverName, DRIVERS } from "../core/drivers.ts";
 import { UnsupportedError, UsageError } from "../core/errors.ts";
+import { codeOf } from "../core/error_code.ts";
 
 /** How drivers are made; each throws if it cannot serve here. */
 export type Makers = Partial<Record<DriverName, (reason: string) => Backend>>;
@@ -44,7 +45,7 @@ export function choose(
 
 /** Whether there are too many open files, in this process or at all, for the moment. */
 function isOutOfDescriptors(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
+  const code = codeOf(error);
   return code === "EMFILE" || code === "ENFILE";
 }
 

@@ -10,6 +10,20 @@ export function own<T extends object>(options: T): T {
   return Object.assign(Object.create(null) as T, options);
 }
 
+/**
+ * The same object without the properties that are undefined, for an object in which a missing
+ * property and an undefined one differ.
+ */
+export function defined<T extends object>(properties: T): Defined<T> {
+  const entries = Object.entries(properties).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Defined<T>;
+}
+
+/** `T` with every property that may be undefined made optional. */
+export type Defined<T> =
+  & { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
+  & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
+
 /** What every object has from birth; V8's and JavaScriptCore's own are the same. */
 const STANDARD: ReadonlySet<string | symbol> = new Set([
   "constructor",

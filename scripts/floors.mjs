@@ -7,7 +7,11 @@ import { fileURLToPath } from "node:url";
 
 export const FLOORS = [
   [["core/tables/", "errno, signals, limits, capabilities: data with its source"]],
-  [["core/own.ts", "reads only own properties of options"]],
+  [
+    ["core/own.ts", "reads only own properties of options"],
+    ["core/bytes.ts", "joins pieces of bytes"],
+    ["core/error_code.ts", "the code of a runtime's error"],
+  ],
   [["core/text/", "quoting, secrets, escaping, paths"]],
   [["core/result/", "how a program ended"]],
   [["core/errors.ts", "all error classes"]],

@@ -9,6 +9,7 @@ import { readSync } from "node:fs";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import { brokenPipe } from "../spawner/broken_pipe.ts";
 import { bun } from "./runtime.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** How often a pipe is looked at that must not keep the event loop alive, in milliseconds. */
 const POLL = 10;
@@ -101,7 +102,7 @@ function readNow(fd: number): Uint8Array | undefined {
   try {
     return buffer.subarray(0, readSync(fd, buffer));
   } catch (error) {
-    if ((error as { code?: unknown }).code === "EAGAIN") return undefined;
+    if (codeOf(error) === "EAGAIN") return undefined;
     throw error;
   }
 }

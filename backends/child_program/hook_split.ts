@@ -19,7 +19,7 @@ import { HOOK_DONE, type HookFailure } from "./protocol.ts";
 import { RESET_ALL } from "./dispositions.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
-import { AT_FDCWD, F, O } from "../../core/tables/kernel.ts";
+import { AT_FDCWD, E, F, O } from "../../core/tables/kernel.ts";
 import { encodeForFile } from "./encode_file.ts";
 import { lower, type LowerOptions } from "./lower.ts";
 import { freeNumber, pidFileFd } from "./lower_pid_file.ts";
@@ -27,8 +27,6 @@ import { freeNumber, pidFileFd } from "./lower_pid_file.ts";
 const FD_CLOEXEC = 1;
 
 /** The errno of a hook that failed without one. */
-const ECANCELED = 125;
-
 /** The control channel as the child has it, after its descriptors were laid out. */
 export interface ChildChannels {
   /** Where it reports. */
@@ -245,7 +243,7 @@ export function hookError(plan: Plan, report: string): SpawnError {
     step: "preExec",
     syscall: "preExec",
     args: [JSON.stringify(hook.module)],
-    errno: errno ?? ECANCELED,
+    errno: errno ?? E.ECANCELED,
     path: hook.module,
     detail: message,
     command: plan.command,

@@ -14,19 +14,19 @@ import { SIGKILL } from "../../core/timing.ts";
 import type { Exit, Process } from "../../core/backend.ts";
 import { HandshakeError, KillError, SpawnError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
-import { type ControlChannel, GO, type Status, StatusReader } from "./protocol.ts";
+import { type ControlChannel, GO, type Status } from "./protocol.ts";
 import type { Encoded } from "./encoded.ts";
 import { type Files, spawnError } from "./failure.ts";
 import { hookError, silentHook } from "./hook_split.ts";
 import { hasCreated, pidFileProblem } from "./pid_file_problem.ts";
 import { isDaemon } from "./stages.ts";
+import { E } from "../../core/tables/kernel.ts";
+import { StatusReader } from "./status_reader.ts";
 
 /** How long what a child has reported may take to arrive after its end, in milliseconds. */
 const LEFT_BEHIND = 200;
 /** How long it may take to arrive that a program runs, in milliseconds. */
 const ON_ITS_WAY = 20;
-
-const ENOEXEC = 8;
 
 /** The programs of a child, to make sense of the notes that it reports. */
 export interface Programs {
@@ -333,7 +333,7 @@ export function silentChild(plan: Plan): SpawnError {
     step: "clone",
     syscall: "execveat",
     args: ["<program file>"],
-    errno: ENOEXEC,
+    errno: E.ENOEXEC,
     detail: "the child ended before its program ran",
     command: plan.command,
   });

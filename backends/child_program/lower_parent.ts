@@ -6,15 +6,13 @@
  * @module
  */
 
-import { FUTEX_CMP_REQUEUE_PRIVATE } from "../../core/tables/kernel.ts";
+import { E, FUTEX_CMP_REQUEUE_PRIVATE } from "../../core/tables/kernel.ts";
 import { signalName } from "../../core/tables/signals.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import { type Call, call, type Cell } from "./call.ts";
 
 /** prctl(2): which signal is sent to the child when its parent ends. */
 export const PR_SET_PDEATHSIG = 1;
-const ESRCH = 3;
-
 const PARENT = "parent";
 
 /** The label of the call that compares, and which of its arguments is the parent's pid. */
@@ -75,7 +73,7 @@ export function isParent(word: { cell: string }, expected: number, label: string
       "<parent>",
     ]),
     label,
-    errno: ESRCH,
+    errno: E.ESRCH,
     hint: "the parent has ended",
     note: "has the parent ended before that? then this is an error",
   };

@@ -26,6 +26,7 @@ import { type Arg, type Call, call, type Cell, FAILED, type StatField, text } fr
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  E,
   FUTEX_CMP_REQUEUE_PRIVATE,
   O,
   S_IFREG,
@@ -41,8 +42,6 @@ const SIG_BLOCK = 0;
 const FILE_SIZE_SIGNAL = 1n << 24n;
 
 const SEEK_CUR = 1;
-
-const [EPERM, EINVAL, ENOSPC, EMLINK] = [1, 22, 28, 31];
 
 /** How often a file is opened again that was replaced while it was being locked. */
 const ATTEMPTS = 4;
@@ -324,7 +323,7 @@ function equals(offset: StatField, value: number, display: string): Call {
 
 /** What a file that is not written to ends at: calls that fail, each with an errno of its own. */
 function verdicts(path: string, fd: number): Call[] {
-  const killReason = (label: string, errno: number): Call => ({
+  const refuse = (label: string, errno: number): Call => ({
     ...step("fstat", [-1, { cell: NAMED }], [String(fd), "…"]),
     path,
     label,
@@ -332,7 +331,7 @@ function verdicts(path: string, fd: number): Call[] {
     repeats: true,
     jumps: { zero: FAILED, positive: FAILED },
   });
-  return [killReason(IRREGULAR, EINVAL), killReason(LINKED, EMLINK), killReason(FOREIGN, EPERM)];
+  return [refuse(IRREGULAR, E.EINVAL), refuse(LINKED, E.EMLINK), refuse(FOREIGN, E.EPERM)];
 }
 
 /**
@@ -352,7 +351,7 @@ function removedUnlessDone(written: readonly Call[], path: string, fd: number): 
   const part: Call = {
     ...step("write", [-1, { cell: DIGITS }, 1], [String(fd), "…", "1"]),
     path,
-    errno: ENOSPC,
+    errno: E.ENOSPC,
     repeats: true,
   };
   const failing = [...written, rest, part]

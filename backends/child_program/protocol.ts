@@ -1,5 +1,5 @@
 /**
- * The control channel: what a child and its parent say to each other before the program runs. The
+ * The control channel: what a child and its parent send each other before the program runs. The
  * child reports its progress as single bytes, some with data behind them; end of file means that it
  * has exec'ed, since the channel is closed on exec, or that it is gone. The parent sends one byte
  * for each wait of the child; end of file means to the child that its parent has died.
@@ -105,60 +105,4 @@ export interface ControlChannel {
   /** Lets waiting for the child keep the event loop alive. It does at first. */
   ref(): void;
   unref(): void;
-}
-
-/** Reads a child's reports until the channel ends. */
-export class StatusReader {
-  readonly #pieces: Uint8Array[] = [];
-  readonly ended: Promise<void>;
-  #wake: () => void = () => {};
-  #over = false;
-  #end: () => void = () => {};
-
-  constructor(channel: Pick<ControlChannel, "listen">) {
-    this.ended = new Promise((resolve) => this.#end = resolve);
-    channel.listen((bytes) => {
-      this.#pieces.push(bytes.slice());
-      this.#wake();
-    }, () => this.stop());
-  }
-
-  /** Reads no more: nothing that matters can come. */
-  stop(): void {
-    this.#over = true;
-    this.#wake();
-    this.#end();
-  }
-
-  /** Whether the channel has ended: the child has exec'ed, or is gone. */
-  get isOver(): boolean {
-    return this.#over;
-  }
-
-  /** Resolves to true when the child has reported so, to false if the channel ended before. */
-  async until(condition: (status: Status) => boolean): Promise<boolean> {
-    for (;;) {
-      if (condition(this.status())) return true;
-      if (this.#over) return false;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-  }
-
-  /** Everything that was reported. */
-  status(): Status {
-    return parseStatus(joined(this.#pieces));
-  }
-}
-
-/** Pieces as one. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const [first] = pieces;
-  if (pieces.length === 1 && first !== undefined) return first;
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -23,6 +23,7 @@ import {
   type SyncSpawned,
 } from "../spawner/spawner.ts";
 import { streamSink, streamSource } from "../spawner/web_streams.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /** The spawner. */
 export function denoSpawner(): Spawner {
@@ -183,7 +184,7 @@ async function start(request: SpawnRequest): Promise<Spawned> {
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;
         // What the system refuses; Deno's own refusals are of another class. It has no errno.
         if (error instanceof Deno.errors.PermissionDenied) {
-          throw new KillError({ pid: child.pid, signal, errno: EPERM, cause: error });
+          throw new KillError({ pid: child.pid, signal, errno: E.EPERM, cause: error });
         }
         throw killError(child.pid, signal, error);
       }
@@ -192,8 +193,6 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     unref: () => void child.unref(),
   };
 }
-
-const EPERM = 1;
 
 /** What a pipe takes before anybody reads from it, in bytes; see pipe(7). */
 const PIPE = 65_536;

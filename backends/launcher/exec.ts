@@ -10,15 +10,13 @@ import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Arch } from "../child_program/arch.ts";
 import { type Call, call, text } from "../child_program/call.ts";
-import { AT_FDCWD, F, O } from "../../core/tables/kernel.ts";
+import { AT_FDCWD, E, F, O } from "../../core/tables/kernel.ts";
 import { blockingFlagsOf, canReopen } from "../posix/standard_stream.ts";
 import { execFile } from "../child_program/exec_program.ts";
 import { process } from "../process.ts";
 import { requireFolder, requireProgram } from "../spawner/checks.ts";
 import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { restoreFor } from "./credentials.ts";
-
-const EIO = 5;
 
 /** `process.execve` of Node. */
 export type Execve = (
@@ -92,7 +90,7 @@ export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
     step: "clone",
     syscall: "execve",
     args: ["<program file>"],
-    errno: EIO,
+    errno: E.EIO,
     detail: "process.execve returned",
     command: plan.command,
   });

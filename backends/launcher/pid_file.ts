@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { process } from "../process.ts";
 import { closeFd, textOfFile } from "../posix/files.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /**
  * Removes a pid file whose daemon `pid` did not come to exec: only while the dead pid stands in it.
@@ -49,7 +50,7 @@ function discard(path: string, pid: number, contents: readonly string[]): void {
     if (named.dev === opened.dev && named.ino === opened.ino) unlinkSync(path);
   } catch (error) {
     // Somebody else was quicker, or it is not ours to remove.
-    if (typeof (error as { code?: unknown }).code !== "string") throw error;
+    if (typeof codeOf(error) !== "string") throw error;
   } finally {
     closeFd(fd);
   }

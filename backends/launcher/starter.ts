@@ -34,9 +34,7 @@ import { restoreFor } from "./credentials.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
 import { intoChild, type Pipe, setupStdio, stdioWith } from "./child_fds.ts";
 import { descriptorError, writtenFor } from "../spawner/descriptors.ts";
-
-const ETXTBSY = 26;
-const E2BIG = 7;
+import { E } from "../../core/tables/kernel.ts";
 
 /** The launcher's own descriptors: nothing, and the channel. */
 const STDIO = ["null", "null", "null", "channel"] as const;
@@ -131,7 +129,7 @@ export class LauncherStarter {
 
 /** Whether the program could not be executed because somebody has it open for writing. */
 export function wasTextBusy(error: unknown): boolean {
-  return error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
+  return error instanceof SpawnError && error.step === "exec" && error.errno === E.ETXTBSY;
 }
 
 /** The runtime's spawner has failed; the launcher itself could not be started. */
@@ -265,7 +263,7 @@ function tooLong(plan: Plan): SpawnError {
     step: "exec",
     syscall: "execve",
     args: [],
-    errno: E2BIG,
+    errno: E.E2BIG,
     detail: "E2BIG: arguments and environment are too long for the kernel",
     command: plan.command,
   });

@@ -35,6 +35,7 @@ import { BLAME, killDaemon, startFailure, wasTextBusy } from "./starter.ts";
 import { setupStdio, stdioWith } from "./child_fds.ts";
 import { requireDescriptors, writtenFor } from "../spawner/descriptors.ts";
 import { contentOf } from "../spawner/unlinked_file.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /** What a synchronous run is made with. */
 export interface SyncService {
@@ -195,8 +196,6 @@ function probe(pid: number): number | undefined {
     return undefined;
   } catch (error) {
     const errno = errnoOf(error);
-    return errno === ESRCH ? undefined : errno;
+    return errno === E.ESRCH ? undefined : errno;
   }
 }
-
-const ESRCH = 3;

@@ -19,6 +19,7 @@ import { UnsupportedError } from "../../core/errors.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /** Whom to ask what the runtime knows of its environment. */
 export type KnownEnvironment = Pick<Host, "environmentIfAllowed">;
@@ -42,8 +43,6 @@ const IOVECS = 4 * 16;
 const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
-
-const EFAULT = -14;
 
 const NOTHING_FOUND: ReadonlyMap<Word, Uint8Array> = new Map();
 
@@ -194,7 +193,7 @@ export class Environ {
     const remote = address + IOVECS / 2;
     const n = this.#kernel.raw("process_vm_readv", this.#pid, address, 2, remote, 2, 0);
     // A kernel or a sandbox without the call will not have it next time either.
-    this.#isBlind ||= n < 0 && n !== EFAULT;
+    this.#isBlind ||= n < 0 && n !== -E.EFAULT;
     return n;
   }
 

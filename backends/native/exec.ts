@@ -18,14 +18,12 @@ import { execFile } from "../child_program/exec_program.ts";
 import { isFormatKnown, spawnError } from "../child_program/failure.ts";
 import { folderProblem } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
-import { AT_EMPTY_PATH, F } from "../../core/tables/kernel.ts";
+import { AT_EMPTY_PATH, E, F } from "../../core/tables/kernel.ts";
 import { programMemfd } from "./memfd.ts";
 import { fileSizeLimit } from "./stage_two.ts";
 import type { Starter } from "./starter.ts";
 
 const FD_CLOEXEC = 1;
-const [ENOEXEC, EACCES, EFBIG] = [8, 13, 27];
-
 /** Replaces this process. Returns only to throw. */
 export function execInPlace(starter: Starter, plan: Plan): never {
   const { kernel } = starter;
@@ -89,8 +87,8 @@ function requireBeforehand({ kernel, files }: Starter, plan: Plan): void {
       command,
       files,
     );
-  if (access !== "ok") throw fails(errnoNumber(access) ?? EACCES);
-  if (!isFormatKnown(files.head(path))) throw fails(ENOEXEC);
+  if (access !== "ok") throw fails(errnoNumber(access) ?? E.EACCES);
+  if (!isFormatKnown(files.head(path))) throw fails(E.ENOEXEC);
 }
 
 /** What sets credentials right after the exec of the program file, if the plan depends on them. */
@@ -167,7 +165,7 @@ function tooLarge({ command }: Plan): SpawnError {
     step: "clone",
     syscall: "write",
     args: ["<program file>"],
-    errno: EFBIG,
+    errno: E.EFBIG,
     detail: "EFBIG: the limit fsize of this process leaves no room for what exec needs",
     command,
   });

@@ -7,12 +7,11 @@
 
 import type { Access } from "../../core/system.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
-import { AT_FDCWD, ERR, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
+import { AT_FDCWD, E, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
 import { place, regions } from "./scratch.ts";
 
 const X_OK = 1;
 const AT_EACCESS = 0x200;
-const ENOTDIR = -20;
 const S_IFDIR = 0o040000;
 
 /** What is in the scratch memory: the path, struct stat. */
@@ -21,8 +20,8 @@ const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
 /** Whether a path is a regular file that this process may execute. */
 export function accessOf(kernel: Kernel, path: string): Access {
   const result = kernel.raw("faccessat2", AT_FDCWD, kernel.path(path), X_OK, AT_EACCESS);
-  if (result === ERR.ENOENT) return "ENOENT";
-  if (result === ENOTDIR) return "ENOTDIR";
+  if (result === -E.ENOENT) return "ENOENT";
+  if (result === -E.ENOTDIR) return "ENOTDIR";
   // What stands in a folder that cannot be searched is not there, as far as this process can see.
   if (result < 0) return modeOf(kernel, path) === 0 ? "ENOENT" : "EACCES";
   // Folders have x bits too.
@@ -35,7 +34,7 @@ export function folderProblem(kernel: Kernel, path: string): number | undefined 
   const result = kernel.raw("newfstatat", AT_FDCWD, kernel.path(path), stat, 0);
   if (result < 0) return -result;
   const mode = kernel.view.getUint32(STAT.at + kernel.arch.stat.mode, true);
-  return (mode & S_IFMT) === S_IFDIR ? undefined : -ENOTDIR;
+  return (mode & S_IFMT) === S_IFDIR ? undefined : E.ENOTDIR;
 }
 
 /** st_mode of a path, or 0 if there is none. */

@@ -10,7 +10,7 @@ import type { Arch, SyscallName } from "../child_program/arch.ts";
 import type { Libc } from "./libc.ts";
 import type { Word } from "../child_program/word.ts";
 import { SCRATCH } from "./scratch.ts";
-import { AT_FDCWD, ERR, F, O } from "../../core/tables/kernel.ts";
+import { AT_FDCWD, E, F, O } from "../../core/tables/kernel.ts";
 
 /** The first number that is no standard stream's. */
 const FIRST_OWN = 3;
@@ -173,7 +173,7 @@ export class Kernel {
     for (;;) {
       const n = this.raw("read", fd, this.scratch, SCRATCH);
       if (n >= 0) return this.bytes.subarray(0, n);
-      if (n !== ERR.EINTR) return n;
+      if (n !== -E.EINTR) return n;
     }
   }
 
@@ -183,7 +183,7 @@ export class Kernel {
     this.bytes.set(part);
     for (;;) {
       const n = this.raw("write", fd, this.scratch, part.length);
-      if (n !== ERR.EINTR) return n;
+      if (n !== -E.EINTR) return n;
     }
   }
 

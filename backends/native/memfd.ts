@@ -5,11 +5,11 @@
  */
 
 import type { Kernel } from "./kernel.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 const MFD_CLOEXEC = 1;
 /** Executable whatever vm.memfd_noexec says, short of 2. Since Linux 6.3; before, EINVAL. */
 const MFD_EXEC = 0x10;
-const EINVAL = -22;
 const PROC_NAME = "vircommand";
 
 /** A file in memory that may be executed, closed on exec. */
@@ -30,6 +30,6 @@ export function canExecuteMemfd(kernel: Kernel): boolean {
 function create(kernel: Kernel): number {
   const fd = kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC | MFD_EXEC);
   return kernel.aboveStandard(
-    fd === EINVAL ? kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC) : fd,
+    fd === -E.EINVAL ? kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC) : fd,
   );
 }

@@ -10,7 +10,7 @@ import { adopted, closeAdopted } from "./adopted.ts";
 import type { ControlChannel } from "../child_program/protocol.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { E } from "../../core/tables/kernel.ts";
 import { isReadable, waitForHangUp } from "./sync.ts";
 
 /** Our ends of the two pipes. */
@@ -72,7 +72,7 @@ export class PipeChannel implements ControlChannel {
     if (this.#go === undefined) return;
     const n = this.#kernel.writeFrom(this.#go, bytes);
     // EPIPE: the child is gone, which the end of its reports says.
-    if (n < 0 && n !== ERR.EPIPE) throw this.#kernel.error("write", n);
+    if (n < 0 && n !== -E.EPIPE) throw this.#kernel.error("write", n);
   }
 
   listen(received: (bytes: Uint8Array) => void, ended: () => void): void {

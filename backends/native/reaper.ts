@@ -19,7 +19,7 @@ import { KillError, StateError } from "../../core/errors.ts";
 import { boundOf } from "../posix/resident.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR, SIGCHLD } from "../../core/tables/kernel.ts";
+import { E, SIGCHLD } from "../../core/tables/kernel.ts";
 import { place, regions } from "./scratch.ts";
 import { exitFrom, long, MAXRSS } from "../child_program/exit.ts";
 
@@ -190,7 +190,7 @@ export class Reaper {
     const events = place(this.#kernel.scratch, EVENTS, BATCH * size);
     for (;;) {
       const n = this.#kernel.raw("epoll_pwait", this.#epoll, events, BATCH, 0, 0, 8);
-      if (n === ERR.EINTR) continue;
+      if (n === -E.EINTR) continue;
       const pids = Array.from(
         { length: Math.max(0, n) },
         (_, i) => Number(this.#kernel.view.getBigUint64(EVENTS.at + i * size + data, true)),
@@ -256,7 +256,7 @@ export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | und
   view.setInt32(SIGINFO.at + 16, 0, true);
   for (;;) {
     const result = kernel.raw("waitid", P_PID, pid, siginfo, WEXITED | flags, rusage);
-    if (result === ERR.EINTR) continue;
+    if (result === -E.EINTR) continue;
     if (result < 0) throw kernel.error("waitid", result);
     break;
   }
@@ -282,7 +282,7 @@ function ownRss(kernel: Kernel, bytes: number): number {
 /** Sends a signal to a child that was not reaped: its pid is its own. */
 function send(kernel: Kernel, pid: number, signal: number): boolean {
   const result = kernel.raw("kill", pid, signal);
-  if (result === ERR.ESRCH) return false;
+  if (result === -E.ESRCH) return false;
   if (result < 0) throw new KillError({ pid, signal, errno: -result });
   return true;
 }

@@ -9,7 +9,7 @@
 import type { Receiver, Source } from "../../core/backend.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /**
  * How long a child may take before its output goes through the event loop, in milliseconds. Most
@@ -59,7 +59,7 @@ export function sourceOf(
   const readAll = (receiver: Receiver): boolean => {
     for (let read = 0; read < AT_ONCE;) {
       const piece = kernel.readInto(fd);
-      if (piece === ERR.EAGAIN) return false;
+      if (piece === -E.EAGAIN) return false;
       if (typeof piece === "number") {
         receiver.end(kernel.error("read", piece));
         return true;

@@ -21,7 +21,7 @@ import { executeFile, NO_ENVIRONMENT } from "../child_program/execute_file.ts";
 import { type Halves, hookRuntime, splitAtHook } from "../child_program/hook_split.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { F, O } from "../../core/tables/kernel.ts";
+import { E, F, O } from "../../core/tables/kernel.ts";
 import { encodeForFile } from "../child_program/encode_file.ts";
 import type { Word } from "../child_program/word.ts";
 import { lower, type LowerOptions } from "../child_program/lower.ts";
@@ -39,16 +39,15 @@ export function stageNamed(value: string | undefined): Stage | undefined {
   throw new UsageError(`VIRCOMMAND_STAGE: expected memfd or copy, not ${JSON.stringify(value)}`);
 }
 
-const EFBIG = 27;
 const FD_CLOEXEC = 1;
 const RLIMIT_FSIZE = 1;
 
 /** Errors by which a kernel, a sandbox or a security module refuses to execute a file in memory. */
 const REFUSALS: readonly number[] = [
-  1, // EPERM
-  13, // EACCES
-  22, // EINVAL
-  38, // ENOSYS
+  E.EPERM,
+  E.EACCES,
+  E.EINVAL,
+  E.ENOSYS,
 ];
 
 /** No program file is larger: arguments and environment have 6 MiB at most, see execve(2). */
@@ -270,7 +269,7 @@ export class StageFiles {
         step: "preExec",
         syscall: "write",
         args: [String(fd), "…", String(file.length)],
-        errno: EFBIG,
+        errno: E.EFBIG,
         detail: "EFBIG: the limit fsize of this process leaves no room for what a hook needs",
         command: plan.command,
       });

@@ -16,13 +16,13 @@ import { shielded } from "../../core/own.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
 import type { Cloned, CloneOptions, Cloner } from "./clone.ts";
 import type { Call, Program } from "../child_program/call.ts";
-import { joined, parseStatus, type Status } from "../child_program/protocol.ts";
+import { parseStatus, type Status } from "../child_program/protocol.ts";
 import { RESET_ALL, resetIgnored } from "../child_program/dispositions.ts";
 import { type Files, spawnError } from "../child_program/failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { E } from "../../core/tables/kernel.ts";
 import { Environ } from "./environ.ts";
 import type { Word } from "../child_program/word.ts";
 import {
@@ -45,11 +45,10 @@ import { ETXTBSY_DELAYS_MS, retryOnTextBusy } from "../spawner/text_busy.ts";
 import { ignoredIn } from "../posix/signals.ts";
 import { requirePermitted } from "../permitted.ts";
 import { type ChildFds, type ParentEnd, setupStdio } from "./child_fds.ts";
+import { concat } from "../../core/bytes.ts";
 
 /** A child whose end SIGCHLD tells of is watched by its pid. */
 const NO_PIDFD = { pidfd: false };
-
-const ETXTBSY = 26;
 
 /**
  * How long to wait for a second stage while this process stands still, in milliseconds. Most are
@@ -354,7 +353,7 @@ export class Starter {
     try {
       if (channel.isHungUp) return false;
       const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
-      if (result < 0 && result !== ERR.ESRCH) throw new KillError({ pid, signal, errno: -result });
+      if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
       return result === 0;
     } finally {
       kernel.close(pidfd);
@@ -442,12 +441,12 @@ function leaveToReaper(watch: Watch): void {
 
 /** Whether the program could not be executed because it is open for writing somewhere. */
 export function wasTextBusy(error: unknown): boolean {
-  return error instanceof SpawnError && error.step === "exec" && error.errno === ETXTBSY;
+  return error instanceof SpawnError && error.step === "exec" && error.errno === E.ETXTBSY;
 }
 
 /** What a staged child has reported so far. */
 function statusOf({ channel, daemonPid }: Staged): Status {
-  const status = parseStatus(joined(channel.early));
+  const status = parseStatus(concat(channel.early));
   return daemonPid === undefined ? status : { ...status, daemonPid };
 }
 

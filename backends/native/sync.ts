@@ -9,11 +9,12 @@ import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
 import { Draining, Escalation, hurriedDrain, SIGKILL } from "../../core/timing.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { E } from "../../core/tables/kernel.ts";
 import { reap } from "./reaper.ts";
 import { place, regions } from "./scratch.ts";
 import type { Running } from "./starter.ts";
 import type { ParentEnd } from "./child_fds.ts";
+import { concat } from "../../core/bytes.ts";
 
 const POLLIN = 1;
 const POLLOUT = 4;
@@ -89,7 +90,7 @@ export function waitSync(
     }
   } catch (error) {
     const killed = kernel.raw("pidfd_send_signal", child.pidfd, SIGKILL, 0, 0);
-    end(killed < 0 && killed !== ERR.ESRCH);
+    end(killed < 0 && killed !== -E.ESRCH);
     throw error;
   } finally {
     set?.close();
@@ -112,7 +113,7 @@ export function waitSync(
 /** Sends a signal by the pidfd, to a child that was not reaped. */
 function send(kernel: Kernel, { pid, pidfd }: Running, signal: number): void {
   const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
-  if (result < 0 && result !== ERR.ESRCH) throw new KillError({ pid, signal, errno: -result });
+  if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
 }
 
 /** What is to happen when: the time limit, the end of grace, the end of draining. */
@@ -210,13 +211,7 @@ class Gathered {
   }
 
   bytes(): Uint8Array {
-    const whole = new Uint8Array(this.#total);
-    let at = 0;
-    for (const each of this.#pieces) {
-      whole.set(each, at);
-      at += each.length;
-    }
-    return whole;
+    return concat(this.#pieces);
   }
 }
 
@@ -232,7 +227,7 @@ function gatherer(
     events: POLLIN,
     ready() {
       const bytes = kernel.readInto(fd);
-      if (bytes === ERR.EAGAIN) return true;
+      if (bytes === -E.EAGAIN) return true;
       if (typeof bytes === "number") throw kernel.error("read", bytes);
       if (bytes.length === 0) return false;
       arrived();
@@ -251,9 +246,9 @@ function feeder(kernel: Kernel, fd: number, bytes: Uint8Array): Polled {
     ready() {
       if (rest.length > 0) {
         const n = kernel.writeFrom(fd, rest);
-        if (n === ERR.EAGAIN) return true;
+        if (n === -E.EAGAIN) return true;
         // The program has read what it wanted.
-        if (n === ERR.EPIPE) return false;
+        if (n === -E.EPIPE) return false;
         if (n < 0) throw kernel.error("write", n);
         rest = rest.subarray(n);
       }
@@ -324,8 +319,8 @@ class PollSet {
     const timespec = limited ? place(kernel.scratch, TIMESPEC) : 0;
     const n = kernel.raw("ppoll", this.#address, polled.length, timespec, 0, 8);
     if (n < 0) {
-      if (n === ERR.EINTR) return [];
-      if (n !== ERR.ENOMEM) throw kernel.error("ppoll", n);
+      if (n === -E.EINTR) return [];
+      if (n !== -E.ENOMEM) throw kernel.error("ppoll", n);
       // There is none for the moment. To give up would be worse: the child is there, and runs.
       kernel.sleep(1);
       return [];

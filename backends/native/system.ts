@@ -8,7 +8,7 @@ import type { CapSets, System } from "../../core/system.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { ERR, PR_CAPBSET_READ } from "../../core/tables/kernel.ts";
+import { E, PR_CAPBSET_READ } from "../../core/tables/kernel.ts";
 import { groupsOf, userById, userByName } from "./users.ts";
 
 const AT_SECURE = 23;
@@ -80,7 +80,7 @@ export function capabilitiesOf(kernel: Kernel): ReturnType<System["capabilities"
     const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);
     // There is none of that number. Any other failure must not look like it: a set that is to be
     // emptied would keep all from there on.
-    if (result === ERR.EINVAL) break;
+    if (result === -E.EINVAL) break;
     if (result < 0) throw kernel.error("prctl", result);
     last++;
   }

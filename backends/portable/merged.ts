@@ -13,6 +13,7 @@ import { UnsupportedError } from "../../core/errors.ts";
 import { readableSource } from "../spawner/node_streams.ts";
 import { makePrivateFolder } from "../spawner/private_folder.ts";
 import { closeFd } from "../posix/files.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** A connection. */
 export interface Merged {
@@ -82,7 +83,7 @@ function requireTwoDescriptors(): void {
   try {
     while (opened.length < 2) opened.push(openSync("/dev/null", "r"));
   } catch (error) {
-    const { code } = error as { code?: unknown };
+    const code = codeOf(error);
     // Where the runtime does not let us look, there is nothing to find out.
     if (code === "EMFILE" || code === "ENFILE") throw error;
   } finally {

@@ -34,6 +34,7 @@ import { blamed, requireEndable, requireFolder, requireProgram } from "../spawne
 import { type Merged, merged } from "./merged.ts";
 import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
 import { setupStdio } from "./child_fds.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /** What the driver is built on. */
 export interface PortableRuntime extends OwnProcess {
@@ -52,8 +53,6 @@ export interface PortableRuntime extends OwnProcess {
   /** Whether a synchronous run can be stopped that writes too much. */
   readonly boundsSync: boolean;
 }
-
-const ETXTBSY = 26;
 
 /** Makes the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
@@ -140,7 +139,7 @@ async function spawnWith(spawner: Spawner, request: SpawnRequest, plan: Plan): P
 }
 
 function isTextBusy(error: unknown): boolean {
-  return error instanceof StartError && error.errno === ETXTBSY;
+  return error instanceof StartError && error.errno === E.ETXTBSY;
 }
 
 function processOf(spawned: Spawned, both: Merged | undefined): Process {

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { shielded } from "../../core/own.ts";
 import type { Access } from "../../core/system.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 const HEAD = 4096;
 
@@ -28,7 +29,7 @@ export function closeFd(fd: number): void {
     closeSync(fd);
   } catch (error) {
     // Not ours, or not any more: a mistake.
-    if (codeOf(error) === "EBADF") throw error;
+    if (fileErrorCode(error) === "EBADF") throw error;
   }
 }
 
@@ -42,7 +43,7 @@ function judgedAccess(path: string): Access {
   try {
     accessSync(path, constants.X_OK);
   } catch (error) {
-    const code = codeOf(error);
+    const code = fileErrorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return code;
     // What stands in a folder that cannot be searched is not there, as far as this process can see.
     if (code === "EACCES") return exists(path) ? "EACCES" : "ENOENT";
@@ -52,7 +53,7 @@ function judgedAccess(path: string): Access {
     // Folders have x bits too.
     return statSync(path).isFile() ? "ok" : "EACCES";
   } catch (error) {
-    return isRefusedByRuntime(error) ? "unknown" : codeOf(error);
+    return isRefusedByRuntime(error) ? "unknown" : fileErrorCode(error);
   }
 }
 
@@ -125,9 +126,9 @@ function exists(path: string): boolean {
   }
 }
 
-function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : "EIO";
+/** The code of an error of node:fs; EIO if it has none. */
+function fileErrorCode(error: unknown): string {
+  return codeOf(error) ?? "EIO";
 }
 
 /** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own refusal, not the system's. */

@@ -7,6 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import type { User } from "../../core/system.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** The entry of a user, by name or by number. */
 export function findUser(key: string | number): User | undefined {
@@ -32,7 +33,7 @@ function linesOf(path: string): string[] {
   try {
     return readFileSync(path, "utf8").split("\n");
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return [];
+    if (codeOf(error) === "ENOENT") return [];
     throw error;
   }
 }

@@ -5,10 +5,9 @@
  */
 
 import { SystemCallError } from "../../core/errors.ts";
-
-const EPIPE = 32;
+import { E } from "../../core/tables/kernel.ts";
 
 /** Makes it. */
 export function brokenPipe(cause?: unknown): SystemCallError {
-  return new SystemCallError("write", EPIPE, { cause });
+  return new SystemCallError("write", E.EPIPE, { cause });
 }

@@ -14,8 +14,8 @@ import { call } from "../child_program/call.ts";
 import { isFormatKnown, spawnError } from "../child_program/failure.ts";
 import { accessTo, headOfFile, textOfFile } from "../posix/files.ts";
 import { StartError } from "./spawner.ts";
+import { E } from "../../core/tables/kernel.ts";
 
-const [EACCES, ENOEXEC, ENOTDIR] = [13, 8, 20];
 /** EMFILE and ENFILE; with them EAGAIN and ENOMEM. None is about the program. */
 const OUT_OF_FILES: ReadonlySet<number> = new Set([24, 23]);
 const OF_THIS_PROCESS: ReadonlySet<number> = new Set([...OUT_OF_FILES, 11, 12]);
@@ -52,7 +52,7 @@ export function requireFolder(plan: Plan): void {
   if (path === undefined) return;
   let errno = 0;
   try {
-    if (!statSync(path).isDirectory()) errno = ENOTDIR;
+    if (!statSync(path).isDirectory()) errno = E.ENOTDIR;
   } catch (error) {
     const number = (error as { errno?: unknown }).errno;
     // The runtime's own refusal: it will say so again.
@@ -77,12 +77,12 @@ export function requireProgram(plan: Plan, os: string): void {
   if (!path.includes("/")) return;
   const access = accessTo(path);
   if (access !== "ok" && access !== "unknown") {
-    const errno = errnoNumber(access) ?? EACCES;
+    const errno = errnoNumber(access) ?? E.EACCES;
     throw blamed(plan, new StartError(errno, access));
   }
   const head = os === "linux" ? headOfFile(path) : undefined;
   if (isFormatKnown(head)) return;
-  throw blamed(plan, new StartError(ENOEXEC, "ENOEXEC"));
+  throw blamed(plan, new StartError(E.ENOEXEC, "ENOEXEC"));
 }
 
 /** The error of a program that could not be started, with the file at fault. */

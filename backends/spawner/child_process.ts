@@ -31,6 +31,8 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "./spawner.ts";
+import { E } from "../../core/tables/kernel.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** Sends a signal by its number to a process that was not reaped; false if it is gone. */
 type Send = (pid: number, signal: number) => boolean;
@@ -104,13 +106,13 @@ function startSync(request: SyncRequest): SyncSpawned {
   } as SpawnSyncOptions);
   const result = shielded(() => spawnSync(request.path, request.argv.slice(1), options));
   const { status, signal, error } = result;
-  const code = (error as { code?: unknown } | undefined)?.code;
+  const code = codeOf(error);
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
     throw startError(error);
   }
   // Deno returns nothing at all if the program has not read all of its input.
   if (status === undefined && signal === undefined) {
-    throw new SystemCallError("write", EPIPE, {
+    throw new SystemCallError("write", E.EPIPE, {
       cause: new Error("the runtime has lost the result of a program that left its input unread"),
     });
   }
@@ -126,8 +128,6 @@ function startSync(request: SyncRequest): SyncSpawned {
     overflowed: beyond(maxBuffer, { stdout, stderr }) ?? (code === "ENOBUFS" ? cut : undefined),
   };
 }
-
-const EPIPE = 32;
 
 function optionsOf(request: SpawnRequest | SyncRequest): SpawnOptions {
   const { argv, env, cwd, uid, gid, detached, stdio } = own(request);

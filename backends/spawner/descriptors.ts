@@ -10,11 +10,10 @@ import { type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { FdSource } from "../../core/plan/steps.ts";
 import { openAboveStandard, textOfFile } from "../posix/files.ts";
 import type { UnlinkedFile } from "./unlinked_file.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /** Where there is no limit to be read: fs.nr_open of Linux, see proc_sys_fs(5). */
 export const MAX_FILES = 1_048_576;
-
-export const EBADF = 9;
 
 /**
  * Refuses what cannot be handed on, before anything is opened: what is opened gets the lowest
@@ -29,7 +28,7 @@ export function requireDescriptors(plan: Plan, above: number = 0): void {
     if (source.from === "fd") requireOpen(plan, source.fd, to);
     if (to + above < limit) continue;
     const args = [source.from === "fd" ? String(source.fd) : "…", String(to), "0"];
-    throw descriptorError(plan, { errno: EBADF }, "dup3", args);
+    throw descriptorError(plan, { errno: E.EBADF }, "dup3", args);
   }
 }
 

@@ -12,6 +12,7 @@ import { process } from "../process.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { elevated } from "../posix/elevated.ts";
 import { isPermitted } from "../posix/permitted.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 const STICKY = 0o1000;
 const WRITABLE_BY_OTHERS = 0o022;
@@ -49,7 +50,7 @@ function known(path: () => string): string | undefined {
 
 /** Whether there are too many open files, in this process or at all: no folder is at fault. */
 function isOutOfDescriptors(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
+  const code = codeOf(error);
   return code === "EMFILE" || code === "ENFILE";
 }
 

@@ -8,6 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import { brokenPipe } from "./broken_pipe.ts";
 import type { Channel } from "./spawner.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** What sockets have and other streams lack. */
 interface MaybeRefable {
@@ -109,5 +110,5 @@ export function duplexChannel(stream: Readable & Writable & MaybeRefable): Chann
 }
 
 function isReset(error: Error | undefined): boolean {
-  return (error as { code?: unknown } | undefined)?.code === "ECONNRESET";
+  return codeOf(error) === "ECONNRESET";
 }

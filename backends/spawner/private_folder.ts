@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { process } from "../process.ts";
 import { closeFd, isRefusedByRuntime } from "../posix/files.ts";
 import { inSomeFolder } from "./folders.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** The folder. */
 export interface PrivateFolder {
@@ -73,7 +74,7 @@ function folderAt(path: string, own: string, close: () => void): PrivateFolder {
         rmdirSync(path);
       } catch (error) {
         // Somebody may have moved it; then it is empty, and theirs to remove.
-        if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+        if (codeOf(error) !== "ENOENT") throw error;
       } finally {
         close();
       }

@@ -7,7 +7,7 @@
 
 import type { Sink } from "../../core/backend.ts";
 import type { Host } from "./host.ts";
-import { ERR } from "../../core/tables/kernel.ts";
+import { E } from "../../core/tables/kernel.ts";
 
 /** Writing to a descriptor without waiting; the kernel can, and so can node:fs. */
 export interface Writer {
@@ -28,7 +28,7 @@ export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Si
     let rest = bytes;
     while (rest.length > 0) {
       const n = writer.writeFrom(fd, rest);
-      if (n === ERR.EAGAIN) break;
+      if (n === -E.EAGAIN) break;
       if (n < 0) throw writer.error("write", n);
       rest = rest.subarray(n);
     }
@@ -42,7 +42,7 @@ export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Si
   };
   return {
     async write(bytes) {
-      if (closed) throw writer.error("write", ERR.EPIPE);
+      if (closed) throw writer.error("write", -E.EPIPE);
       const rest = slow === undefined ? writeNow(bytes) : bytes;
       if (rest.length === 0) return;
       if (slow === undefined) {

@@ -10,6 +10,7 @@ import type { Exit, Refable, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/tables/errno.ts";
 import { KillError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/tables/signals.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /**
  * What a descriptor of the child is connected to: nothing, a pipe to the parent, a descriptor of
@@ -126,7 +127,7 @@ export function sendByNumber(pid: number, signal: number): boolean {
   try {
     return process.kill(pid, signal);
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ESRCH") return false;
+    if (codeOf(error) === "ESRCH") return false;
     throw killError(pid, signal, error);
   }
 }

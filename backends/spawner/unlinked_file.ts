@@ -23,6 +23,7 @@ import { process } from "../process.ts";
 import { elevated } from "../posix/elevated.ts";
 import { inSomeFolder, requireTrusted } from "./folders.ts";
 import { closeFd } from "../posix/files.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /** An open file without a name. It is closed on exec. */
 export interface UnlinkedFile {
@@ -177,7 +178,7 @@ function createUnnamed(folder: string, mode: number): number | undefined {
   try {
     return openSync(folder, TMPFILE | O_DIRECTORY | O_RDWR | O_EXCL, mode);
   } catch (error) {
-    if (NOT_WITHOUT_NAME.has((error as { code?: unknown }).code)) return undefined;
+    if (NOT_WITHOUT_NAME.has(codeOf(error))) return undefined;
     throw error;
   }
 }

@@ -6,6 +6,7 @@
 
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import { brokenPipe } from "./broken_pipe.ts";
+import { codeOf } from "../../core/error_code.ts";
 
 /**
  * A source over a stream that it owns. With `renews`, a read that waits when the source is to be
@@ -112,6 +113,6 @@ export function streamSink(stream: WritableStream<Uint8Array>): Sink {
 /** Deno has a class for it, others the code. */
 function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error &&
-    (error.name === "BrokenPipe" || (error as { code?: unknown }).code === "EPIPE" ||
+    (error.name === "BrokenPipe" || codeOf(error) === "EPIPE" ||
       error.name === "ConnectionReset");
 }

@@ -16,6 +16,7 @@ import { formatCommand, type FormatOptions } from "../text/quote.ts";
 import { display, MASK, maskSecrets, reveal } from "../text/secret.ts";
 import type { Spec } from "../command/spec.ts";
 import type { ExecStep, SetupStep, Step } from "./steps.ts";
+import { E } from "../tables/kernel.ts";
 
 /** What is to be done, in order, and how to speak of it. */
 export interface Plan {
@@ -197,8 +198,6 @@ class Execution implements ExecStep {
   }
 }
 
-const [ENOENT, EACCES] = [2, 13];
-
 /**
  * A missing bare name and a missing path fail alike (libvirt tells them apart): with a SpawnError
  * of step `exec`.
@@ -221,7 +220,7 @@ function findBinary(
     step: "exec",
     syscall: "execve",
     args: [quoted(found.path)],
-    errno: found.code === "ENOENT" ? ENOENT : EACCES,
+    errno: found.code === "ENOENT" ? E.ENOENT : E.EACCES,
     path: found.path,
     detail: found.code === "ENOENT"
       ? `ENOENT: no such program in ${where}`

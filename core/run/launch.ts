@@ -33,6 +33,8 @@ import type { Spec } from "../command/spec.ts";
 import { claim, type Claims } from "./streams.ts";
 import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
 import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
+import { codeOf } from "../error_code.ts";
+import { concat } from "../bytes.ts";
 
 /** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
 export interface LaunchMode {
@@ -270,7 +272,7 @@ function closeAll(fds: Iterable<number>): void {
     try {
       backend().closeFd(fd);
     } catch (error) {
-      if ((error as { code?: unknown }).code !== "EBADF") throw error;
+      if (codeOf(error) !== "EBADF") throw error;
     }
   }
 }
@@ -284,13 +286,7 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
   }
   const encoder = new TextEncoder();
   const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return concat(pieces);
 }
 
 function syncResult(

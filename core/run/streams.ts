@@ -14,6 +14,8 @@ import { after } from "../command/options.ts";
 import type { Spec } from "../command/spec.ts";
 import { bytesIn, type Chunk, type OutputForm, StreamPieces } from "../command/stdio.ts";
 import { MIN_DRAIN_MS } from "../timing.ts";
+import { codeOf } from "../error_code.ts";
+import { concat } from "../bytes.ts";
 
 /** What a web stream holds back for a slow reader before the pipe is left to fill, in bytes. */
 const READ_AHEAD = 256 * 1024;
@@ -106,7 +108,7 @@ export function writableTo(sink: Sink): WritableStream<Chunk> {
 /** Whatever a runtime throws, a write that nobody reads any more is one error, with its code. */
 function pipeError(cause: unknown): CommandError {
   if (cause instanceof CommandError) return cause;
-  const { code } = cause as { code?: unknown };
+  const code = codeOf(cause);
   const errno = typeof code === "string" ? errnoNumber(code) : undefined;
   if (errno !== undefined) return new SystemCallError("write", errno, { cause });
   return new CommandError(`stdin: ${cause instanceof Error ? cause.message : cause}`, { cause });
@@ -165,21 +167,10 @@ export function capture(source: Source, limit: number, overflow: () => void): Ou
       return true;
     },
     bytes() {
-      whole ??= joined(blocks, block.subarray(0, used), total);
+      whole ??= concat([...blocks, block.subarray(0, used)]);
       return whole;
     },
   });
-}
-
-function joined(blocks: readonly Uint8Array[], last: Uint8Array, total: number): Uint8Array {
-  if (blocks.length === 0) return last;
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const each of [...blocks, last]) {
-    whole.set(each, at);
-    at += each.length;
-  }
-  return whole;
 }
 
 /** A web stream that several outputs go to; it is closed when the last of them has ended. */
@@ -421,7 +412,7 @@ export function pumpStream(
         if (bytes.length > 0) await sink.write(bytes);
       } catch (error) {
         // EPIPE: nobody reads any more, the program has what it wanted.
-        if ((error as { code?: unknown }).code !== "EPIPE") fail(error);
+        if (codeOf(error) !== "EPIPE") fail(error);
         return;
       }
     }

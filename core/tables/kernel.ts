@@ -29,17 +29,30 @@ export const F = {
   SETPIPE_SZ: 1031,
 } as const;
 
-/** Errors that callers look for, negative as the kernel returns them. */
-export const ERR = {
-  ENOENT: -2,
-  ESRCH: -3,
-  EINTR: -4,
-  EAGAIN: -11,
-  ENOMEM: -12,
-  EACCES: -13,
-  EINVAL: -22,
-  EPIPE: -32,
-};
+/** The error numbers that the code looks for; system calls return them negative. */
+export const E = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EINTR: 4,
+  EIO: 5,
+  E2BIG: 7,
+  ENOEXEC: 8,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  ENOTDIR: 20,
+  EINVAL: 22,
+  ETXTBSY: 26,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EMLINK: 31,
+  EPIPE: 32,
+  ENOSYS: 38,
+  ECANCELED: 125,
+} as const;
 
 /** openat(2): relative to the current folder. */
 export const AT_FDCWD = -100;
