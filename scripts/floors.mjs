@@ -29,6 +29,7 @@ export const FLOORS = [
   [
     ["backends/async_scope.ts", "keeps the caller's asynchronous context"],
     ["backends/process.ts", "facts about this process, without side effects"],
+    ["backends/version.ts", "compares versions of runtimes"],
   ],
   [["backends/posix/", "files, users and signals through the runtimes' own modules"]],
   [["backends/child_program/", "calls, encoding, interpreter, lowering, explain, failure"]],

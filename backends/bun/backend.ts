@@ -16,9 +16,17 @@ import { nativeBackend } from "../native/native.ts";
 import { stageNamed } from "../native/stage_two.ts";
 import { portableOnProcess } from "../portable/on_process.ts";
 import { trusted } from "../posix/elevated.ts";
+import { isBefore } from "../version.ts";
 import { bunHost } from "./host.ts";
 import { bunLibc } from "./libc.ts";
+import { bun } from "./runtime.ts";
 import { bunSpawner } from "./spawner.ts";
+
+/**
+ * Earlier releases pass the self test and end with a segmentation fault in one of the next calls,
+ * which nothing can catch; see docs/decisions/0014-versions-of-runtimes.md.
+ */
+const NATIVE_SINCE = [1, 2, 17] as const;
 
 /** The current folder, absolute. Throws if it was removed. */
 export function currentFolder(): string {
@@ -34,6 +42,10 @@ export function createBackend(asked: DriverName | undefined): Backend {
     {
       native(reason) {
         const arch = archFor("native");
+        if (isBefore(bun.version, NATIVE_SINCE)) {
+          const remedy = `use Bun ${NATIVE_SINCE.join(".")} or newer`;
+          throw refusal(`Bun ${bun.version} crashes when it is used`, remedy);
+        }
         // Bun delivers no signals to worker threads: the end of a child would go unheard.
         if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
         return nativeBackend(host, bunLibc(), arch, { reason, stage });

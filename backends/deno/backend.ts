@@ -13,7 +13,7 @@ import { nativeBackend } from "../native/native.ts";
 import { stageNamed } from "../native/stage_two.ts";
 import { portableBackend } from "../portable/portable.ts";
 import { elevated, trusted } from "../posix/elevated.ts";
-import { denoHost } from "./host.ts";
+import { canAdoptDescriptors, denoHost } from "./host.ts";
 import { denoLibc } from "./libc.ts";
 import { denoSpawner } from "./spawner.ts";
 
@@ -32,6 +32,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
       native(reason) {
         const known = requireArch("native", os, arch);
         requireFfi();
+        requireSockets();
         return nativeBackend(host, denoLibc(), known, { reason, stage });
       },
       portable: (reason) =>
@@ -59,6 +60,17 @@ function requireFfi(): void {
     driver: "native",
     reason: "this process has no leave to use it",
     remedy: "grant --allow-ffi",
+  });
+}
+
+/** The event loop reads and writes pipes through sockets, which Deno makes of them since 2.8. */
+function requireSockets(): void {
+  if (canAdoptDescriptors()) return;
+  throw new UnsupportedError({
+    feature: "FFI",
+    driver: "native",
+    reason: `Deno ${Deno.version.deno} cannot read from a descriptor in its event loop`,
+    remedy: "use Deno 2.8 or newer",
   });
 }
 

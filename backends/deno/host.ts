@@ -6,6 +6,7 @@
 
 import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
+import { codeOf } from "../../core/error_code.ts";
 import { process } from "../process.ts";
 import { keepAliveByNewTimers } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
@@ -13,6 +14,16 @@ import { isWorker } from "./worker.ts";
 import { openAboveStandard } from "../posix/files.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
+
+/** Whether sockets can be made of descriptors: one that is out of range is refused as such. */
+export function canAdoptDescriptors(): boolean {
+  try {
+    new Socket({ fd: -1 }).destroy();
+    return true;
+  } catch (error) {
+    return error instanceof RangeError || codeOf(error) === "ERR_INVALID_FD_TYPE";
+  }
+}
 
 /** Makes the host. */
 export function denoHost(): Host {

@@ -21,6 +21,9 @@ import { execveOf } from "./hook.ts";
 import { nodeHost } from "./host.ts";
 import { nodeFfi, nodeLibc } from "./libc.ts";
 
+const FFI_REMEDY =
+  "use Node 26.9 or newer, or Node 26.1 to 26.8 with --experimental-ffi; with --permission, add --allow-ffi";
+
 /** The current folder, absolute. Throws if it was removed. */
 export function currentFolder(): string {
   return process.cwd();
@@ -39,10 +42,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
         if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
         const ffi = nodeFfi();
         if (ffi === undefined) {
-          throw refusal(
-            "this Node has no node:ffi, or does not allow it",
-            "use Node 26.1 or newer",
-          );
+          throw refusal("this Node has no node:ffi, or does not allow it", FFI_REMEDY);
         }
         return nativeBackend(host, nodeLibc(ffi), arch, { reason, stage });
       },

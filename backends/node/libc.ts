@@ -1,5 +1,5 @@
 /**
- * libc on Node, through node:ffi (26.1 or newer).
+ * libc on Node, through node:ffi (26.9 or newer; from 26.1 on with --experimental-ffi).
  *
  * @module
  */

@@ -16,11 +16,13 @@ const REPORT = 'echo $$ >"$0.new"; mv "$0.new" "$0"; ';
  * Ends on SIGTERM, after it has reported that to a file and to its output. The signal may arrive
  * before there is a `sleep` to kill: then `kill` complains, to a pipe that nobody reads.
  */
-const SLOW = "trap 'kill -9 $! 2>/dev/null; echo terminated >\"$0.end\"; echo output; exit' TERM; " + REPORT +
+const SLOW =
+  "trap 'kill -9 $! 2>/dev/null; echo terminated >\"$0.end\"; echo output; exit' TERM; " + REPORT +
   "while :; do sleep 1000 & wait $!; kill -9 $!; done";
 
 /** Ignores SIGTERM, and says that it got SIGUSR1. */
-const PICKY = 'trap "" TERM; trap \'kill -9 $! 2>/dev/null; echo usr1 >"$0.end"; exit\' USR1; ' + REPORT +
+const PICKY = 'trap "" TERM; trap \'kill -9 $! 2>/dev/null; echo usr1 >"$0.end"; exit\' USR1; ' +
+  REPORT +
   "while :; do sleep 1000 & wait $!; kill -9 $!; done";
 
 const PLAIN = REPORT + "exec sleep 1000";
