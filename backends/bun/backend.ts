@@ -23,10 +23,21 @@ import { bun } from "./runtime.ts";
 import { bunSpawner } from "./spawner.ts";
 
 /**
- * Earlier releases pass the self test and end with a segmentation fault in one of the next calls,
- * which nothing can catch; see docs/decisions/0014-versions-of-runtimes.md.
+ * Earlier releases close descriptors that they were given and no longer have: the ones of others.
+ * That shows only later, on the native driver as a segmentation fault, which nothing can catch; so
+ * it cannot be tried. See docs/decisions/0012-old-releases.md.
  */
-const NATIVE_SINCE = [1, 2, 17] as const;
+const KEEPS_DESCRIPTORS_SINCE = [1, 2, 17] as const;
+
+function requireDescriptors(driver: DriverName): void {
+  if (!isBefore(bun.version, KEEPS_DESCRIPTORS_SINCE)) return;
+  throw new UnsupportedError({
+    feature: "starting programs",
+    driver,
+    reason: `Bun ${bun.version} closes descriptors of others`,
+    remedy: `use Bun ${KEEPS_DESCRIPTORS_SINCE.join(".")} or newer`,
+  });
+}
 
 /** The current folder, absolute. Throws if it was removed. */
 export function currentFolder(): string {
@@ -42,19 +53,18 @@ export function createBackend(asked: DriverName | undefined): Backend {
     {
       native(reason) {
         const arch = archFor("native");
-        if (isBefore(bun.version, NATIVE_SINCE)) {
-          const remedy = `use Bun ${NATIVE_SINCE.join(".")} or newer`;
-          throw refusal(`Bun ${bun.version} crashes when it is used`, remedy);
-        }
+        requireDescriptors("native");
         // Bun delivers no signals to worker threads: the end of a child would go unheard.
         if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
         return nativeBackend(host, bunLibc(), arch, { reason, stage });
       },
-      launcher: (reason) =>
-        launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
+      launcher(reason) {
+        requireDescriptors("launcher");
+        return launcherBackend(host, archFor("launcher"), bunSpawner(), reason, {
           hooks: { any: true, withPidFile: true },
           execve: undefined,
-        }),
+        });
+      },
       portable: (reason) => portableOnProcess(host, bunSpawner(), "Bun.spawn", reason),
     },
     asked,

@@ -45,7 +45,7 @@ export interface BunUsage {
 }
 
 /** What Bun is asked to start. */
-interface BunRequest {
+export interface BunRequest {
   readonly cmd: readonly string[];
   readonly argv0?: string;
   readonly cwd?: string;

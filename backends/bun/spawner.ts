@@ -28,11 +28,37 @@ import {
   type SyncSpawned,
 } from "../spawner/spawner.ts";
 import { streamSource } from "../spawner/web_streams.ts";
-import { bun, type BunFileSink, type BunOutcome, type BunUsage } from "./runtime.ts";
+import {
+  bun,
+  type BunFileSink,
+  type BunOutcome,
+  type BunRequest,
+  type BunUsage,
+} from "./runtime.ts";
 
 /** The spawner. */
 export function bunSpawner(): Spawner {
-  return { spawn: start, spawnSync: startSync };
+  return { spawn: start, spawnSync: startSync, accepts };
+}
+
+const accepted = new Map<string, boolean>();
+
+/**
+ * Bun ignores options that it does not know: `uid` before 1.4, for example, which would run a
+ * program as root. One that it knows is checked before the program, which is a folder.
+ */
+function accepts(option: "uid" | "timeout"): boolean {
+  let known = accepted.get(option);
+  if (known === undefined) {
+    known = false;
+    try {
+      bun.spawnSync(own({ cmd: ["/"], env: {}, [option]: "none" }) as unknown as BunRequest);
+    } catch (error) {
+      known = error instanceof TypeError;
+    }
+    accepted.set(option, known);
+  }
+  return known;
 }
 
 // deno-lint-ignore require-await -- a refusal must reject, not throw
@@ -116,7 +142,8 @@ function requestOf(request: SpawnRequest) {
   // Nothing of it is inherited: see core/own.ts.
   return own({
     cmd: [path, ...args],
-    argv0,
+    // Bun 1.2.0 looks up argv0 instead of the program.
+    ...(argv0 === path ? {} : { argv0 }),
     stdio: stdio.map(stdioOf),
     // Bun would hand on the variables that it was itself started with.
     env: own(env ?? { ...process.env } as Record<string, string>),
@@ -144,11 +171,17 @@ function rawOf(
     : rawOfSignal(signalCode);
 }
 
+/** The largest resident size of this process so far, in bytes; Bun 1.2.0 does not know it. */
+function largestSize(): number {
+  const { resourceUsage } = process as Partial<Pick<typeof process, "resourceUsage">>;
+  return resourceUsage === undefined ? Infinity : resourceUsage().maxRSS * 1024;
+}
+
 function usageOf(usage: BunUsage | undefined): Exit["usage"] {
   if (usage === undefined) return UNKNOWN_USAGE;
   const { cpuTime, maxRSS } = usage;
   // Bun starts programs without copying its memory. Its own size is in KiB.
-  const bound = boundOf(process.resourceUsage().maxRSS * 1024);
+  const bound = boundOf(largestSize());
   return {
     userMs: Number(cpuTime.user) / 1000,
     systemMs: Number(cpuTime.system) / 1000,

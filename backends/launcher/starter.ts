@@ -118,7 +118,7 @@ export class LauncherStarter {
   async #spawn(plan: Plan, stdio: readonly Stdio[]): Promise<Spawned> {
     const { path, close } = writtenFor(plan, () => this.launcher);
     try {
-      return await this.#spawner.spawn({ path, argv: ["vircommand"], env: {}, stdio });
+      return await this.#spawner.spawn({ path, argv: [path], env: {}, stdio });
     } catch (error) {
       throw startFailure(plan, error);
     } finally {

@@ -164,7 +164,7 @@ function spawn(
   try {
     return spawner.spawnSync({
       path,
-      argv: ["vircommand"],
+      argv: [path],
       env: {},
       stdio: connected,
       input,

@@ -19,7 +19,8 @@ export function portableOnProcess(
   reason: string,
 ): Backend {
   const onLinux = process.platform === "linux";
-  const users = process.getuid === undefined ? [] : ["uid", "gid", "user"] as const;
+  const knowsUsers = process.getuid !== undefined && spawner.accepts?.("uid") !== false;
+  const users = knowsUsers ? ["uid", "gid", "user"] as const : [];
   return portableBackend({
     ...host,
     os: process.platform,

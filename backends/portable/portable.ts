@@ -90,6 +90,14 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
           remedy: "use run(), or another driver",
         });
       }
+      if (run.timeout !== undefined && spawner.accepts?.("timeout") === false) {
+        throw new UnsupportedError({
+          feature: "timeout",
+          driver: "portable",
+          reason: "this release of the runtime cannot end a synchronous run",
+          remedy: "use run(), or a newer release",
+        });
+      }
       requireEndable(plan, run);
       return runSync(spawner, plan, run);
     },

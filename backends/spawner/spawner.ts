@@ -101,6 +101,8 @@ export function errnoOf(error: unknown): number | undefined {
 
 /** Starts programs. */
 export interface Spawner {
+  /** Whether this release of the runtime knows an option, instead of ignoring it. Default: it does. */
+  accepts?(option: "uid" | "timeout"): boolean;
   /** Rejects with a {@linkcode StartError}, or with the runtime's own permission error. */
   spawn(request: SpawnRequest): Promise<Spawned>;
   /** Throws likewise. */
