@@ -7,6 +7,8 @@
 
 import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import { KillError, UnsupportedError } from "../../core/errors.ts";
+import { signalName } from "../../core/tables/signals.ts";
+import { isBefore } from "../version.ts";
 import { own, shielded } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
@@ -29,10 +31,20 @@ import { E } from "../../core/tables/kernel.ts";
 export function denoSpawner(): Spawner {
   const other = childProcessSpawner(sendByShell);
   return {
+    // A synchronous run in Deno before 2.8 goes on after its time limit.
+    accepts: (option) => option !== "timeout" || !isBefore(Deno.version.deno, [2, 8, 0]),
     spawn: (request) => isPlain(request) ? start(request) : other.spawn(request),
     spawnSync(request) {
       if (isPlain(request) && request.input === undefined && request.timeout === undefined) {
         return startSync(request);
+      }
+      if (request.input !== undefined && isBefore(Deno.version.deno, [2, 2, 0])) {
+        throw new UnsupportedError({
+          feature: "runSync with input",
+          driver: "portable",
+          reason: `Deno ${Deno.version.deno} does not pass the input on`,
+          remedy: "use run(), or Deno 2.2 or newer",
+        });
       }
       if ((request.input?.length ?? 0) > PIPE) {
         throw new UnsupportedError({
@@ -156,6 +168,11 @@ function sendByShell(pid: number, signal: number): boolean {
 
 const SHELL = "/bin/sh";
 
+/** Whether `kill(0)`, which sends nothing, finds out that a child has ended. */
+function takesNumbers(): boolean {
+  return !isBefore(Deno.version.deno, [2, 8, 0]);
+}
+
 // deno-lint-ignore require-await -- a refusal must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
   const [stdin, stdout, stderr] = request.stdio.map(wordFor);
@@ -175,10 +192,13 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     kill(signal) {
       if (over) return false;
       try {
-        const named = signal < REAL_TIME;
-        // 0 sends nothing: it throws if Deno knows that the child has ended.
-        child.kill(named ? signal : 0);
-        return named || sendByShell(child.pid, signal);
+        if (signal > 0 && signal < REAL_TIME) {
+          // By name: Deno takes numbers only since 2.8.
+          child.kill(signalName(signal) as Deno.Signal);
+          return true;
+        }
+        if (takesNumbers()) child.kill(0);
+        return (takesNumbers() && signal === 0) || sendByShell(child.pid, signal);
       } catch (error) {
         // It has ended, and Deno knows, but has not told yet.
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;

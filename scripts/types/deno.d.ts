@@ -2,6 +2,7 @@
 // `deno check` checks the same files against the real types.
 
 declare namespace Deno {
+  type Signal = string;
   const build: { os: string; arch: string };
   const version: { deno: string };
   const env: {
@@ -31,7 +32,7 @@ declare namespace Deno {
     readonly stdout: ReadableStream<Uint8Array>;
     readonly stderr: ReadableStream<Uint8Array>;
     readonly status: Promise<{ code: number; signal: string | null }>;
-    kill(signal: number): void;
+    kill(signal: number | Signal): void;
     ref(): void;
     unref(): void;
   }
