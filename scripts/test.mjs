@@ -6,7 +6,7 @@
 // `--quick` is for development and takes less than a minute. It runs the unit tests, and the
 // conformance suite on one runtime and its first driver, without the slow, thorough files.
 //
-// The parts `injection` and `fuzz` run samples of `npm run inject` and `npm run fuzz`.
+// The parts `injection` and `fuzz` run samples of `npm run inject` and `npm run fuzz`, and the basic checks on older releases.
 //
 // The counts come from the JUnit report of each runtime. The reports of Deno and Bun do not contain
 // the reason for a skip, so the test harness appends it to the file that VIRCOMMAND_TEST_SKIPS
@@ -32,6 +32,7 @@ import { fuzz, needsOfFuzz, pairs, shown } from "./fuzz.mjs";
 import { grouped, inject, injected } from "./inject.mjs";
 import { buildPackage } from "./package.mjs";
 import { supportPage } from "./support.mjs";
+import { checkVersion, installVersions, versions } from "./versions.mjs";
 
 /** A group that takes longer than this has hung, even on a busy machine. */
 const LIMIT_MS = 20 * 60_000;
@@ -213,6 +214,24 @@ function fuzzSample() {
   for (const each of differences) console.log(indent(`FAILED ${shown(each)}`));
 }
 
+/** Runs the basic checks on every supported release of the runtimes. */
+function checkVersions(module) {
+  const problem = installVersions();
+  if (problem !== undefined) {
+    const began = performance.now();
+    return count("older releases", began, { tried: 0, problems: [], skipped: [problem] });
+  }
+  for (const version of versions()) {
+    const began = performance.now();
+    const { driver, passed, problems, skipped } = checkVersion(version, module);
+    const tried = passed + problems.length;
+    const title = `${version.name}, ${driver?.split(" ")[0] ?? "no driver"}`;
+    const why = skipped.map((each) => `${version.name}: ${each}`);
+    count(title, began, { tried, problems, skipped: why });
+    for (const each of problems) console.log(indent(`FAILED ${each}`));
+  }
+}
+
 /** Checks that the tables of docs/support.md match the results of the suite. */
 function checkSupport() {
   const file = new URL("docs/support.md", root);
@@ -292,6 +311,11 @@ try {
     const title = `the package, the machine's own node ${stdout.trim()}`;
     group(title, "own", files("package", ".test.mjs"), env);
     group("the package, node22", "node22", files("package", ".test.mjs"), env);
+  }
+  if (others && options.runtime === undefined && wantsPart("versions")) {
+    const folder = join(work, "versions");
+    buildPackage(folder);
+    checkVersions(join(folder, "mod.js"));
   }
   for (const { runtime, driver, asUser = false } of matrix) {
     if (!asUser || options.quick || !wants(runtime, driver)) continue;

@@ -33,11 +33,17 @@ export function denoSpawner(): Spawner {
   return {
     // A synchronous run in Deno before 2.8 goes on after its time limit.
     accepts: (option) => option !== "timeout" || !isBefore(Deno.version.deno, [2, 8, 0]),
-    spawn: (request) => isPlain(request) ? start(request) : other.spawn(request),
+    // deno-lint-ignore require-await -- a refusal must reject, not throw
+    async spawn(request) {
+      if (isPlain(request)) return start(request);
+      requireIds(request);
+      return other.spawn(request);
+    },
     spawnSync(request) {
       if (isPlain(request) && request.input === undefined && request.timeout === undefined) {
         return startSync(request);
       }
+      requireIds(request);
       if (request.input !== undefined && isBefore(Deno.version.deno, [2, 2, 0])) {
         throw new UnsupportedError({
           feature: "runSync with input",
@@ -66,6 +72,19 @@ export function denoSpawner(): Spawner {
       });
     },
   };
+}
+
+/** Deno's node:child_process ignores uid and gid before 2.8: the program would run as root. */
+function requireIds({ uid, gid }: SpawnRequest | SyncRequest): void {
+  if (uid === undefined && gid === undefined) return;
+  if (!isBefore(Deno.version.deno, [2, 8, 0])) return;
+  throw new UnsupportedError({
+    feature: "uid",
+    driver: "portable",
+    reason:
+      `Deno ${Deno.version.deno} sets no user where it is given argv[0], input or descriptors`,
+    remedy: "name the program by its path, or use Deno 2.8 or newer",
+  });
 }
 
 function isPlain(

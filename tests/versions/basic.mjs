@@ -222,8 +222,8 @@ await check("a daemon with a pid file", async () => {
 if (isRoot) {
   await check("another user", async () => {
     // Deno before 2.8 enters the current folder again, as that user.
-    equal(await new Command("id", "-u").user("nobody").cwd("/").text(), "65534\n");
-    const sync = new Command("id", "-u").uid(65534).gid(65534).cwd("/").runSync();
+    equal(await new Command("/usr/bin/id", "-u").user("nobody").cwd("/").text(), "65534\n");
+    const sync = new Command("/usr/bin/id", "-u").uid(65534).gid(65534).cwd("/").runSync();
     equal(sync.stdout, "65534\n");
   });
 } else {
