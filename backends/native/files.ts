@@ -8,6 +8,7 @@
 import type { Access } from "../../core/system.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
 import { AT_FDCWD, E, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
+import { isMissing } from "./primitives.ts";
 import { place, regions } from "./scratch.ts";
 
 const X_OK = 1;
@@ -19,13 +20,28 @@ const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
 
 /** Whether a path is a regular file that this process may execute. */
 export function accessOf(kernel: Kernel, path: string): Access {
-  const result = kernel.raw("faccessat2", AT_FDCWD, kernel.path(path), X_OK, AT_EACCESS);
+  const result = executeAccess(kernel, path);
   if (result === -E.ENOENT) return "ENOENT";
   if (result === -E.ENOTDIR) return "ENOTDIR";
   // What stands in a folder that cannot be searched is not there, as far as this process can see.
   if (result < 0) return modeOf(kernel, path) === 0 ? "ENOENT" : "EACCES";
   // Folders have x bits too.
   return (modeOf(kernel, path) & S_IFMT) === S_IFREG ? "ok" : "EACCES";
+}
+
+/** The result of faccessat2(2) for execution, by the effective ids; also where it is missing. */
+function executeAccess(kernel: Kernel, path: string): number {
+  const result = kernel.raw("faccessat2", AT_FDCWD, kernel.path(path), X_OK, AT_EACCESS);
+  if (!isMissing(result)) return result;
+  const [uid, euid, gid, egid] = (["getuid", "geteuid", "getgid", "getegid"] as const)
+    .map((name) => kernel.raw(name));
+  // faccessat(2) goes by the real ids.
+  if (uid === euid && gid === egid) {
+    return kernel.raw("faccessat", AT_FDCWD, kernel.path(path), X_OK);
+  }
+  // execve(2) itself finds out what the mode bits do not tell: access control lists, groups.
+  const mode = modeOf(kernel, path);
+  return mode === 0 ? -E.ENOENT : (mode & 0o111) === 0 ? -E.EACCES : 0;
 }
 
 /** Why a path is no folder, as an errno; undefined if it is one. */
