@@ -29,6 +29,7 @@ export type SyscallName =
   | "fstat"
   | "ftruncate"
   | "futex"
+  | "getdents64"
   | "getegid"
   | "geteuid"
   | "getgid"

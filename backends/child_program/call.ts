@@ -81,6 +81,8 @@ export interface Call {
   /** A name for jumps. */
   readonly label?: string | undefined;
   readonly jumps?: Jumps;
+  /** Whether the program goes on with the next call if this one fails. */
+  readonly ignoresErrors?: boolean;
   /** Whether its failure says nothing about the program, and must not hide one that does. */
   readonly unrecorded?: boolean;
   /** Where the result goes: into an argument of another call, or into a cell. Else nowhere. */

@@ -84,8 +84,11 @@ export interface EncodeOptions {
 }
 
 const NO_OPTIONS: EncodeOptions = own({});
-const NO_JUMPS: Pick<Call, "into" | "jumps" | "unrecorded"> = own({});
-const UNRECORDED: Pick<Call, "into" | "jumps" | "unrecorded"> = own({ unrecorded: true });
+/** What of a call decides where the program goes on. */
+type Flow = Pick<Call, "into" | "jumps" | "unrecorded" | "ignoresErrors">;
+
+const NO_JUMPS: Flow = own({});
+const UNRECORDED: Flow = own({ unrecorded: true });
 
 let rewrite: ((program: Program) => Program) | undefined;
 
@@ -248,7 +251,7 @@ class Writer {
     offset: number,
     name: Call["name"],
     args: readonly Arg[],
-    { jumps, into, unrecorded }: Pick<Call, "into" | "jumps" | "unrecorded"> = NO_JUMPS,
+    { jumps, into, unrecorded, ignoresErrors }: Flow = NO_JUMPS,
   ): void {
     const base = this.#base;
     this.#word(offset, typeof name === "number" ? name : numberOf(this.#arch, name));
@@ -267,10 +270,12 @@ class Writer {
     this.#word(offset + RESULT_ADDRESS, base + this.#resultAt(into));
     // Behind the last call there is nothing to go on with.
     const next = offset + OPERATION === this.#operations ? this.#failed : offset + OPERATION;
-    this.#word(offset + JUMPS, base + this.#target(jumps?.error, this.#failed));
+    const failed = ignoresErrors === true ? next : this.#failed;
+    this.#word(offset + JUMPS, base + this.#target(jumps?.error, failed));
     this.#word(offset + JUMPS + 8, base + this.#target(jumps?.zero, next));
     this.#word(offset + JUMPS + 16, base + this.#target(jumps?.positive, next));
-    this.#word(offset + FAILURE_ADDRESS, base + (unrecorded === true ? IGNORED : FAILED_AT));
+    const isRecorded = unrecorded !== true && ignoresErrors !== true;
+    this.#word(offset + FAILURE_ADDRESS, base + (isRecorded ? FAILED_AT : IGNORED));
   }
 
   #target(label: string | undefined, otherwise: number): number {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { closeRange } from "./close_range.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { escapedLines } from "../../core/text/escape.ts";
 import { inOrder } from "../../core/plan/order.ts";
@@ -214,9 +215,9 @@ function secondHalf(
   );
   const begin = [
     ...back,
-    ...(first === undefined || last === undefined ? [] : [
-      call("preExec", "close_range", [first, last, 0], [String(first), String(last), "0"]),
-    ]),
+    ...(first === undefined || last === undefined
+      ? []
+      : closeRange("preExec", first, last, lowerOptions.openBelow)),
     ...numbersOf(channels).map(closeOnExec),
     call("preExec", "write", [status, byte, 1], [String(status), '"\\4"', "1"]),
     ...(alive === undefined ? [] : [

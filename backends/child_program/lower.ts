@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type FdMove, LAST_FD } from "../../core/plan/descriptors.ts";
+import type { FdMove } from "../../core/plan/descriptors.ts";
 import { isPolluted, own } from "../../core/own.ts";
 import { LIMIT_INFINITY } from "../../core/tables/limits.ts";
 import type { PaletteArgument, PaletteCall } from "../../core/command/palette.ts";
@@ -38,6 +38,7 @@ import {
   PR_SET_PDEATHSIG,
   STORE_PARENT_PID,
 } from "./lower_parent.ts";
+import { closeRange } from "./close_range.ts";
 import {
   lowerCpuAffinity,
   lowerIoPriority,
@@ -64,6 +65,8 @@ export interface LowerOptions extends Parent {
   readonly resets?: readonly Call[];
   /** What becomes of the `fds` step. */
   readonly moves: readonly FdMove[];
+  /** Without close_range(2): a number that no open descriptor reaches. */
+  readonly openBelow?: number | undefined;
   /** Numbers that are free in the child once `fds` is done, lowest first. */
   readonly free: () => readonly number[];
   /** How a descriptor of the parent is shown. Default: by its number. */
@@ -94,7 +97,9 @@ export function lower(steps: readonly Step[], given: LowerOptions): Program {
  */
 export function lowerPlan(plan: Plan, lowerOptions: LowerOptions): Program {
   const { setup, exec } = plan;
-  const prefix = setup.cached && !isPolluted() ? prefixOf(setup, lowerOptions) : undefined;
+  // What is closed one by one depends on what is open now.
+  const isShared = setup.cached && lowerOptions.openBelow === undefined && !isPolluted();
+  const prefix = isShared ? prefixOf(setup, lowerOptions) : undefined;
   if (prefix === undefined) return lower(plan.steps, lowerOptions);
   const last = lowerStep(exec, lowerOptions, []);
   return { calls: [...prefix.calls, ...last], cells: NO_CELLS, prefix };
@@ -137,7 +142,7 @@ function lowerStep(step: Step, system: LowerOptions, cells: Cell[]): readonly Ca
     case "umask":
       return [call("umask", "umask", [step.mask], [octal(step.mask)])];
     case "fds":
-      return system.moves.map((move) => moveFd(move, system.fdName));
+      return system.moves.flatMap((move) => moveFd(move, system.fdName, system.openBelow));
     case "session":
       if (step.grouping.kind === "daemon") cells.push(...DAEMON_CELLS);
       return lowerGrouping(step.grouping, system.report);
@@ -206,20 +211,21 @@ const BIND: readonly Call[] = [
   call("identity", "prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], ["PR_SET_PDEATHSIG", "SIGKILL"]),
 ];
 
-function moveFd(move: FdMove, fdName: (fd: number) => string = String): Call {
+function moveFd(
+  move: FdMove,
+  fdName: (fd: number) => string = String,
+  openBelow: number | undefined,
+): Call[] {
   switch (move.kind) {
     case "dup": {
       const flags = move.cloexec ? O.CLOEXEC : 0;
       const display = [fdName(move.from), String(move.to), move.cloexec ? "O_CLOEXEC" : "0"];
-      return call("fds", "dup3", [move.from, move.to, flags], display);
+      return [call("fds", "dup3", [move.from, move.to, flags], display)];
     }
     case "keep":
-      return call("fds", "fcntl", [move.fd, F.SETFD, 0], [fdName(move.fd), "F_SETFD", "0"]);
-    case "closeRange": {
-      const last = move.last === LAST_FD ? "~0U" : String(move.last);
-      const display = [String(move.first), last, "0"];
-      return call("fds", "close_range", [move.first, move.last, 0], display);
-    }
+      return [call("fds", "fcntl", [move.fd, F.SETFD, 0], [fdName(move.fd), "F_SETFD", "0"])];
+    case "closeRange":
+      return closeRange("fds", move.first, move.last, openBelow);
     default:
       return move satisfies never;
   }

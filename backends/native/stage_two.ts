@@ -94,6 +94,8 @@ export class StageFiles {
   readonly #resets: readonly Call[];
   /** The address of the environment for children that inherit it. */
   readonly #environ: () => Word;
+  /** Without close_range(2): see {@linkcode LowerOptions}. */
+  readonly #openBelow: () => number | undefined;
   #stage: Stage;
 
   constructor(
@@ -102,9 +104,11 @@ export class StageFiles {
     resets: readonly Call[],
     forced: Stage | undefined,
     environ: () => Word,
+    openBelow: () => number | undefined,
   ) {
     this.#kernel = kernel;
     this.#environ = environ;
+    this.#openBelow = openBelow;
     this.#host = host;
     this.#resets = resets;
     this.#stage = forced ?? (canExecuteMemfd(kernel) ? "memfd" : "copy");
@@ -160,6 +164,7 @@ export class StageFiles {
         lowerOptions: {
           resets: this.#resets,
           moves: laid.moves,
+          openBelow: this.#openBelow(),
           // The program file is closed by its own exec: its number is free then.
           free: () => lowestFree([...mappings.map(({ to }) => to), ...kept]),
           report,

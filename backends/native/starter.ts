@@ -21,6 +21,7 @@ import { RESET_ALL, resetIgnored } from "../child_program/dispositions.ts";
 import { type Files, spawnError } from "../child_program/failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
+import { hasCloseRange, openBelow } from "./open_descriptors.ts";
 import type { Kernel } from "./kernel.ts";
 import { E } from "../../core/tables/kernel.ts";
 import { Environ } from "./environ.ts";
@@ -87,6 +88,8 @@ export class Starter {
   readonly stages: StageFiles;
   /** How children reset the dispositions of signals. */
   readonly resets: readonly Call[];
+  /** Without close_range(2): see {@linkcode LowerOptions}. */
+  readonly #openBelow: () => number | undefined;
   readonly #host: Host;
   readonly #reaper: Reaper;
   readonly #blame: Blame;
@@ -99,12 +102,13 @@ export class Starter {
     this.kernel = kernel;
     this.#host = host;
     this.cloner = cloner;
+    this.#openBelow = hasCloseRange(kernel) ? () => undefined : () => openBelow(kernel);
     const status = cloner.clears ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
     this.#environ = kernel.libc.sharesEnviron
       ? () => this.#copied().address()
       : () => kernel.libc.environ();
-    this.stages = new StageFiles(kernel, host, this.resets, stage, this.#environ);
+    this.stages = new StageFiles(kernel, host, this.resets, stage, this.#environ, this.#openBelow);
     this.#reaper = new Reaper(kernel, host);
     this.files = {
       access: (path) => accessOf(kernel, path),
@@ -188,9 +192,10 @@ export class Starter {
   #suspended(plan: Plan, wiring: ChildFds, pidfd: boolean): Running | SpawnError {
     const { moves, free } = this.#layout(wiring.mappings);
     const { resets, stages: { parent } } = this;
+    const below = this.#openBelow();
     const system = plan.exec.inherits
-      ? { resets, moves, free, parent, environ: this.#environ() }
-      : { resets, moves, free, parent };
+      ? { resets, moves, free, openBelow: below, parent, environ: this.#environ() }
+      : { resets, moves, free, openBelow: below, parent };
     const cloned = shielded(() =>
       this.#clone(plan, lowerPlan(plan, system), { memory: "shared", pidfd })
     );

@@ -54,7 +54,8 @@ function startingNofile(kernel: Kernel): ReturnType<System["startingNofile"]> {
   return { ...theirs, note: `as this runtime was started with by ${name} (${parent})` };
 }
 
-function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } | undefined {
+/** The limit on open files of a process; 0 is this one. */
+export function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } | undefined {
   if (kernel.raw("prlimit64", pid, RLIMIT_NOFILE, 0, kernel.scratch) < 0) return undefined;
   return { soft: kernel.view.getBigUint64(0, true), hard: kernel.view.getBigUint64(8, true) };
 }

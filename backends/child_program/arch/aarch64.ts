@@ -100,6 +100,7 @@ const numbers = {
   fstat: 80,
   ftruncate: 46,
   futex: 98,
+  getdents64: 61,
   getegid: 177,
   geteuid: 175,
   getgid: 176,

@@ -106,6 +106,7 @@ const numbers = {
   fstat: 5,
   ftruncate: 77,
   futex: 202,
+  getdents64: 217,
   getegid: 108,
   geteuid: 107,
   getgid: 104,

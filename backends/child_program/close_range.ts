@@ -1,0 +1,29 @@
+/**
+ * Closing ranges of descriptors, also where close_range(2) is missing (before Linux 5.9, and in
+ * sandboxes whose profile is older).
+ *
+ * @module
+ */
+
+import { LAST_FD } from "../../core/plan/descriptors.ts";
+import { type Call, call, type CallStep } from "./call.ts";
+
+/**
+ * Closes the descriptors from `first` to `last`. Without close_range(2), `openBelow` is a number that
+ * no open descriptor reaches: they are closed one by one up to there, whether open or not.
+ */
+export function closeRange(
+  step: CallStep,
+  first: number,
+  last: number,
+  openBelow: number | undefined,
+): Call[] {
+  if (openBelow === undefined) {
+    const display = [String(first), last === LAST_FD ? "~0U" : String(last), "0"];
+    return [call(step, "close_range", [first, last, 0], display)];
+  }
+  const end = Math.min(last, openBelow - 1);
+  if (end < first) return [];
+  const each = Array.from({ length: end - first + 1 }, (_, i) => first + i);
+  return [{ ...call(step, "close", [first], [`${first}…${end}`]), each, ignoresErrors: true }];
+}
