@@ -5,6 +5,8 @@
  * @module
  */
 
+import { SystemCallError } from "../../core/errors.ts";
+import { isMissing } from "./primitives.ts";
 import type { Program } from "../child_program/call.ts";
 import { hexBytes } from "../child_program/elf.ts";
 import { encode, sizeOf } from "../child_program/encode.ts";
@@ -22,7 +24,7 @@ const PROT_READ_EXEC = 1 | 4;
 /** A child that was made, and what its program has left in the memory that it shared with us. */
 export interface Cloned {
   readonly pid: number;
-  /** Closed on exec; -1 if it was not asked for. */
+  /** Closed on exec; -1 if it was not asked for, or cannot be had. */
   readonly pidfd: number;
   readonly encoded: Encoded;
   /** A copy of the program's notes, if it failed or has cells. Undefined for a copied memory. */
@@ -48,6 +50,8 @@ export class Cloner {
   /** The page of machine code; undefined in a thread that keeps none. */
   readonly #starter: Word | undefined;
   #args: CloneArgs;
+  /** Whether CLONE_PIDFD works, as far as is known. */
+  #makesPidfds = true;
 
   /** Makes the page of machine code; throws if the system allows no executable memory. */
   constructor(kernel: Kernel) {
@@ -100,21 +104,40 @@ export class Cloner {
    * and unblock are one call: a thread that is to be stopped by a signal, as profilers and
    * collectors do, must never meet JavaScript that cannot be.
    */
-  #start({ header }: Encoded, how: CloneOptions): Pick<Cloned, "pid" | "pidfd"> {
+  #start(encoded: Encoded, how: CloneOptions): Pick<Cloned, "pid" | "pidfd"> {
     const sharing = how.memory === "shared" ? CLONE_VM | CLONE_VFORK : 0;
-    const flags = sharing | (how.pidfd ? CLONE_PIDFD : 0);
-    const ticket = this.#args;
-    ticket.fill(header, flags);
+    if (!how.pidfd || !this.#makesPidfds) return { pid: this.#clone(encoded, sharing), pidfd: -1 };
+    let pid: number;
+    try {
+      pid = this.#clone(encoded, sharing | CLONE_PIDFD);
+    } catch (error) {
+      if (!(error instanceof SystemCallError) || !isMissing(-error.errno)) throw error;
+      // It may be refused for another reason.
+      pid = this.#clone(encoded, sharing);
+      this.#makesPidfds = false;
+    }
+    // Kernels before 5.2 ignore the flag.
+    if (this.#args.pidfd < 0) this.#makesPidfds = false;
+    return {
+      pid,
+      pidfd: this.#makesPidfds ? this.#kernel.aboveStandard(this.#args.pidfd, true) : -1,
+    };
+  }
+
+  /** One clone; throws if it is refused. */
+  #clone({ header }: Encoded, flags: number): number {
+    const args = this.#args;
+    args.fill(header, flags);
     const kernel = this.#kernel;
     const code = this.#starter ?? mapCode(kernel);
     try {
-      kernel.libc.invoke(code, ticket.address);
+      kernel.libc.invoke(code, args.address);
     } finally {
       if (code !== this.#starter) kernel.unmap(code, CODE_SIZE);
     }
-    const pid = ticket.result;
-    if (pid < 0) throw kernel.error(ticket.clears ? "clone3" : "clone", pid);
-    return { pid, pidfd: how.pidfd ? kernel.aboveStandard(ticket.pidfd, true) : -1 };
+    const pid = args.result;
+    if (pid < 0) throw kernel.error(args.clears ? "clone3" : "clone", pid);
+    return pid;
   }
 }
 

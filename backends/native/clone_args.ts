@@ -71,6 +71,7 @@ export class CloneArgs {
   /** Says which program to start, and how: flags of clone(2), without the exit signal. */
   fill(header: Word, flags: number): void {
     const view = this.#view;
+    view.setInt32(PIDFD_AT, -1, true);
     view.setUint32(this.#flagsAt, this.clears ? flags : flags | SIGCHLD, true);
     view.setUint32(HEADER_AT, header, true); // modulo 2^32
     view.setUint32(HEADER_AT + 4, Math.floor(header / 0x1_0000_0000), true);

@@ -287,6 +287,16 @@ function send(kernel: Kernel, pid: number, signal: number): boolean {
   return true;
 }
 
+/** Whether a child has ended and is still to be reaped. */
+export function hasEnded(kernel: Kernel, pid: number): boolean {
+  const { scratch, view } = kernel;
+  view.setInt32(SIGINFO.at + 16, 0, true);
+  const how = WEXITED | WNOHANG | WNOWAIT;
+  const result = kernel.raw("waitid", P_PID, pid, scratch + SIGINFO.at, how, 0);
+  // An error is found by reap(), which says what it is.
+  return result < 0 || view.getInt32(SIGINFO.at + 16, true) !== 0;
+}
+
 /** Whether a process is a child of this one, alive or not reaped yet. */
 function isChild(kernel: Kernel, pid: number): boolean {
   return kernel.raw("waitid", P_PID, pid, 0, WEXITED | WNOHANG | WNOWAIT, 0) === 0;

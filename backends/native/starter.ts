@@ -21,6 +21,7 @@ import { RESET_ALL, resetIgnored } from "../child_program/dispositions.ts";
 import { type Files, spawnError } from "../child_program/failure.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
+import { isMissing } from "./primitives.ts";
 import { hasCloseRange, openBelow } from "./open_descriptors.ts";
 import type { Kernel } from "./kernel.ts";
 import { E } from "../../core/tables/kernel.ts";
@@ -350,18 +351,21 @@ export class Starter {
   /**
    * A daemon is not our child: when it has ended, its pid may be another process's. A pidfd is of one
    * process for good; if the daemon's end of the channel is open once we have it, it is the daemon's.
+   * Without pidfds, a daemon that ends between the look at its channel and the signal is missed.
    */
   #killDaemon(channel: PipeChannel, pid: number, signal: number): boolean {
     const { kernel } = this;
-    const pidfd = kernel.aboveStandard(kernel.raw("pidfd_open", pid, 0), true);
-    if (pidfd < 0) return false;
+    const opened = kernel.raw("pidfd_open", pid, 0);
+    if (opened < 0 && !isMissing(opened)) return false;
+    const pidfd = opened < 0 ? opened : kernel.aboveStandard(opened, true);
     try {
       if (channel.isHungUp) return false;
-      const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
+      const sent = pidfd < 0 ? pidfd : kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
+      const result = isMissing(sent) ? kernel.raw("kill", pid, signal) : sent;
       if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
       return result === 0;
     } finally {
-      kernel.close(pidfd);
+      if (pidfd >= 0) kernel.close(pidfd);
     }
   }
 

@@ -10,7 +10,7 @@ import { KillError } from "../../core/errors.ts";
 import { Draining, Escalation, hurriedDrain, SIGKILL } from "../../core/timing.ts";
 import type { Kernel } from "./kernel.ts";
 import { E } from "../../core/tables/kernel.ts";
-import { reap } from "./reaper.ts";
+import { hasEnded, reap } from "./reaper.ts";
 import { place, regions } from "./scratch.ts";
 import type { Running } from "./starter.ts";
 import type { ParentEnd } from "./child_fds.ts";
@@ -56,40 +56,41 @@ export function waitSync(
     return feeder(kernel, fd, bytes ?? new Uint8Array(0));
   });
   let exited = false;
-  const pidfd: Polled = {
-    fd: child.pidfd,
-    events: POLLIN,
-    ready: () => {
-      exited = true;
-      if (!daemon) clock.exited();
-      return false;
-    },
+  const hasExited = () => {
+    exited = true;
+    if (!daemon) clock.exited();
+    return false;
   };
-  const open = new Set([...pipes, pidfd]);
+  const pidfd: Polled | undefined = child.pidfd < 0
+    ? undefined
+    : { fd: child.pidfd, events: POLLIN, ready: hasExited };
+  const open = new Set(pidfd === undefined ? pipes : [...pipes, pidfd]);
   const outputOpen = () => pipes.some((each) => each.events === POLLIN && open.has(each));
   const feeding = () => daemon && pipes.some((each) => open.has(each));
   const end = (mayLive: boolean) => {
     const exit = reap(kernel, child.pid, mayLive ? WNOHANG : 0);
-    open.add(pidfd);
+    if (pidfd !== undefined) open.add(pidfd);
     for (const { fd } of open) kernel.close(fd);
     if (exit === undefined) adopt(child.pid);
     return exit;
   };
   let set: PollSet | undefined;
   try {
-    set = new PollSet(kernel, open.size);
+    set = new PollSet(kernel, Math.max(1, open.size));
     while (!exited || outputOpen() || feeding()) {
-      const ready = set.wait([...open], clock.nextTimeout());
+      const most = pidfd === undefined && !exited ? LOOK_EVERY : Infinity;
+      const ready = set.wait([...open], Math.min(clock.nextTimeout(), most));
       for (const each of ready) {
         if (each.ready()) continue;
         open.delete(each);
         if (each !== pidfd) kernel.close(each.fd);
       }
+      if (pidfd === undefined && !exited && hasEnded(kernel, child.pid)) hasExited();
       if (clock.isOver(ready.length === 0)) break;
       if (exited && daemon && clock.timedOut) break;
     }
   } catch (error) {
-    const killed = kernel.raw("pidfd_send_signal", child.pidfd, SIGKILL, 0, 0);
+    const killed = kernel.raw("kill", child.pid, SIGKILL);
     end(killed < 0 && killed !== -E.ESRCH);
     throw error;
   } finally {
@@ -110,9 +111,12 @@ export function waitSync(
   };
 }
 
-/** Sends a signal by the pidfd, to a child that was not reaped. */
-function send(kernel: Kernel, { pid, pidfd }: Running, signal: number): void {
-  const result = kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
+/** How often a child that has no pidfd is looked at, in milliseconds. */
+const LOOK_EVERY = 2;
+
+/** Sends a signal to a child that was not reaped: its pid is its own. */
+function send(kernel: Kernel, { pid }: Running, signal: number): void {
+  const result = kernel.raw("kill", pid, signal);
   if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
 }
 
