@@ -32,6 +32,11 @@ export interface BackendInfo {
    * larger it is. `VIRCOMMAND_STAGE=copy` forces the latter.
    */
   readonly stage?: "memfd" | "copy";
+  /**
+   * What the kernel or a sandbox lacks of what this driver uses, by the name of the system call or
+   * of the flag, and what is done instead. Empty on Linux 5.9 and newer without restrictions.
+   */
+  readonly missing: Readonly<Record<string, string>>;
   /** Features by their builder method, and whether this driver has them. */
   readonly features: Readonly<Record<string, boolean>>;
 }

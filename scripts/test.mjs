@@ -45,6 +45,7 @@ const NOBODY = 65534;
 
 /** Slow files that test in depth what other files test once. `--quick` leaves them out. */
 const THOROUGH = [
+  "old_kernels",
   "closed_parent",
   "daemon_matrix",
   "hook_isolation",
@@ -57,6 +58,7 @@ const THOROUGH = [
 /** Files that do not depend on the rights of the user. They are not run as an ordinary user. */
 const FOR_ANY_USER = [
   "dry_run",
+  "old_kernels",
   "large_commands",
   "odd_values",
   "profiled",

@@ -93,6 +93,7 @@ export function launcherBackend(
       os: "linux",
       arch: arch.name,
       reason,
+      missing: {},
       features,
     }),
     asyncScope,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { missingPrimitives } from "./primitives.ts";
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { type Feature, FEATURES } from "../../core/tables/features.ts";
 import { own } from "../../core/own.ts";
@@ -73,7 +74,14 @@ export function nativeBackend(
   }
 
   return {
-    info: () => ({ ...infoOf(host, kernel, reason), stage: starter.stages.stage }),
+    info: () => ({
+      ...infoOf(host, kernel, reason),
+      stage: starter.stages.stage,
+      missing: missingPrimitives(kernel, {
+        clone3: starter.cloner.clears,
+        proc: textOf(kernel, "/proc/self/stat") !== undefined,
+      }),
+    }),
     asyncScope,
     system: systemOf(kernel, host),
     check(plan) {
@@ -97,7 +105,7 @@ function featuresOf(read: ReadText): Record<Feature, boolean> {
   return { ...all, selinuxLabel: hasSelinux(read), apparmorProfile: hasApparmor(read) };
 }
 
-function infoOf(host: Host, kernel: Kernel, reason: string): BackendInfo {
+function infoOf(host: Host, kernel: Kernel, reason: string): Omit<BackendInfo, "missing"> {
   return {
     runtime: host.runtime,
     version: host.version,

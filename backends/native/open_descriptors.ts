@@ -12,7 +12,7 @@ import { isMissing } from "./primitives.ts";
 import { place, regions } from "./scratch.ts";
 import { nofileOf } from "./system.ts";
 
-/** Whether the kernel closes ranges of descriptors. This closes the last number, which nothing has. */
+/** Whether the kernel closes ranges of descriptors. */
 export function hasCloseRange(kernel: Kernel): boolean {
   return !isMissing(kernel.raw("close_range", LAST_FD, LAST_FD, 0));
 }

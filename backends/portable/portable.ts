@@ -69,6 +69,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
       os: runtime.os,
       arch: runtime.arch,
       reason,
+      missing: {},
       features,
     }),
     asyncScope,

@@ -24,7 +24,7 @@ const {
 const LIMIT_MS = 5000;
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "vircommand-basic-"));
-const { driver, runtime, version, reason } = backendInfo();
+const { driver, runtime, version, reason, missing } = backendInfo();
 const isRoot = process.getuid() === 0;
 const sh = (script) => new Command("sh", "-c", script);
 let failed = 0;
@@ -68,6 +68,7 @@ async function failure(action, Class, fields = {}) {
 }
 
 console.log(`driver ${driver} (${runtime} ${version}: ${reason})`);
+console.log(`missing ${Object.keys(missing).sort()}`);
 
 await check("output", async () => equal(await new Command("echo", "a b").text(), "a b\n"));
 await check("output, synchronously", () => {

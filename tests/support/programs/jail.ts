@@ -13,8 +13,8 @@ export interface Refusals {
   readonly errno: number;
   readonly calls?: readonly number[];
   readonly newerThan?: number;
-  /** Numbers above `newerThan` that fail with ENOSYS whatever `errno` is. */
-  readonly missing?: readonly number[];
+  /** Numbers that fail with ENOSYS whatever `errno` is. */
+  readonly unknown?: readonly number[];
   readonly arguments?: readonly {
     readonly call: number;
     readonly argument: number;
@@ -47,7 +47,7 @@ function filterFor(refusals: Refusals): Instruction[] {
     program.push([BPF_LD_W_ABS, 0, 0, argumentAt(argument)], compare, refuse(errno));
   }
   program.push([BPF_LD_W_ABS, 0, 0, NUMBER_AT]);
-  for (const call of refusals.missing ?? []) program.push([BPF_JEQ, 0, 1, call], refuse(ENOSYS));
+  for (const call of refusals.unknown ?? []) program.push([BPF_JEQ, 0, 1, call], refuse(ENOSYS));
   for (const call of refusals.calls ?? []) {
     program.push([BPF_JEQ, 0, 1, call], refuse(refusals.errno));
   }
