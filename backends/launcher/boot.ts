@@ -1,16 +1,16 @@
 /**
- * The launcher: a program file of less than two kilobytes that receives a child program on its
- * descriptor 3 and becomes it. It holds the interpreter and a boot program of four calls:
+ * The launcher: a program file of less than two kilobytes that receives a child program on
+ * descriptor 3 and runs it. It holds the interpreter and a boot program of four calls:
  *
  * ```text
- *   fcntl(3, F_SETFL, O_RDWR)                    wait for data, whatever the runtime has set
+ *   fcntl(3, F_SETFL, O_RDWR)                    block, whatever the runtime has set
  *   recvfrom(3, &length, 8, MSG_WAITALL)         stored as an argument of the next call
- *   recvfrom(3, PROGRAM, length, MSG_WAITALL)    on top of the boot program itself …
- *   exit_group(125)                              if there is no more: the parent has died
+ *   recvfrom(3, PROGRAM, length, MSG_WAITALL)    over the boot program itself
+ *   exit_group(125)                              at end of file: the parent has ended
  * ```
  *
- * The program that arrives begins with the boot program, so that the call that received it goes on
- * as if nothing had happened; only the jump behind that call is another one: to the first call of
+ * The program that arrives begins with a copy of the boot program, so that the interpreter can continue
+ * with the call that received it. Only the jump after that call differs: it leads to the first call of
  * the new program.
  *
  * @module
@@ -27,53 +27,53 @@ import { ABANDONED_STATUS } from "../child_program/lower.ts";
 /** The descriptor that the launcher listens on. */
 export const CONTROL = 3;
 
-/** How large a program can be in memory, in bytes; pages that are not used cost nothing. */
+/** The most memory that a program can take, in bytes. Pages that are not used cost nothing. */
 export const ROOM: number = 16 * 1024 * 1024;
 
-/** Before all others. */
+/** The step that the calls belong to: the first one. */
 const STEP = "signals";
 
 const MSG_WAITALL = 0x100;
 const RECEIVE = "receive the program";
-const OVER = "over";
+const PARENT_ENDED = "parent ended";
 
-/** Where in an operation the jump behind a positive result is. */
+/** The offset in an operation of the jump after a positive result. */
 const POSITIVE_JUMP = 80;
 
 const BOOT: readonly Call[] = [
   call(STEP, "fcntl", [CONTROL, F.SETFL, O.RDWR], []),
   {
     ...call(STEP, "recvfrom", [CONTROL, { call: RECEIVE, argument: 2 }, 8, MSG_WAITALL], []),
-    jumps: { zero: OVER, error: OVER },
+    jumps: { zero: PARENT_ENDED, error: PARENT_ENDED },
   },
   {
     ...call(STEP, "recvfrom", [CONTROL, PROGRAM_AT, 0, MSG_WAITALL], []),
     label: RECEIVE,
-    jumps: { zero: OVER, error: OVER },
+    jumps: { zero: PARENT_ENDED, error: PARENT_ENDED },
   },
-  { ...call(STEP, "exit_group", [ABANDONED_STATUS], []), label: OVER },
+  { ...call(STEP, "exit_group", [ABANDONED_STATUS], []), label: PARENT_ENDED },
 ];
 
-/** What the boot program takes of a program, from {@linkcode CELLS} on: epilogue and calls. */
+/** How many bytes the boot program takes, from {@linkcode CELLS} on: epilogue and calls. */
 const BOOT_LENGTH = (EPILOGUE + BOOT.length) * OPERATION;
 
-/** The place in a program for the boot program. It must be the program's first cell. */
+/** Reserves the bytes of the boot program in another one. It must be the first cell. */
 const BOOT_CELL: Cell = { name: "boot", size: BOOT_LENGTH };
 
-/** The launcher's file. */
+/** Returns the launcher as an ELF file. */
 export function launcherFile(arch: Arch): Uint8Array<ArrayBuffer> {
   return elfOf(arch, bootProgram(arch), ROOM);
 }
 
 /** A program as the launcher receives it. */
 export interface Image {
-  /** Its length as eight bytes, and the program. */
+  /** The length of the program in eight bytes, and the program. */
   readonly message: Uint8Array;
-  /** To make sense of the notes that it reports. */
+  /** Explains the notes that the program reports. */
   readonly encoded: Encoded;
 }
 
-/** Lays a program out for the launcher. Its notes go to the descriptor `report` if it fails. */
+/** Encodes a program for the launcher. If it fails, it writes its notes to the descriptor `report`. */
 export function imageOf(arch: Arch, program: Program, report: number): Image {
   const { encoded, bytes } = encodeForFile(
     arch,

@@ -1,7 +1,7 @@
 /**
- * exec in place without FFI: the process becomes a program file that holds the steps of the plan
- * and then becomes the program. What can be found out beforehand is; what fails afterwards is
- * written to standard error, see exec_program.ts.
+ * exec in place without FFI: the process becomes a program file that holds the steps of the plan, and
+ * then the program. What can be checked is checked before; what fails afterwards is written to
+ * standard error, see exec_program.ts.
  *
  * @module
  */
@@ -39,18 +39,22 @@ export function requireExecDescriptors(plan: Plan): void {
   }
 }
 
-const STREAMS = [0, 1, 2];
+/** The access mode in the flags of open(2). */
+const O_ACCMODE = 3;
+
+const STANDARD_STREAMS = [0, 1, 2];
 
 /**
- * Takes O_NONBLOCK, which Node has set, from a standard stream: from a new description of a pipe or
- * terminal, since other processes may share the old one; else from the one there is.
+ * Returns the calls that clear O_NONBLOCK, which Node has set, at a standard stream. Other processes
+ * may share the open file description, so a pipe or terminal is opened again, and the flag is cleared
+ * there.
  */
-function waitAt(fd: number): Call[] {
+function makeBlocking(fd: number): Call[] {
   const flags = blockingFlagsOf(fd);
   if (flags === undefined) return [];
   const path = `/proc/self/fd/${fd}`;
-  const [place, clear] = [`new ${fd}`, `clear ${fd}`];
-  const how = (flags & O_ACCMODE) | O.NONBLOCK | O.NOCTTY | O.CLOEXEC;
+  const [reopened, clear] = [`reopened ${fd}`, `clear ${fd}`];
+  const openFlags = (flags & O_ACCMODE) | O.NONBLOCK | O.NOCTTY | O.CLOEXEC;
   const setFlags = {
     ...call("fds", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", "…"]),
     label: clear,
@@ -58,16 +62,18 @@ function waitAt(fd: number): Call[] {
   if (!canReopen(fd)) return [setFlags];
   return [
     {
-      ...call("fds", "openat", [AT_FDCWD, { text: path }, how, 0], ["AT_FDCWD", text(path), "…"]),
-      into: { call: place, argument: 0 },
+      ...call("fds", "openat", [AT_FDCWD, { text: path }, openFlags, 0], [
+        "AT_FDCWD",
+        text(path),
+        "…",
+      ]),
+      into: { call: reopened, argument: 0 },
       jumps: { error: clear },
     },
-    { ...call("fds", "dup3", [-1, fd, 0], ["…", String(fd), "0"]), label: place },
+    { ...call("fds", "dup3", [-1, fd, 0], ["…", String(fd), "0"]), label: reopened },
     setFlags,
   ];
 }
-
-const O_ACCMODE = 3;
 
 /** Replaces this process. Returns only to throw. */
 export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
@@ -76,7 +82,7 @@ export function execByFile(arch: Arch, execve: Execve, plan: Plan): never {
   const file = writeUnlinkedProgram(
     execFile(arch, plan, {
       moves: [],
-      restore: [...STREAMS.flatMap(waitAt), ...restoreFor(plan)],
+      restore: [...STANDARD_STREAMS.flatMap(makeBlocking), ...restoreFor(plan)],
       close: [],
       parent: () => process.ppid,
     }),

@@ -1,7 +1,7 @@
 /**
- * The synchronous run without FFI: `spawnSync` of a program file that holds the whole child
- * program and its supervisor, since nobody could talk to it. What it has to report it writes to a
- * file.
+ * The synchronous run without FFI: `spawnSync` of a program file that holds the whole child program
+ * and its supervisor, since nothing can be sent to it while this thread waits. The supervisor writes
+ * its report to a file.
  *
  * @module
  */
@@ -9,120 +9,67 @@
 import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
+import { defined } from "../../core/own.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
+import { E } from "../../core/tables/kernel.ts";
 import type { Arch } from "../child_program/arch.ts";
 import { elfOf } from "../child_program/elf.ts";
 import type { Host } from "../spawner/host.ts";
 import { parseStatus } from "../child_program/protocol.ts";
 import { hookRuntime } from "../child_program/hook_split.ts";
 import { encodeForFile } from "../child_program/encode_file.ts";
-import { failureOf } from "../child_program/launch.ts";
+import { failureOf, type Programs } from "../child_program/launch.ts";
+import { isDaemon } from "../child_program/stages.ts";
+import { createForChild, requireDescriptors } from "../spawner/descriptors.ts";
 import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
-import { elevated } from "../posix/elevated.ts";
-import { lowerAll, openToOthers } from "./assembly.ts";
-import { retryOnTextBusySync, sleepSync } from "../spawner/text_busy.ts";
+import { retryOnTextBusySync } from "../spawner/text_busy.ts";
 import {
+  contentOf,
   type UnlinkedFile,
   writeUnlinkedData,
   writeUnlinkedProgram,
 } from "../spawner/unlinked_file.ts";
-import { isDaemon } from "../child_program/stages.ts";
-import { aboveSupervisor, aliveFd, parseReport, supervise, type Supervised } from "./supervisor.ts";
-import { discardPidFile } from "./pid_file.ts";
+import { elevated } from "../posix/elevated.ts";
+import { lowerAll, setPipeModes } from "./assembly.ts";
+import { type ChildFds, setupStdio, stdioWith } from "./child_fds.ts";
 import { restoreFor } from "./credentials.ts";
-import { BLAME, killDaemon, startFailure, wasTextBusy } from "./starter.ts";
-import { setupStdio, stdioWith } from "./child_fds.ts";
-import { requireDescriptors, writtenFor } from "../spawner/descriptors.ts";
-import { contentOf } from "../spawner/unlinked_file.ts";
-import { E } from "../../core/tables/kernel.ts";
+import { discardDaemon, killDaemon } from "./daemon.ts";
+import { BLAME, isTextBusy, launcherError } from "./start_failure.ts";
+import { supervise } from "./supervisor.ts";
+import { aboveSupervisor, aliveFd } from "./supervisor_fds.ts";
+import { parseReport, type SupervisorReport } from "./supervisor_report.ts";
 
-/** What a synchronous run is made with. */
+/** What synchronous runs need. */
 export interface SyncService {
   readonly arch: Arch;
   readonly spawner: Spawner;
   readonly host: Host;
 }
 
-/** Runs a child to its end. */
-export function runSync(
-  service: SyncService,
-  plan: Plan,
-  run: SyncRun,
-): SyncOutcome {
-  return retryOnTextBusySync(() => runOnce(service, plan, run), wasTextBusy);
+/** Runs a child until it ends. */
+export function runSync(service: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
+  return retryOnTextBusySync(() => runOnce(service, plan, run), isTextBusy);
 }
 
-function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
-  const files: UnlinkedFile[] = [];
-  const write = (make: () => UnlinkedFile) => {
-    const file = writtenFor(plan, make);
-    files.push(file);
-    return file;
-  };
+function runOnce(service: SyncService, plan: Plan, run: SyncRun): SyncOutcome {
   requireDescriptors(plan);
-  /** What is reported of a child that was started. */
+  const files = new RunFiles(plan);
+  // Set once there may be a child that has reported.
   let started: UnlinkedFile | undefined;
   try {
-    const report = write(() => writeUnlinkedData(new Uint8Array(0)));
-    let buffer = 0;
-    const piped = new Set(
-      stepOf(plan, "fds").childFds.map(({ source }) => source.from === "pipe" && source.carries),
-    );
-    const streams = (["stdin", "stdout", "stderr"] as const).map((each): Stdio =>
-      piped.has(each) ? "pipe" : "null"
-    );
+    const report = files.writeData(new Uint8Array(0));
     const childFds = setupStdio(plan, {
-      stdio: [...streams, report.fd],
-      pipe: (carries) => {
-        if (carries !== "buffer") return undefined;
-        const bytes = run.buffers[buffer++] ?? new Uint8Array(0);
-        return { handed: write(() => writeUnlinkedData(bytes)).fd };
-      },
+      stdio: [...streamsOf(plan), report.fd],
+      pipeFd: bufferFiles(run, files),
     });
     try {
-      const control = aboveSupervisor(childFds);
-      const runtime = hookRuntime(host, elevated());
-      const support = { arch, runtime, restore: restoreFor(plan) };
-      const outlives = isDaemon(plan) && childFds.image !== undefined;
-      const alive = outlives ? aliveFd(childFds) : undefined;
-      // A daemon is meant to outlive its parent.
-      const bound = !isDaemon(plan);
-      const { halves, ...child } = lowerAll(plan, childFds, control, support, { alive, bound });
-      const image = halves === undefined
-        ? undefined
-        : write(() => writeUnlinkedProgram(halves.file));
-      const restore = halves === undefined ? support.restore : [];
-      const open = openToOthers(plan, childFds.pipes);
-      const calls = [...childFds.corrections, ...open, ...restore, ...child.calls];
-      const signal = findStep(plan, "dieWithParent")?.signal;
-      const bond = signal === undefined ? undefined : { parent: process.pid, signal };
-      const whole = supervise({ ...child, calls }, childFds, control, run, { outlives, bond });
-      const { bytes, encoded } = encodeForFile(arch, whole, control);
-      const program = write(() => writeUnlinkedProgram(elfOf(arch, bytes)));
-      const spawned = spawn(spawner, plan, run, program.path, stdioWith(childFds, image?.fd));
+      const supervised = writeSupervisor(service, plan, run, childFds, files);
+      const { program, hookFile } = supervised;
+      const stdio = stdioWith(childFds, hookFile?.fd);
+      const spawned = spawnSupervisor(service.spawner, plan, run, program.path, stdio);
       started = report;
-      const { status: reported, ...supervised } = parseReport(contentOf(report.fd));
-      const status = parseStatus(reported);
-      const { timedOut, drained } = supervised;
-      if (timedOut && outlives) endDaemon(supervised.pid, status.daemonPid);
-      const programs = { encoded, afterHook: halves?.second };
-      const failure = failureOf(plan, programs, status, { ...BLAME, cancelled: timedOut });
-      if (failure !== undefined) throw failure;
-      const daemonPid = timedOut ? undefined : status.daemonPid;
-      const refusal = refusalOf(supervised);
-      // Without a record of its end, it was ended with its supervisor: see PR_SET_PDEATHSIG there.
-      const exit = supervised.exit ??
-        (refusal === undefined ? { ...spawned.exit, raw: SIGKILL } : undefined);
-      return {
-        ...spawned,
-        pid: daemonPid ?? supervised.pid ?? spawned.pid,
-        exit,
-        refusal,
-        timedOut,
-        drained,
-        ...(daemonPid === undefined ? {} : { daemonPid }),
-      };
+      return outcomeOf(plan, spawned, contentOf(report.fd), supervised);
     } finally {
       childFds.close();
     }
@@ -130,72 +77,184 @@ function runOnce({ arch, spawner, host }: SyncService, plan: Plan, run: SyncRun)
     if (started !== undefined && isDaemon(plan)) endFailedDaemon(plan, started.fd);
     throw error;
   } finally {
-    for (const file of files) file.close();
+    files.close();
   }
 }
 
-/** Ends a daemon whose start has failed here, after it came to its program. */
-function endFailedDaemon(plan: Plan, report: number): void {
-  const { status: reported, pid } = parseReport(contentOf(report));
-  const { daemonPid } = parseStatus(reported);
-  if (pid === undefined || daemonPid === undefined) return;
-  endDaemon(pid, daemonPid);
-  const pidFile = findStep(plan, "pidFile");
-  if (pidFile !== undefined) discardPidFile(pidFile.path, daemonPid);
+/** The temporary files of one run. */
+class RunFiles {
+  readonly #plan: Plan;
+  readonly #files: UnlinkedFile[] = [];
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  writeData(bytes: Uint8Array): UnlinkedFile {
+    return this.#own(() => writeUnlinkedData(bytes));
+  }
+
+  writeProgram(bytes: Uint8Array): UnlinkedFile {
+    return this.#own(() => writeUnlinkedProgram(bytes));
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+
+  #own(write: () => UnlinkedFile): UnlinkedFile {
+    const file = createForChild(this.#plan, write);
+    this.#files.push(file);
+    return file;
+  }
 }
 
-/** How long a killed daemon may take to be gone, in milliseconds. */
-const TO_END = 1000;
-
-/** Kills a daemon in its hook, and waits until its locks are gone with it. */
-function endDaemon(leader: number | undefined, pid: number | undefined): void {
-  if (leader === undefined || pid === undefined || !killDaemon(leader, pid, SIGKILL)) return;
-  for (let ms = 0; ms < TO_END && killDaemon(leader, pid, 0); ms++) sleepSync(1);
+/** The standard streams of the supervisor: a pipe wherever the program has one. */
+function streamsOf(plan: Plan): Stdio[] {
+  const piped = new Set(
+    stepOf(plan, "fds").childFds.map(({ source }) => source.from === "pipe" && source.carries),
+  );
+  return (["stdin", "stdout", "stderr"] as const).map((name) => piped.has(name) ? "pipe" : "null");
 }
 
-function spawn(
+/** Returns what makes the files that stand in for pipes: nobody could write into a pipe meanwhile. */
+function bufferFiles(
+  { buffers }: SyncRun,
+  files: RunFiles,
+): (carries: string) => number | undefined {
+  let next = 0;
+  return (carries) => {
+    if (carries !== "buffer") return undefined;
+    return files.writeData(buffers[next++] ?? new Uint8Array(0)).fd;
+  };
+}
+
+/** A supervisor that is ready to run. */
+interface WrittenSupervisor {
+  readonly program: UnlinkedFile;
+  readonly hookFile: UnlinkedFile | undefined;
+  readonly programs: Programs;
+  /** Whether the program is a daemon with a hook. */
+  readonly outlives: boolean;
+}
+
+/** Writes the file of a supervisor with the child program in it, and that of a hook. */
+function writeSupervisor(
+  { arch, host }: SyncService,
+  plan: Plan,
+  run: SyncRun,
+  childFds: ChildFds,
+  files: RunFiles,
+): WrittenSupervisor {
+  const control = aboveSupervisor(childFds);
+  const restore = restoreFor(plan);
+  const support = { arch, runtime: hookRuntime(host, elevated()), restore };
+  const outlives = isDaemon(plan) && childFds.image !== undefined;
+  const { halves, ...child } = lowerAll(plan, childFds, control, support, {
+    alive: outlives ? aliveFd(childFds) : undefined,
+    // A daemon is meant to outlive its parent.
+    bound: !isDaemon(plan),
+  });
+  const hookFile = halves === undefined ? undefined : files.writeProgram(halves.file);
+  const calls = [
+    ...childFds.corrections,
+    ...setPipeModes(plan, childFds.pipes),
+    ...(halves === undefined ? restore : []),
+    ...child.calls,
+  ];
+  const signal = findStep(plan, "dieWithParent")?.signal;
+  const parentWatch = signal === undefined ? undefined : { parent: process.pid, signal };
+  const options = { outlives, parentWatch };
+  const whole = supervise({ ...child, calls }, childFds, control, run, options);
+  const { bytes, encoded } = encodeForFile(
+    arch,
+    whole,
+    control,
+  );
+  const program = files.writeProgram(elfOf(arch, bytes));
+  return { program, hookFile, programs: { encoded, afterHook: halves?.second }, outlives };
+}
+
+/** Runs a supervisor until it ends. */
+function spawnSupervisor(
   spawner: Spawner,
   plan: Plan,
   { input, maxBuffer }: SyncRun,
   path: string,
   stdio: readonly Stdio[],
 ): SyncSpawned {
-  const connected = stdio.filter((each) => each !== "channel");
   try {
     return spawner.spawnSync({
       path,
       argv: [path],
       env: {},
-      stdio: connected,
+      stdio: stdio.filter((each) => each !== "channel"),
       input,
-      // The supervisor keeps the time. It is ended if there is too much output.
+      // The supervisor keeps the time limit. The spawner kills it if there is too much output.
       timeout: undefined,
       killSignal: SIGKILL,
       maxBuffer,
     });
   } catch (error) {
-    throw startFailure(plan, error);
+    throw launcherError(plan, error);
   }
 }
 
+/** Returns the outcome of a run, from the report of its supervisor. Throws if it did not start. */
+function outcomeOf(
+  plan: Plan,
+  spawned: SyncSpawned,
+  reportBytes: Uint8Array,
+  { programs, outlives }: Pick<WrittenSupervisor, "programs" | "outlives">,
+): SyncOutcome {
+  const report = parseReport(reportBytes);
+  const status = parseStatus(report.status);
+  const { pid, timedOut, drained } = report;
+  if (timedOut && outlives) killDaemon(pid, status.daemonPid);
+  const failure = failureOf(plan, programs, status, { ...BLAME, cancelled: timedOut });
+  if (failure !== undefined) throw failure;
+  const daemonPid = timedOut ? undefined : status.daemonPid;
+  const refusal = refusalOf(report);
+  // Without a record of its end, the program was killed with its supervisor, by PR_SET_PDEATHSIG.
+  const exit = report.exit ??
+    (refusal === undefined ? { ...spawned.exit, raw: SIGKILL } : undefined);
+  return {
+    ...spawned,
+    pid: daemonPid ?? pid ?? spawned.pid,
+    exit,
+    refusal,
+    timedOut,
+    drained,
+    ...defined({ daemonPid }),
+  };
+}
+
+/** Ends a daemon whose start has failed in this process, after the daemon reached its program. */
+function endFailedDaemon(plan: Plan, reportFd: number): void {
+  const { status, pid } = parseReport(contentOf(reportFd));
+  const { daemonPid } = parseStatus(status);
+  if (pid !== undefined && daemonPid !== undefined) discardDaemon(plan, pid, daemonPid);
+}
+
 /**
- * Why the program is still running although it was to end, if it is. The spawner ends the
- * supervisor when there is too much output, and that ends no program which this process may not
- * send signals. It is the child of another process by now.
+ * Returns why a program that had to end still runs; undefined if it has ended. When there is too much
+ * output, the spawner kills the supervisor; this does not end a program that this process may not
+ * send signals to.
  */
-function refusalOf({ pid, refused, exit }: Omit<Supervised, "status">): KillError | undefined {
+function refusalOf({ pid, refused, exit }: SupervisorReport): KillError | undefined {
   if (pid === undefined || exit !== undefined) return undefined;
-  const errno = refused ?? probe(pid);
+  const errno = refused ?? signalErrno(pid);
   return errno === undefined ? undefined : new KillError({ pid, signal: SIGKILL, errno });
 }
 
-/** The errno with which a process cannot be sent signals that is there. */
-function probe(pid: number): number | undefined {
+/** Returns the errno with which signals to a process are refused; undefined if they are not. */
+function signalErrno(pid: number): number | undefined {
   try {
     process.kill(pid, 0);
     return undefined;
   } catch (error) {
     const errno = errnoOf(error);
+    // It has ended.
     return errno === E.ESRCH ? undefined : errno;
   }
 }

@@ -15,7 +15,7 @@ import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import { asyncScope } from "../async_scope.ts";
 import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
 import { contentOf } from "../spawner/unlinked_file.ts";
-import { writtenFor } from "../spawner/descriptors.ts";
+import { createForChild } from "../spawner/descriptors.ts";
 import type { Host } from "../spawner/host.ts";
 import { unignoreSigchld } from "../posix/signals.ts";
 import { type OwnProcess, systemOf } from "../posix/system.ts";
@@ -173,7 +173,7 @@ function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
   try {
     let { stdio } = childFds;
     if (childFds.merges) {
-      const file = writtenFor(plan, () => writeUnlinkedData(new Uint8Array(0)));
+      const file = createForChild(plan, () => writeUnlinkedData(new Uint8Array(0)));
       files.push(file);
       stdio = withBoth(stdio, file.fd);
     }

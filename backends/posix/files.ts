@@ -1,6 +1,6 @@
 /**
- * Looking at files with `node:fs`, which all three runtimes have. On Deno that needs leave to
- * read: what may not be looked at is left to the system to judge, later.
+ * Files through `node:fs`, which all three runtimes have. On Deno this needs permissions: what this
+ * process may not look at is left for the system to check, later.
  *
  * @module
  */
@@ -13,39 +13,65 @@ import {
   readFileSync,
   readSync,
   statSync,
+  writeSync,
 } from "node:fs";
 import { shielded } from "../../core/own.ts";
 import type { Access } from "../../core/system.ts";
 import { codeOf } from "../../core/error_code.ts";
 
-const HEAD = 4096;
+/** How much of a file is enough to tell what it is: the first line of a script, in bytes. */
+const HEAD_SIZE = 4096;
+
+/** The last descriptor of the standard streams. */
+export const LAST_STANDARD_FD = 2;
 
 /**
- * Closes a descriptor of ours. Linux frees the number whatever close(2) returns, such as the EIO of
- * a file system that has gone away; thrown, it would only keep what comes next from being closed.
+ * Closes a descriptor of this process. Linux frees the number whatever close(2) returns, such as EIO
+ * from a network file system; throwing that would only keep the descriptors after it open.
  */
 export function closeFd(fd: number): void {
   try {
     closeSync(fd);
   } catch (error) {
-    // Not ours, or not any more: a mistake.
+    // It was never open, or somebody else has closed it: a bug.
     if (fileErrorCode(error) === "EBADF") throw error;
   }
 }
 
-/** Whether a path is a regular file that this process may execute. */
-export function accessTo(path: string): Access {
-  // Node makes objects by setting their properties, which an inherited one can forbid.
-  return shielded(() => judgedAccess(path));
+/** Files that are open for one child, and are closed together. */
+export class OpenFiles {
+  readonly #fds: number[] = [];
+
+  /** Takes ownership of a descriptor. Returns it. */
+  own(fd: number): number {
+    this.#fds.push(fd);
+    return fd;
+  }
+
+  /** Closes all of them. May be called any number of times. */
+  close(): void {
+    for (const fd of this.#fds.splice(0)) closeFd(fd);
+  }
 }
 
-function judgedAccess(path: string): Access {
+/** Writes all of `bytes` to a descriptor. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}
+
+/** Returns whether a path is a regular file that this process may execute. */
+export function accessTo(path: string): Access {
+  // Node creates objects by setting properties, which an inherited property can prevent.
+  return shielded(() => executableAccess(path));
+}
+
+function executableAccess(path: string): Access {
   try {
     accessSync(path, constants.X_OK);
   } catch (error) {
     const code = fileErrorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return code;
-    // What stands in a folder that cannot be searched is not there, as far as this process can see.
+    // A file in a folder that cannot be searched does not exist, as far as this process can see.
     if (code === "EACCES") return exists(path) ? "EACCES" : "ENOENT";
     return isRefusedByRuntime(error) ? "unknown" : code;
   }
@@ -57,7 +83,7 @@ function judgedAccess(path: string): Access {
   }
 }
 
-/** The first bytes of a file, or undefined if it cannot be read. */
+/** Returns the first bytes of a file; undefined if it cannot be read. */
 export function headOfFile(path: string): Uint8Array | undefined {
   let fd: number;
   try {
@@ -66,7 +92,7 @@ export function headOfFile(path: string): Uint8Array | undefined {
     return undefined;
   }
   try {
-    const head = new Uint8Array(HEAD);
+    const head = new Uint8Array(HEAD_SIZE);
     return head.subarray(0, readSync(fd, head));
   } catch {
     return undefined;
@@ -75,12 +101,12 @@ export function headOfFile(path: string): Uint8Array | undefined {
   }
 }
 
-/** All of a small file, or undefined if it cannot be read. */
+/** Returns the text of a small file; undefined if it cannot be read. */
 export function textOfFile(path: string): string | undefined {
   return bytesOfFile(path)?.toString("utf8");
 }
 
-/** The same, as bytes. */
+/** Returns the bytes of a small file; undefined if it cannot be read. */
 export function bytesOfFile(
   path: string,
 ): ReturnType<typeof readFileSync> & Uint8Array | undefined {
@@ -92,24 +118,24 @@ export function bytesOfFile(
 }
 
 /**
- * Opens a file at a number above the standard streams, as `open` or as open(2) does. If this process
- * has closed one of those, its number is the next to be given out, and a child that inherits the
- * stream would be handed the file. It may be opened twice then.
+ * Opens a file at a number above the standard streams, as `openSync` and open(2) do. If this process
+ * has closed one of those, open(2) gives out its number, and a child that inherits the stream would
+ * get the file. The file may be opened twice in that case.
  */
 export function openAboveStandard(path: string, flags: number | string, mode?: number): number {
   return aboveStandard(() => openSync(path, flags, mode));
 }
 
-/** The same for whatever opens a file. */
+/** Calls `open`, which opens a descriptor, until the number is above the standard streams. */
 export function aboveStandard(open: () => number): number {
   const fd = open();
-  if (fd > 2) return fd;
+  if (fd > LAST_STANDARD_FD) return fd;
   const low = [fd];
   try {
-    while (low.length < 3) {
+    while (low.length <= LAST_STANDARD_FD) {
       const filler = openSync("/dev/null", constants.O_RDONLY);
       low.push(filler);
-      if (filler > 2) break;
+      if (filler > LAST_STANDARD_FD) break;
     }
     return open();
   } finally {
@@ -131,7 +157,19 @@ function fileErrorCode(error: unknown): string {
   return codeOf(error) ?? "EIO";
 }
 
-/** Deno's NotCapable, Node's ERR_ACCESS_DENIED: the runtime's own refusal, not the system's. */
+/**
+ * Reports whether an error means that this process or the system has too many open files. Neither the
+ * file nor the folder is at fault, and the error will pass.
+ */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "EMFILE" || code === "ENFILE";
+}
+
+/**
+ * Reports whether the runtime has refused, and not the system: NotCapable on Deno, ERR_ACCESS_DENIED
+ * on Node.
+ */
 export function isRefusedByRuntime(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return error.name === "NotCapable" || codeOf(error) === "ERR_ACCESS_DENIED";

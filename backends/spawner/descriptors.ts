@@ -75,8 +75,8 @@ export function openFile(
   }
 }
 
-/** A file that is written for a child; a failure of the file system is one of step `fds`. */
-export function writtenFor(plan: Plan, write: () => UnlinkedFile): UnlinkedFile {
+/** Creates a file for a child. Throws a failure of the file system as a SpawnError of step `fds`. */
+export function createForChild(plan: Plan, write: () => UnlinkedFile): UnlinkedFile {
   try {
     return write();
   } catch (error) {

@@ -7,7 +7,8 @@
 
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { parseReport, supervise } from "../../backends/launcher/supervisor.ts";
+import { supervise } from "../../backends/launcher/supervisor.ts";
+import { parseReport } from "../../backends/launcher/supervisor_report.ts";
 import { type Arg, type Call, call } from "../../backends/child_program/call.ts";
 import { EXECUTING } from "../../backends/child_program/protocol.ts";
 
