@@ -1,104 +1,102 @@
 /**
- * Pipes in Bun's event loop. `net.Socket` never delivers on a raw descriptor there; Bun's own
- * files do, and they leave the descriptor open, so that its owner closes it.
+ * Pipes in Bun's event loop. There, `net.Socket` never reports data from a raw descriptor. Bun's
+ * own files do, and they leave the descriptor open for its owner to close.
  *
  * @module
  */
 
 import { readSync } from "node:fs";
-import type { Receiver, Sink, Source } from "../../core/backend.ts";
-import { brokenPipe } from "../spawner/broken_pipe.ts";
-import { bun } from "./runtime.ts";
+import type { Sink, Source } from "../../core/backend.ts";
 import { codeOf } from "../../core/error_code.ts";
+import { type PieceReader, pullSource } from "../spawner/pull_source.ts";
+import { bun } from "./runtime.ts";
+import { fileWrites } from "./writer.ts";
 
-/** How often a pipe is looked at that must not keep the event loop alive, in milliseconds. */
-const POLL = 10;
+/** How often a pipe that must not keep the event loop alive is read, in milliseconds. */
+const POLL_INTERVAL_MS = 10;
+
+/** The size of reads and writes, in bytes: what a pipe holds by default, see pipe(7). */
+const BUFFER_SIZE = 64 * 1024;
+
+/** Returns a source over a non-blocking pipe. */
+export function bunSource(fd: number, close: (fd: number) => void): Source {
+  return pullSource(new PipeReader(fd, close));
+}
 
 /**
- * A source over a non-blocking pipe. A pending read of a file keeps Bun's event loop alive, and
- * nothing can change that: a source that is not held is read by a timer instead.
+ * Reads a pipe. A pending read of a Bun file keeps the event loop alive, and nothing can change
+ * that: after `unref()` the pipe is polled by a timer instead.
  */
-export function bunSource(fd: number, close: (fd: number) => void): Source {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  let wake: (() => void) | undefined;
-  let paused = false;
-  let isRef = true;
-  let closed = false;
-  const interrupt = () => wake?.();
-  const release = () => {
-    if (closed) return;
-    closed = true;
-    interrupt();
-    // Bun must stop watching the descriptor before its number can serve somebody else.
-    if (reader === undefined) close(fd);
-    else reader.cancel().catch(() => {}).finally(() => close(fd));
-  };
-  /** The next piece; undefined at the end, empty if there is only a reason to look again. */
-  const next = async (): Promise<Uint8Array | undefined> => {
-    if (isRef) {
-      const from = reader ??= bun.file(fd).stream().getReader();
-      const { done, value } = await from.read();
-      if (!done) return value;
-      return isRef ? undefined : NOTHING;
-    }
-    const piece = readNow(fd);
+class PipeReader implements PieceReader {
+  readonly #fd: number;
+  readonly #close: (fd: number) => void;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #isRef = true;
+  /** Ends the wait between two reads by the timer. */
+  #wake = () => {};
+
+  constructor(fd: number, close: (fd: number) => void) {
+    this.#fd = fd;
+    this.#close = close;
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    return await (this.#isRef ? this.#read() : this.#poll());
+  }
+
+  async #read(): Promise<Uint8Array | undefined> {
+    this.#reader ??= bun.file(this.#fd).stream().getReader();
+    const { done, value } = await this.#reader.read();
+    if (!done) return value;
+    // `unref()` has cancelled the read.
+    return this.#isRef ? undefined : NO_BYTES;
+  }
+
+  async #poll(): Promise<Uint8Array | undefined> {
+    const piece = readNow(this.#fd);
     if (piece !== undefined) return piece.length === 0 ? undefined : piece;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL);
+      const timer = setTimeout(resolve, POLL_INTERVAL_MS);
       timer.unref();
-      wake = () => {
+      this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
     });
-    return NOTHING;
-  };
-  const flow = async (receiver: Receiver) => {
-    try {
-      for (;;) {
-        while (paused && !closed) await new Promise<void>((resolve) => wake = resolve);
-        if (closed) return;
-        const piece = await next();
-        if (closed) return;
-        if (piece === undefined) break;
-        if (piece.length > 0) receiver.chunk(piece, false);
-      }
-    } catch (error) {
-      if (!closed) receiver.end(error instanceof Error ? error : new Error(String(error)));
-      return;
-    }
-    receiver.end();
-  };
-  const setRef = (ref: boolean) => {
-    if (ref === isRef || closed) return;
-    isRef = ref;
-    // Ends a pending read; what it has read already is delivered before.
-    reader?.cancel().catch(() => {});
-    reader = undefined;
-    interrupt();
-  };
-  return {
-    start(receiver) {
-      void flow(receiver);
-    },
-    pause() {
-      paused = true;
-    },
-    resume() {
-      paused = false;
-      interrupt();
-    },
-    close: release,
-    ref: () => setRef(true),
-    unref: () => setRef(false),
-  };
+    return NO_BYTES;
+  }
+
+  close(): void {
+    this.#wake();
+    const close = () => this.#close(this.#fd);
+    // Bun must stop watching the descriptor before its number can be used again.
+    if (this.#reader === undefined) close();
+    else this.#reader.cancel().catch(() => {}).finally(close);
+  }
+
+  ref(): void {
+    this.#isRef = true;
+    this.#restart();
+  }
+
+  unref(): void {
+    this.#isRef = false;
+    this.#restart();
+  }
+
+  /** Ends the pending read. What it has read already is still delivered. */
+  #restart(): void {
+    this.#reader?.cancel().catch(() => {});
+    this.#reader = undefined;
+    this.#wake();
+  }
 }
 
-const NOTHING = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 
-/** What is in the pipe now: empty at its end, undefined if nothing is there yet. */
+/** Returns what is in the pipe: no bytes at its end, undefined if nothing is there yet. */
 function readNow(fd: number): Uint8Array | undefined {
-  const buffer = new Uint8Array(64 * 1024);
+  const buffer = new Uint8Array(BUFFER_SIZE);
   try {
     return buffer.subarray(0, readSync(fd, buffer));
   } catch (error) {
@@ -107,26 +105,19 @@ function readNow(fd: number): Uint8Array | undefined {
   }
 }
 
-/** A sink over a non-blocking pipe. */
+/** Returns a sink over a non-blocking pipe. */
 export function bunSink(fd: number, close: (fd: number) => void): Sink {
-  const writer = bun.file(fd).writer({ highWaterMark: 64 * 1024 });
-  let closed = false;
-  let interrupt: (() => void) | undefined;
+  const writer = bun.file(fd).writer({ highWaterMark: BUFFER_SIZE });
+  const writes = fileWrites(writer);
   const release = () => {
-    if (closed) return;
-    closed = true;
-    interrupt?.();
+    if (!writes.close()) return;
+    writes.interrupt();
     close(fd);
   };
   return {
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (closed) return reject(brokenPipe());
-        interrupt = () => reject(brokenPipe());
-        Promise.all([writer.write(bytes), writer.flush()]).then(() => resolve(), reject);
-      }),
+    write: writes.write,
     async end() {
-      if (!closed) await writer.end();
+      if (writes.isOpen()) await writer.end();
       release();
     },
     close: release,

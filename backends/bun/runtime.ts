@@ -1,6 +1,6 @@
 /**
- * What is used of Bun's global, typed here: the sources are checked by Deno as well, which does
- * not know it.
+ * The parts of Bun's global that are used, with their types: Deno checks the sources as well, and
+ * does not have these types.
  *
  * @module
  */
@@ -11,7 +11,7 @@ interface BunFile {
   writer(options: { highWaterMark: number }): BunFileSink;
 }
 
-/** What writes to one. */
+/** A writer of a file. */
 export interface BunFileSink {
   write(bytes: Uint8Array): number | Promise<number>;
   flush(): number | Promise<number>;
@@ -23,14 +23,14 @@ export interface BunFileSink {
 /** A program that Bun has started. */
 interface BunProcess {
   readonly pid: number;
-  /** What it wants of the child: a sink, a stream, or the number of a descriptor from 3 on. */
+  /** The parent's ends of the pipes: a writer, streams, and from 3 on descriptors. */
   readonly stdin: BunFileSink | undefined;
   readonly stdout: ReadableStream<Uint8Array> | undefined;
   readonly stderr: ReadableStream<Uint8Array> | undefined;
   readonly stdio: readonly (number | null | undefined)[];
   readonly exited: Promise<number>;
   readonly exitCode: number | null;
-  /** A number, if it has no name for it. */
+  /** A number, if Bun has no name for the signal. */
   readonly signalCode: string | number | null;
   resourceUsage(): BunUsage | undefined;
   kill(signal: number): void;
@@ -38,13 +38,13 @@ interface BunProcess {
   unref(): void;
 }
 
-/** What Bun tells of a child that has ended: microseconds and bytes. */
+/** What a child has used that has ended, in microseconds and bytes. */
 export interface BunUsage {
   readonly cpuTime: { readonly user: number | bigint; readonly system: number | bigint };
   readonly maxRSS: number;
 }
 
-/** What Bun is asked to start. */
+/** The program to start. */
 export interface BunRequest {
   readonly cmd: readonly string[];
   readonly argv0?: string;
@@ -56,8 +56,8 @@ export interface BunRequest {
   readonly stdio: readonly ("ignore" | "pipe" | number | Uint8Array)[];
 }
 
-/** What came of a program that Bun has run to its end. */
-export interface BunOutcome {
+/** The outcome of a program that Bun has run synchronously. */
+interface BunOutcome {
   readonly pid: number;
   readonly exitCode: number | null;
   readonly signalCode?: string | number | null;
@@ -69,15 +69,15 @@ export interface BunOutcome {
 }
 
 /** A socket of Bun's. */
-interface BunSocket {
-  /** How many bytes were taken; the rest when `drain` is called. */
+export interface BunSocket {
+  /** Returns how many bytes were taken. The rest can be written once `drain` is called. */
   write(bytes: Uint8Array): number;
   terminate(): void;
   ref(): void;
   unref(): void;
 }
 
-/** What Bun calls on a socket's events. */
+/** The listeners for the events of a socket. */
 interface BunSocketHandler {
   open(socket: BunSocket): void;
   data(socket: BunSocket, bytes: Uint8Array): void;
@@ -86,7 +86,7 @@ interface BunSocketHandler {
   error(socket: BunSocket, error: Error): void;
 }
 
-/** The global. */
+/** Bun's global. */
 interface BunRuntime {
   readonly version: string;
   file(fd: number): BunFile;
@@ -101,5 +101,5 @@ interface BunRuntime {
   connect(options: { readonly fd: number; readonly socket: BunSocketHandler }): Promise<unknown>;
 }
 
-/** Bun. */
+/** Bun's global, which only exists on Bun. */
 export const bun: BunRuntime = (globalThis as unknown as { Bun: BunRuntime }).Bun;

@@ -44,7 +44,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
           spawnerName: "Deno.Command",
           features: os === "windows" ? [] : ["uid", "gid", "user"],
           remedy: os === "linux" ? "grant --allow-ffi" : "use Linux on x86-64 or aarch64",
-          boundsSync: false,
+          limitsSyncOutput: false,
         }, reason),
     },
     asked,

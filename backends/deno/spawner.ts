@@ -1,6 +1,7 @@
 /**
- * Starting programs with `Deno.Command`; what it has no word for (descriptors by their numbers,
- * another argv[0], synchronous runs with input or a time limit) through Deno's `node:child_process`.
+ * Starting programs with `Deno.Command`. What that has no option for (descriptors by their numbers,
+ * a different argv[0], synchronous runs with input or a time limit) goes through Deno's
+ * `node:child_process`.
  *
  * @module
  */
@@ -9,75 +10,69 @@ import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import { KillError, UnsupportedError } from "../../core/errors.ts";
 import { signalName } from "../../core/tables/signals.ts";
 import { isBefore } from "../version.ts";
-import { own, shielded } from "../../core/own.ts";
+import { defined, own, shielded } from "../../core/own.ts";
 import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
-  errnoOf,
+  FIRST_REAL_TIME,
   killError,
   rawOfSignal,
-  REAL_TIME,
+  rawStatus,
   type Spawned,
   type Spawner,
   type SpawnRequest,
-  StartError,
   type Stdio,
   type SyncRequest,
   type SyncSpawned,
+  throwingStartErrors,
 } from "../spawner/spawner.ts";
 import { streamSink, streamSource } from "../spawner/web_streams.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** The spawner. */
+/** The first release whose `node:child_process` sets users and enforces time limits. */
+const CHILD_PROCESS_SINCE = [2, 8, 0] as const;
+
+/** The first release whose `spawnSync` passes its input. */
+const SYNC_INPUT_SINCE = [2, 2, 0] as const;
+
+/** Returns the spawner. */
 export function denoSpawner(): Spawner {
-  const other = childProcessSpawner(sendByShell);
+  const childProcess = childProcessSpawner(sendByShell);
   return {
-    // A synchronous run in Deno before 2.8 goes on after its time limit.
-    accepts: (option) => option !== "timeout" || !isBefore(Deno.version.deno, [2, 8, 0]),
-    // deno-lint-ignore require-await -- a refusal must reject, not throw
+    // In earlier releases, a synchronous run goes on after its time limit.
+    accepts: (option) => option !== "timeout" || !isBefore(Deno.version.deno, CHILD_PROCESS_SINCE),
+    // deno-lint-ignore require-await -- an error must reject, not throw
     async spawn(request) {
-      if (isPlain(request)) return start(request);
-      requireIds(request);
-      return other.spawn(request);
+      if (isForDenoCommand(request)) return start(request);
+      requireUserSupport(request);
+      return childProcess.spawn(request);
     },
     spawnSync(request) {
-      if (isPlain(request) && request.input === undefined && request.timeout === undefined) {
+      const { input, timeout } = request;
+      if (isForDenoCommand(request) && input === undefined && timeout === undefined) {
         return startSync(request);
       }
-      requireIds(request);
-      if (request.input !== undefined && isBefore(Deno.version.deno, [2, 2, 0])) {
-        throw new UnsupportedError({
-          feature: "runSync with input",
-          driver: "portable",
-          reason: `Deno ${Deno.version.deno} does not pass the input on`,
-          remedy: "use run(), or Deno 2.2 or newer",
-        });
-      }
-      if ((request.input?.length ?? 0) > PIPE) {
-        throw new UnsupportedError({
-          feature: "runSync with input",
-          driver: "portable",
-          reason: "Deno's own writes all of the input before it reads any output",
-          remedy: `use run(), no more than ${PIPE} bytes, or grant --allow-ffi`,
-        });
-      }
-      // Deno's spawnSync adds its own variables to those that are chosen, and takes no descriptors.
-      if (request.env === undefined && request.stdio.every((each) => typeof each === "string")) {
-        return other.spawnSync(request);
-      }
-      throw new UnsupportedError({
-        feature: "runSync",
-        driver: "portable",
-        reason: "Deno's own takes no input, time limit or descriptors with a chosen environment",
-        remedy: "use run(), or grant --allow-ffi",
-      });
+      requireUserSupport(request);
+      requireSyncSupport(request);
+      return childProcess.spawnSync(request);
     },
   };
 }
 
-/** Deno's node:child_process ignores uid and gid before 2.8: the program would run as root. */
-function requireIds({ uid, gid }: SpawnRequest | SyncRequest): void {
+/** Whether `Deno.Command` can start a program. */
+function isForDenoCommand(
+  { path, argv, cwd, stdio }: Pick<SpawnRequest, "path" | "argv" | "cwd" | "stdio">,
+): boolean {
+  return denoCommandName({ path, argv, cwd }) !== undefined && stdio.length === 3 &&
+    stdio.every((each) => typeof each === "string");
+}
+
+/**
+ * Throws an UnsupportedError where `node:child_process` ignores uid and gid: the program would run
+ * as root.
+ */
+function requireUserSupport({ uid, gid }: SpawnRequest | SyncRequest): void {
   if (uid === undefined && gid === undefined) return;
-  if (!isBefore(Deno.version.deno, [2, 8, 0])) return;
+  if (!isBefore(Deno.version.deno, CHILD_PROCESS_SINCE)) return;
   throw new UnsupportedError({
     feature: "uid",
     driver: "portable",
@@ -87,73 +82,93 @@ function requireIds({ uid, gid }: SpawnRequest | SyncRequest): void {
   });
 }
 
-function isPlain(
-  { path, argv, cwd, stdio }: Pick<SpawnRequest, "path" | "argv" | "cwd" | "stdio">,
-): boolean {
-  return nameFor({ path, argv, cwd }) !== undefined && stdio.length === 3 &&
-    stdio.every((each) => typeof each === "string");
+/** Throws an UnsupportedError for a synchronous run that `node:child_process` cannot make. */
+function requireSyncSupport({ input, env, stdio }: SyncRequest): void {
+  if (input !== undefined && isBefore(Deno.version.deno, SYNC_INPUT_SINCE)) {
+    throw new UnsupportedError({
+      feature: "runSync with input",
+      driver: "portable",
+      reason: `Deno ${Deno.version.deno} does not pass the input on`,
+      remedy: "use run(), or Deno 2.2 or newer",
+    });
+  }
+  if ((input?.length ?? 0) > PIPE_CAPACITY) {
+    throw new UnsupportedError({
+      feature: "runSync with input",
+      driver: "portable",
+      reason: "Deno's spawnSync writes all of the input before it reads any output",
+      remedy: `use run(), no more than ${PIPE_CAPACITY} bytes, or grant --allow-ffi`,
+    });
+  }
+  // Deno's spawnSync adds the variables of this process to the given ones, and takes no descriptors.
+  if (env === undefined && stdio.every((each) => typeof each === "string")) return;
+  throw new UnsupportedError({
+    feature: "runSync",
+    driver: "portable",
+    reason: "Deno's spawnSync takes no input, time limit or descriptors with a chosen environment",
+    remedy: "use run(), or grant --allow-ffi",
+  });
 }
 
 /**
- * What Deno is told to start so that argv[0] is right: it makes it the same. A bare name it looks
- * up in the same folders in the same order.
+ * Returns the command for which Deno starts the program with the right argv[0]: `Deno.Command`
+ * passes its command as argv[0], and looks up a bare name in the same folders in the same order.
+ * Undefined if there is none.
  */
-function nameFor(
+function denoCommandName(
   { path, argv, cwd }: Pick<SpawnRequest, "path" | "argv" | "cwd">,
 ): string | undefined {
   const [name = ""] = argv;
   if (name === path) return path;
-  // Relative entries of PATH count from our folder, and not from the child's.
+  // Relative entries of PATH are relative to the folder of this process, not to that of the child.
   if (cwd !== undefined) return undefined;
   return !name.includes("/") && path.endsWith(`/${name}`) ? name : undefined;
 }
 
 function commandOf(request: SpawnRequest | SyncRequest): Deno.Command {
   const { path, argv, env, cwd, uid, gid, stdio } = own(request);
-  const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(wordFor);
-  // Nothing of it is inherited: see core/own.ts.
+  const [stdin = "null", stdout = "null", stderr = "null"] = stdio.map(denoStdio);
+  // Deno would read inherited properties, see core/own.ts.
   const options = own({
     args: argv.slice(1),
     stdin,
     stdout,
     stderr,
-    ...(env === undefined ? {} : { env: own(env), clearEnv: true }),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
+    ...defined({
+      env: env === undefined ? undefined : own(env),
+      clearEnv: env === undefined ? undefined : true,
+      cwd,
+      uid,
+      gid,
+    }),
   });
-  return new Deno.Command(nameFor(request) ?? path, options);
+  return new Deno.Command(denoCommandName(request) ?? path, options);
 }
 
 function startSync(request: SyncRequest): SyncSpawned {
   const [, stdout, stderr] = request.stdio;
-  // Deno does not tell the pid.
+  // Deno does not report the pid.
   const outcome = { pid: 0, timedOut: false, overflowed: undefined };
   try {
-    const output = refusing(() => shielded(() => commandOf(request).outputSync()));
+    const output = throwingStartErrors(() => shielded(() => commandOf(request).outputSync()));
     return {
       ...outcome,
-      exit: { raw: rawOf(output), usage: UNKNOWN_USAGE },
-      stdout: stdout === "pipe" ? output.stdout : NOTHING,
-      stderr: stderr === "pipe" ? output.stderr : NOTHING,
+      exit: { raw: rawStatus(output.code, output.signal), usage: UNKNOWN_USAGE },
+      stdout: stdout === "pipe" ? output.stdout : NO_BYTES,
+      stderr: stderr === "pipe" ? output.stderr : NO_BYTES,
     };
   } catch (error) {
     const exit = { raw: rawOfError(error), usage: UNKNOWN_USAGE };
     const lost = stdout === "pipe" || stderr === "pipe";
-    return { ...outcome, exit, stdout: NOTHING, stderr: NOTHING, lost };
+    return { ...outcome, exit, stdout: NO_BYTES, stderr: NO_BYTES, lost };
   }
 }
 
-const NOTHING = new Uint8Array(0);
-
-/** The status as wait(2) has it. */
-function rawOf({ code, signal }: { code: number; signal: string | null }): number {
-  return signal === null ? code << 8 : rawOfSignal(signal);
-}
+const NO_BYTES = new Uint8Array(0);
 
 /**
- * The same from what Deno throws instead of a status that has a signal without a name: its number
- * is all that is left. Any other error is thrown again.
+ * Returns the status of wait(2) for a program that was ended by a signal without a name: Deno
+ * throws an error then, which only has its number. Throws any other error again.
  */
 function rawOfError(error: unknown): number {
   const number = error instanceof TypeError
@@ -164,11 +179,11 @@ function rawOfError(error: unknown): number {
 }
 
 /**
- * Sends a real-time signal, which `Deno.kill` refuses (EINVAL), by the kill that is built into
- * every shell. The event loop stands still meanwhile, so that the process is not reaped.
+ * Sends a real-time signal, which `Deno.kill` refuses (EINVAL), with the `kill` that every shell
+ * has. The event loop waits meanwhile, so the process is not reaped.
  */
 function sendByShell(pid: number, signal: number): boolean {
-  // Asked first, because Deno would ask the user otherwise.
+  // Queried first, since Deno would prompt the user otherwise.
   if (Deno.permissions.querySync({ name: "run", command: SHELL }).state !== "granted") {
     throw new UnsupportedError({
       feature: "kill",
@@ -187,20 +202,20 @@ function sendByShell(pid: number, signal: number): boolean {
 
 const SHELL = "/bin/sh";
 
-/** Whether `kill(0)`, which sends nothing, finds out that a child has ended. */
-function takesNumbers(): boolean {
-  return !isBefore(Deno.version.deno, [2, 8, 0]);
-}
+/** The first release in which `kill` takes numbers. */
+const SIGNAL_NUMBERS_SINCE = [2, 8, 0] as const;
 
-// deno-lint-ignore require-await -- a refusal must reject, not throw
+// deno-lint-ignore require-await -- an error must reject, not throw
 async function start(request: SpawnRequest): Promise<Spawned> {
-  const [stdin, stdout, stderr] = request.stdio.map(wordFor);
-  const child = refusing(() => shielded(() => commandOf(request).spawn()));
+  const [stdin, stdout, stderr] = request.stdio.map(denoStdio);
+  const child = throwingStartErrors(() => shielded(() => commandOf(request).spawn()));
   let over = false;
-  const exited = child.status.then(rawOf, rawOfError).then((raw) => {
-    over = true;
-    return { raw, usage: UNKNOWN_USAGE };
-  });
+  const exited = child.status.then(({ code, signal }) => rawStatus(code, signal), rawOfError).then(
+    (raw) => {
+      over = true;
+      return { raw, usage: UNKNOWN_USAGE };
+    },
+  );
   return {
     pid: child.pid,
     stdin: stdin === "piped" ? streamSink(child.stdin) : undefined,
@@ -211,17 +226,20 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     kill(signal) {
       if (over) return false;
       try {
-        if (signal > 0 && signal < REAL_TIME) {
-          // By name: Deno takes numbers only since 2.8.
+        if (signal > 0 && signal < FIRST_REAL_TIME) {
           child.kill(signalName(signal) as Deno.Signal);
           return true;
         }
-        if (takesNumbers()) child.kill(0);
-        return (takesNumbers() && signal === 0) || sendByShell(child.pid, signal);
+        if (isBefore(Deno.version.deno, SIGNAL_NUMBERS_SINCE)) {
+          return sendByShell(child.pid, signal);
+        }
+        // 0 sends nothing. It throws if Deno knows that the child has ended.
+        child.kill(0);
+        return signal === 0 || sendByShell(child.pid, signal);
       } catch (error) {
-        // It has ended, and Deno knows, but has not told yet.
+        // Deno knows that it has ended, but has not resolved its status yet.
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;
-        // What the system refuses; Deno's own refusals are of another class. It has no errno.
+        // The system has refused; Deno has another class for its own refusals. There is no errno.
         if (error instanceof Deno.errors.PermissionDenied) {
           throw new KillError({ pid: child.pid, signal, errno: E.EPERM, cause: error });
         }
@@ -233,20 +251,9 @@ async function start(request: SpawnRequest): Promise<Spawned> {
   };
 }
 
-/** What a pipe takes before anybody reads from it, in bytes; see pipe(7). */
-const PIPE = 65_536;
+/** How much can be written to a pipe before anybody reads from it, in bytes; see pipe(7). */
+const PIPE_CAPACITY = 65_536;
 
-function wordFor(each: Stdio): "null" | "piped" {
-  return each === "pipe" ? "piped" : "null";
-}
-
-/** Permission errors have no errno and stay what they are. */
-function refusing<T>(action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    throw new StartError(errno, (error as Error).message, { cause: error });
-  }
+function denoStdio(stdio: Stdio): "null" | "piped" {
+  return stdio === "pipe" ? "piped" : "null";
 }

@@ -9,9 +9,9 @@
  *   exit_group(125)                              at end of file: the parent has ended
  * ```
  *
- * The program that arrives begins with a copy of the boot program, so that the interpreter can continue
- * with the call that received it. Only the jump after that call differs: it leads to the first call of
- * the new program.
+ * The program that arrives begins with a copy of the boot program, so that the interpreter can
+ * continue with the call that received it. Only the jump after that call differs: it leads to the
+ * first call of the new program.
  *
  * @module
  */

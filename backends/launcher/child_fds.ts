@@ -1,7 +1,7 @@
 /**
- * The descriptors of a child, as the runtime's spawner passes them to the launcher. Files are opened
- * here, descriptors are passed by their numbers, and pipes are made by the child: a runtime's own
- * are sockets, which cannot be opened as /dev/stdin.
+ * The descriptors of a child, as the runtime's spawner passes them to the launcher. Files are
+ * opened here, descriptors are passed by their numbers, and pipes are made by the child: a
+ * runtime's own are sockets, which cannot be opened as /dev/stdin.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What the exec of the launcher does to credentials. The runtime's spawner makes the child, so nothing
- * can be done before the exec; what it adds can be removed after it.
+ * What the exec of the launcher does to credentials. The runtime's spawner makes the child, so
+ * nothing can be done before the exec; what it adds can be removed after it.
  *
  * @module
  */

@@ -16,8 +16,8 @@ import { discardPidFile } from "./pid_file.ts";
 const KILL_TIMEOUT_MS = 1000;
 
 /**
- * Sends a signal to a daemon, if the process with its pid is in the session of `leader`, the process
- * that started it. Returns false if it is not, or has ended.
+ * Sends a signal to a daemon, if the process with its pid is in the session of `leader`, the
+ * process that started it. Returns false if it is not, or has ended.
  */
 export function signalDaemon(leader: number, pid: number, signal: number): boolean {
   const stat = textOfFile(`/proc/${pid}/stat`);

@@ -1,6 +1,6 @@
 /**
- * exec in place without FFI: the process becomes a program file that holds the steps of the plan, and
- * then the program. What can be checked is checked before; what fails afterwards is written to
+ * exec in place without FFI: the process becomes a program file that holds the steps of the plan,
+ * and then the program. What can be checked is checked before; what fails afterwards is written to
  * standard error, see exec_program.ts.
  *
  * @module
@@ -45,9 +45,9 @@ const O_ACCMODE = 3;
 const STANDARD_STREAMS = [0, 1, 2];
 
 /**
- * Returns the calls that clear O_NONBLOCK, which Node has set, at a standard stream. Other processes
- * may share the open file description, so a pipe or terminal is opened again, and the flag is cleared
- * there.
+ * Returns the calls that clear O_NONBLOCK, which Node has set, at a standard stream. Other
+ * processes may share the open file description, so a pipe or terminal is opened again, and the
+ * flag is cleared there.
  */
 function makeBlocking(fd: number): Call[] {
   const flags = blockingFlagsOf(fd);

@@ -1,6 +1,6 @@
 /**
- * The pipes of a child that was started through the launcher: those that the runtime made, and those
- * that the child made.
+ * The pipes of a child that was started through the launcher: those that the runtime made, and
+ * those that the child made.
  *
  * @module
  */

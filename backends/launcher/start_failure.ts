@@ -13,7 +13,7 @@ import { StartError } from "../spawner/spawner.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
 
 /** How the failure of a child is explained and cleaned up after, without FFI. */
-export const BLAME: Blame = {
+export const FAILURE_HANDLING: Blame = {
   files: { access: accessTo, head: headOfFile },
   discardPidFile,
   discardUnfinished,

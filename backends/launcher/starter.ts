@@ -25,7 +25,7 @@ import { type ChildFds, setupStdio, stdioWith } from "./child_fds.ts";
 import { restoreFor } from "./credentials.ts";
 import { signalDaemon } from "./daemon.ts";
 import { ChildPipes } from "./pipes.ts";
-import { BLAME, isTextBusy, launcherError, tooLongError } from "./start_failure.ts";
+import { FAILURE_HANDLING, isTextBusy, launcherError, tooLongError } from "./start_failure.ts";
 
 /** The launcher's own descriptors: nothing at the standard streams, and the channel. */
 const LAUNCHER_STDIO = ["null", "null", "null", "channel"] as const;
@@ -87,7 +87,7 @@ export class LauncherStarter {
       ...defined({ openPipes: childFds.pipes.length === 0 ? undefined : () => pipes.open() }),
       takePipes: () => pipes.take(),
       closePipes: () => pipes.close(),
-      blame: BLAME,
+      blame: FAILURE_HANDLING,
     }).proceed(cancel);
   }
 

@@ -2,8 +2,8 @@
  * The program that a supervisor starts. It ends with its supervisor, which the spawner may kill and
  * which may give up.
  *
- * PR_SET_PDEATHSIG ensures this, but only once it is set: if the supervisor ends before, the program
- * is given to another parent and no signal ever arrives. So the program compares its parent
+ * PR_SET_PDEATHSIG ensures this, but only once it is set: if the supervisor ends before, the
+ * program is given to another parent and no signal ever arrives. So the program compares its parent
  * afterwards, see prctl(2).
  *
  * @module

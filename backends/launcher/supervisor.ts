@@ -32,8 +32,9 @@ import {
 import { RUSAGE_SIZE, SIGINFO_SIZE } from "./supervisor_report.ts";
 
 /**
- * Returns the program of a supervisor around `program`, the calls of the child itself. The spawner's
- * own streams are 0 to 2, the file for the report is 3; `control` is a free number for it.
+ * Returns the program of a supervisor around `program`, the calls of the child itself. The
+ * spawner's own streams are 0 to 2, the file for the report is 3; `control` is a free number for
+ * it.
  */
 export function supervise(
   program: Program,

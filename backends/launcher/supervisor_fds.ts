@@ -1,6 +1,6 @@
 /**
- * The descriptors of a supervisor. It opens them in a fixed order, and the kernel gives out the lowest
- * free number each time, see open(2): so the numbers are known before it runs.
+ * The descriptors of a supervisor. It opens them in a fixed order, and the kernel gives out the
+ * lowest free number each time, see open(2): so the numbers are known before it runs.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 import type { ChildFds } from "./child_fds.ts";
 
 /**
- * How many descriptors a supervisor opens besides the pipes: four timers, a pidfd, the two of a pipe
- * for its own use, and two for a daemon with a hook or one for its parent.
+ * How many descriptors a supervisor opens besides the pipes: four timers, a pidfd, the two of a
+ * pipe for its own use, and two for a daemon with a hook or one for its parent.
  */
 const OWN_FDS = 9;
 
@@ -29,8 +29,8 @@ export interface SupervisorOptions {
    */
   readonly outlives?: boolean;
   /**
-   * The supervisor watches its own parent. The program is not a child of that process, so the kernel
-   * would not signal it.
+   * The supervisor watches its own parent. The program is not a child of that process, so the
+   * kernel would not signal it.
    */
   readonly parentWatch?: ParentWatch | undefined;
 }
@@ -51,9 +51,9 @@ export interface SupervisorFds {
 }
 
 /**
- * Returns the child's end of a pipe for a daemon with a hook, which is not a child of the supervisor.
- * End of file on this pipe means that the daemon has executed its program or has ended. The daemon
- * writes to it when the hook is done, which fails if the supervisor has ended.
+ * Returns the child's end of a pipe for a daemon with a hook, which is not a child of the
+ * supervisor. End of file on this pipe means that the daemon has executed its program or has ended.
+ * The daemon writes to it when the hook is done, which fails if the supervisor has ended.
  */
 export function aliveFd(childFds: Pick<ChildFds, "stdio" | "pipes">): number {
   return supervisorFds(childFds, { outlives: true }).aliveWrite;

@@ -113,8 +113,8 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
 }
 
 /**
- * Opens the pidfd of the supervisor's parent. If the parent has already ended, its number may be that
- * of another process, and the supervisor has another parent.
+ * Opens the pidfd of the supervisor's parent. If the parent has already ended, its number may be
+ * that of another process, and the supervisor has another parent.
  */
 function openParent(pid: number): Call[] {
   return [
@@ -217,8 +217,8 @@ export function waitForDaemon({ fds }: Supervisor): Call[] {
 }
 
 /**
- * Copies what is left in the pipes: until their end, until nothing has arrived for a while, or until
- * the limit. Other processes may hold the pipes open for as long as they like.
+ * Copies what is left in the pipes: until their end, until nothing has arrived for a while, or
+ * until the limit. Other processes may hold the pipes open for as long as they like.
  */
 export function drainPipes({ run, fds, out, err }: Supervisor): Call[] {
   return [

@@ -1,7 +1,7 @@
 /**
  * The synchronous run without FFI: `spawnSync` of a program file that holds the whole child program
- * and its supervisor, since nothing can be sent to it while this thread waits. The supervisor writes
- * its report to a file.
+ * and its supervisor, since nothing can be sent to it while this thread waits. The supervisor
+ * writes its report to a file.
  *
  * @module
  */
@@ -35,7 +35,7 @@ import { lowerAll, setPipeModes } from "./assembly.ts";
 import { type ChildFds, setupStdio, stdioWith } from "./child_fds.ts";
 import { restoreFor } from "./credentials.ts";
 import { discardDaemon, killDaemon } from "./daemon.ts";
-import { BLAME, isTextBusy, launcherError } from "./start_failure.ts";
+import { FAILURE_HANDLING, isTextBusy, launcherError } from "./start_failure.ts";
 import { supervise } from "./supervisor.ts";
 import { aboveSupervisor, aliveFd } from "./supervisor_fds.ts";
 import { parseReport, type SupervisorReport } from "./supervisor_report.ts";
@@ -211,7 +211,7 @@ function outcomeOf(
   const status = parseStatus(report.status);
   const { pid, timedOut, drained } = report;
   if (timedOut && outlives) killDaemon(pid, status.daemonPid);
-  const failure = failureOf(plan, programs, status, { ...BLAME, cancelled: timedOut });
+  const failure = failureOf(plan, programs, status, { ...FAILURE_HANDLING, cancelled: timedOut });
   if (failure !== undefined) throw failure;
   const daemonPid = timedOut ? undefined : status.daemonPid;
   const refusal = refusalOf(report);
@@ -237,9 +237,9 @@ function endFailedDaemon(plan: Plan, reportFd: number): void {
 }
 
 /**
- * Returns why a program that had to end still runs; undefined if it has ended. When there is too much
- * output, the spawner kills the supervisor; this does not end a program that this process may not
- * send signals to.
+ * Returns why a program that had to end still runs; undefined if it has ended. When there is too
+ * much output, the spawner kills the supervisor; this does not end a program that this process may
+ * not send signals to.
  */
 function refusalOf({ pid, refused, exit }: SupervisorReport): KillError | undefined {
   if (pid === undefined || exit !== undefined) return undefined;

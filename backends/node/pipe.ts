@@ -1,8 +1,8 @@
 /**
  * Opening a pipe in a worker of Node. There, `fs.open` and `fs.openSync` put what they open on a
- * list, and what is still on it is closed when the worker ends. `fs.closeSync` takes it off the list,
- * but a `net.Socket` that was given the descriptor does not: at the worker's end, whatever has that
- * number by then is closed, such as a file of the main thread.
+ * list, and what is still on it is closed when the worker ends. `fs.closeSync` takes it off the
+ * list, but a `net.Socket` that was given the descriptor does not: at the worker's end, whatever
+ * has that number by then is closed, such as a file of the main thread.
  *
  * A `FileHandle` is on no list, since it closes its descriptor itself; and it can be made to leave
  * that to somebody else.

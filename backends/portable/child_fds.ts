@@ -1,16 +1,16 @@
 /**
- * A plan's descriptors as a runtime's spawner takes them: by their numbers in the child.
+ * The descriptors of a plan, as a runtime's spawner takes them: by their numbers in the child.
  *
  * @module
  */
 
 import { constants, fstatSync } from "node:fs";
 import { type Plan, stepOf } from "../../core/plan/plan.ts";
+import type { FdSource } from "../../core/plan/steps.ts";
 import { openFile, requireDescriptors } from "../spawner/descriptors.ts";
-import { openAboveStandard } from "../posix/files.ts";
+import { LAST_STANDARD_FD, openAboveStandard, OpenFiles } from "../posix/files.ts";
 import { standardStreamNow } from "../posix/standard_stream.ts";
 import type { Stdio } from "../spawner/spawner.ts";
-import { closeFd } from "../posix/files.ts";
 
 /** Everything that a child is given. */
 export interface PortableFds {
@@ -21,46 +21,47 @@ export interface PortableFds {
   close(): void;
 }
 
-/** Opens what is to be opened. Throws a SpawnError of step `fds`; then nothing is open. */
+/** Opens the files of a child. Throws a SpawnError of step `fds`; then nothing stays open. */
 export function setupStdio(plan: Plan): PortableFds {
-  // libuv and Bun move each to a number above all of them first.
+  // libuv and Bun first move each descriptor to a number above all of them.
   requireDescriptors(plan, 1);
   const { childFds } = stepOf(plan, "fds");
-  const opened: number[] = [];
-  const close = () => {
-    for (const fd of opened.splice(0)) closeFd(fd);
-  };
-  const last = Math.max(2, ...childFds.map(({ to }) => to));
+  const opened = new OpenFiles();
+  const last = Math.max(LAST_STANDARD_FD, ...childFds.map(({ to }) => to));
   const stdio = Array.from({ length: last + 1 }, (): Stdio => "null");
   let merges = false;
   try {
     for (const { to, source } of childFds) {
-      if (source.from === "fd") {
-        const { fd, isNew } = to > 2
-          ? { fd: source.fd, isNew: false }
-          : standardStreamNow(source.fd);
-        if (isNew) opened.push(fd);
-        stdio[to] = fd;
-      } else if (source.from === "file") {
-        const { fd, flags } = openFile(plan, source);
-        opened.push(fd);
-        stdio[to] = fd;
-        if (source.access !== "read" && fstatSync(fd).isFIFO()) {
-          // Nobody clears O_NONBLOCK later. It has a reader, so opening it again waits for nobody.
-          const again = openAboveStandard(source.path, constants.O_WRONLY | flags);
-          opened.push(again);
-          stdio[to] = again;
-        }
-      } else if (source.from === "pipe") {
-        stdio[to] = "pipe";
-      } else if (source.from === "same") {
+      if (source.from === "fd") stdio[to] = passedFd(to, source.fd, opened);
+      else if (source.from === "file") stdio[to] = openedFile(plan, source, opened);
+      else if (source.from === "pipe") stdio[to] = "pipe";
+      else if (source.from === "same") {
         stdio[to] = stdio[source.as] ?? "null";
         merges = stdio[to] === "pipe";
       }
     }
   } catch (error) {
-    close();
+    opened.close();
     throw error;
   }
-  return { stdio, merges, close };
+  return { stdio, merges, close: () => opened.close() };
+}
+
+/** A descriptor of this process as the child gets it. */
+function passedFd(to: number, original: number, opened: OpenFiles): number {
+  if (to > LAST_STANDARD_FD) return original;
+  const { fd, isNew } = standardStreamNow(original);
+  return isNew ? opened.own(fd) : fd;
+}
+
+function openedFile(
+  plan: Plan,
+  source: Extract<FdSource, { from: "file" }>,
+  opened: OpenFiles,
+): number {
+  const { fd, flags } = openFile(plan, source);
+  opened.own(fd);
+  if (source.access === "read" || !fstatSync(fd).isFIFO()) return fd;
+  // No child program will clear O_NONBLOCK. The FIFO has a reader, so opening it again does not wait.
+  return opened.own(openAboveStandard(source.path, constants.O_WRONLY | flags));
 }

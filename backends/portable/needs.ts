@@ -1,6 +1,6 @@
 /**
- * What a plan needs that a runtime's own spawner cannot do. Refused before anything is started:
- * never left out, never imitated.
+ * What a plan needs that a runtime's own spawner cannot do. It is refused before anything is
+ * started, and never omitted or imitated.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { findStep, type Plan } from "../../core/plan/plan.ts";
 import type { Step } from "../../core/plan/steps.ts";
 import { textOfFile } from "../posix/files.ts";
 
-/** What the portable driver has on every runtime, and what a runtime adds. */
+/** Returns which features the portable driver has: those of every runtime, and `extra` of one. */
 export function portableFeatures(extra: readonly Feature[]): Record<Feature, boolean> {
   const has = new Set<Feature>(["runSync", ...extra]);
   const all = FEATURES.map((name): [Feature, boolean] => [name, has.has(name)]);
@@ -32,7 +32,7 @@ export function requireFeatures(
   }
 }
 
-/** The features that a step is: none if every driver has it. */
+/** Returns the features that a step needs; none if every driver has them. */
 export function featuresOf(step: Step): Feature[] {
   switch (step.step) {
     case "signals":
@@ -83,14 +83,15 @@ export function featuresOf(step: Step): Feature[] {
   }
 }
 
-/** A spawner that changes the user drops all supplementary groups. */
+/** Whether groups would be lost: a spawner that changes the user drops all supplementary groups. */
 function needsGroups({ ids }: Extract<Step, { step: "identity" }>): boolean {
   return ids?.groups?.some((each) => each !== ids.gid) === true;
 }
 
 /**
- * A program that runs as another user must not keep capabilities. An exec drops those that are
- * neither inheritable nor ambient; a spawner cannot clear the others.
+ * Throws an UnsupportedError if a program that runs as another user would keep capabilities. An
+ * exec drops those that are neither inheritable nor ambient, see capabilities(7); a spawner cannot
+ * clear the others.
  */
 export function requireCapsGone(plan: Plan): void {
   const uid = findStep(plan, "identity")?.ids?.uid;

@@ -1,5 +1,5 @@
 /**
- * The portable driver on the runtimes that describe themselves as Node does.
+ * The portable driver on the runtimes that have Node's `process`.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { archName } from "../child_program/arch_named.ts";
 import type { Spawner } from "../spawner/spawner.ts";
 import { portableBackend } from "./portable.ts";
 
-/** Makes the driver of Node or Bun. */
+/** Returns the driver for Node or Bun. */
 export function portableOnProcess(
   host: Host,
   spawner: Spawner,
@@ -29,6 +29,6 @@ export function portableOnProcess(
     spawnerName,
     features: ["passFd", ...users],
     remedy: onLinux ? "use the native or the launcher driver" : "use Linux on x86-64 or aarch64",
-    boundsSync: true,
+    limitsSyncOutput: true,
   }, reason);
 }

@@ -1,27 +1,27 @@
 /**
- * The portable driver: the runtime's own spawner alone. It has what all systems have, and refuses
- * the rest.
+ * The portable driver: the runtime's own spawner alone. It has the features that all systems have,
+ * and refuses the others.
  *
  * @module
  */
 
 import { SIGKILL } from "../../core/timing.ts";
-import { closeSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import type { Backend, Process, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Feature } from "../../core/tables/features.ts";
-import { own, shielded } from "../../core/own.ts";
+import { defined, own, shielded } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import { asyncScope } from "../async_scope.ts";
-import { type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
-import { contentOf } from "../spawner/unlinked_file.ts";
+import { contentOf, type UnlinkedFile, writeUnlinkedData } from "../spawner/unlinked_file.ts";
 import { createForChild } from "../spawner/descriptors.ts";
 import type { Host } from "../spawner/host.ts";
+import { writeAll } from "../posix/files.ts";
 import { unignoreSigchld } from "../posix/signals.ts";
 import { type OwnProcess, systemOf } from "../posix/system.ts";
 import { retryOnTextBusy, retryOnTextBusySync } from "../spawner/text_busy.ts";
 import {
-  REAL_TIME,
+  FIRST_REAL_TIME,
   type Spawned,
   type Spawner,
   type SpawnRequest,
@@ -30,13 +30,13 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "../spawner/spawner.ts";
-import { blamed, requireEndable, requireFolder, requireProgram } from "../spawner/checks.ts";
-import { type Merged, merged } from "./merged.ts";
+import { programError, requireFolder, requireKillable, requireProgram } from "../spawner/checks.ts";
+import { MergedOutput } from "./merged_output.ts";
 import { portableFeatures, requireCapsGone, requireFeatures } from "./needs.ts";
 import { setupStdio } from "./child_fds.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** What the driver is built on. */
+/** The runtime, as the driver needs it. */
 export interface PortableRuntime extends OwnProcess {
   readonly runtime: string;
   readonly version: string;
@@ -44,22 +44,22 @@ export interface PortableRuntime extends OwnProcess {
   readonly arch: string;
   readonly spawner: Spawner;
   readonly onSigchld: Host["onSigchld"];
-  /** How the spawner is called, for `explain()`: `Bun.spawn`. */
+  /** The name of the spawner, for `explain()`: `Bun.spawn`. */
   readonly spawnerName: string;
-  /** What this runtime has besides what all have. */
+  /** The features of this runtime besides those that all runtimes have. */
   readonly features: readonly Feature[];
-  /** What would give the other features. */
+  /** How to get the other features. */
   readonly remedy: string;
-  /** Whether a synchronous run can be stopped that writes too much. */
-  readonly boundsSync: boolean;
+  /** Whether it can end a synchronous run that writes more than a limit. */
+  readonly limitsSyncOutput: boolean;
 }
 
-/** Makes the portable driver. */
+/** Returns the portable driver. */
 export function portableBackend(runtime: PortableRuntime, reason: string): Backend {
   unignoreSigchld(runtime.onSigchld);
   const features = portableFeatures(runtime.features);
   const { spawner, remedy } = runtime;
-  const noExec = (plan: Plan) =>
+  const execError = (plan: Plan) =>
     new UnsupportedError({ feature: "exec", driver: "portable", remedy, command: plan.command });
   return {
     info: () => ({
@@ -75,7 +75,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
     asyncScope,
     system: systemOf(runtime, { nofile: false }),
     check(plan, verb) {
-      if (verb === "exec") throw noExec(plan);
+      if (verb === "exec") throw execError(plan);
       requireFeatures(plan, features, remedy);
       requireCapsGone(plan);
       requireFolder(plan);
@@ -83,67 +83,71 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
     },
     start: (plan) => start(spawner, plan),
     runSync(plan, run) {
-      if (run.maxBuffer !== Infinity && !runtime.boundsSync) {
-        throw new UnsupportedError({
-          feature: "maxBuffer",
-          driver: "portable",
-          reason: "this runtime gathers all output of a synchronous run",
-          remedy: "use run(), or another driver",
-        });
-      }
-      if (run.timeout !== undefined && spawner.accepts?.("timeout") === false) {
-        throw new UnsupportedError({
-          feature: "timeout",
-          driver: "portable",
-          reason: "this release of the runtime cannot end a synchronous run",
-          remedy: "use run(), or a newer release",
-        });
-      }
-      requireEndable(plan, run);
+      if (!runtime.limitsSyncOutput) requireNoMaxBuffer(run);
+      if (spawner.accepts?.("timeout") === false) requireNoTimeout(run);
+      requireKillable(plan, run);
       return runSync(spawner, plan, run);
     },
     exec(plan): never {
-      throw noExec(plan);
+      throw execError(plan);
     },
     explain(plan) {
       requireFeatures(plan, features, remedy);
       return explain(runtime, plan);
     },
-    closeFd: (fd) => closeSync(fd),
-    writeFd(fd, bytes) {
-      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-    },
+    closeFd: closeSync,
+    writeFd: writeAll,
   };
+}
+
+function requireNoMaxBuffer({ maxBuffer }: SyncRun): void {
+  if (maxBuffer === Infinity) return;
+  throw new UnsupportedError({
+    feature: "maxBuffer",
+    driver: "portable",
+    reason: "this runtime collects all output of a synchronous run",
+    remedy: "use run(), or another driver",
+  });
+}
+
+function requireNoTimeout({ timeout }: SyncRun): void {
+  if (timeout === undefined) return;
+  throw new UnsupportedError({
+    feature: "timeout",
+    driver: "portable",
+    reason: "this release of the runtime cannot end a synchronous run",
+    remedy: "use run(), or a newer release",
+  });
 }
 
 async function start(spawner: Spawner, plan: Plan): Promise<Process> {
   const childFds = shielded(() => setupStdio(plan));
-  let both: Merged | undefined;
+  let merged: MergedOutput | undefined;
   try {
-    if (childFds.merges) both = await merged();
-    const stdio = both === undefined ? childFds.stdio : withBoth(childFds.stdio, both.fd);
+    if (childFds.merges) merged = await MergedOutput.open();
+    const stdio = merged === undefined ? childFds.stdio : withOutputs(childFds.stdio, merged.fd);
     const spawned = await spawnWith(spawner, requestOf(plan, stdio), plan);
-    both?.release();
-    return processOf(spawned, both);
+    merged?.closeChildEnd();
+    return processOf(spawned, merged);
   } catch (error) {
-    both?.close();
+    merged?.close();
     throw error;
   } finally {
     childFds.close();
   }
 }
 
-/** Both outputs, to one descriptor. */
-function withBoth(stdio: readonly Stdio[], fd: number): Stdio[] {
+/** Connects both outputs to one descriptor. */
+function withOutputs(stdio: readonly Stdio[], fd: number): Stdio[] {
   return stdio.map((each, i) => i === 1 || i === 2 ? fd : each);
 }
 
-/** Starts it, and says of a failure which file is at fault. */
+/** Starts a program. The error names the file that is at fault. */
 async function spawnWith(spawner: Spawner, request: SpawnRequest, plan: Plan): Promise<Spawned> {
   try {
     return await retryOnTextBusy(() => spawner.spawn(request), isTextBusy);
   } catch (error) {
-    throw blamed(plan, error);
+    throw programError(plan, error);
   }
 }
 
@@ -151,16 +155,14 @@ function isTextBusy(error: unknown): boolean {
   return error instanceof StartError && error.errno === E.ETXTBSY;
 }
 
-function processOf(spawned: Spawned, both: Merged | undefined): Process {
+function processOf(spawned: Spawned, merged: MergedOutput | undefined): Process {
   const { pid, exited, stdin, stderr, kill, ref, unref } = spawned;
-  const stdout = both?.source ?? spawned.stdout;
+  const stdout = merged?.source ?? spawned.stdout;
   return {
     pid,
     exited,
     buffers: [],
-    ...(stdin === undefined ? {} : { stdin }),
-    ...(stdout === undefined ? {} : { stdout }),
-    ...(stderr === undefined ? {} : { stderr }),
+    ...defined({ stdin, stdout, stderr }),
     kill,
     ref,
     unref,
@@ -169,39 +171,42 @@ function processOf(spawned: Spawned, both: Merged | undefined): Process {
 
 function runSync(spawner: Spawner, plan: Plan, run: SyncRun): SyncOutcome {
   const childFds = setupStdio(plan);
-  const files: UnlinkedFile[] = [];
+  let merged: UnlinkedFile | undefined;
   try {
     let { stdio } = childFds;
     if (childFds.merges) {
-      const file = createForChild(plan, () => writeUnlinkedData(new Uint8Array(0)));
-      files.push(file);
-      stdio = withBoth(stdio, file.fd);
+      merged = createForChild(plan, () => writeUnlinkedData(new Uint8Array(0)));
+      stdio = withOutputs(stdio, merged.fd);
     }
-    const request = {
-      ...requestOf(plan, stdio),
-      stdio: stdio.filter((each) => each !== "channel"),
-      input: run.input,
-      // The runtimes count in 32 bits.
-      timeout: (run.timeout ?? Infinity) > 0x7fff_ffff ? undefined : run.timeout,
-      // A spawner that waits sends one signal only, and a program may ignore any but this one.
-      // Nor is it able to send one that it has no name for.
-      killSignal: run.timeout === undefined && run.killSignal < REAL_TIME
-        ? run.killSignal
-        : SIGKILL,
-      maxBuffer: run.maxBuffer,
-    };
-    const spawned = spawnSyncWith(spawner, request, plan);
+    const spawned = spawnSyncWith(spawner, syncRequestOf(plan, stdio, run), plan);
     const { lost = false, ...outcome } = own(spawned);
-    const [file] = files;
-    return { ...outcome, ...(file && bothOf(file, run.maxBuffer)), drained: !lost };
+    return { ...outcome, ...(merged && mergedOutputOf(merged, run.maxBuffer)), drained: !lost };
   } finally {
-    for (const file of files) file.close();
+    merged?.close();
     childFds.close();
   }
 }
 
-/** What came of both outputs. Nobody counted while it was written. */
-function bothOf(
+/** The longest time limit of the runtimes, which keep it in 32 bits; in milliseconds. */
+const MAX_TIMEOUT_MS = 0x7fff_ffff;
+
+function syncRequestOf(plan: Plan, stdio: readonly Stdio[], run: SyncRun): SyncRequest {
+  const { timeout, killSignal, input, maxBuffer } = run;
+  // A spawner that waits sends a single signal, and SIGKILL is the only one that a program cannot
+  // ignore. Nor can it send a signal that it has no name for.
+  const isEnough = timeout === undefined && killSignal < FIRST_REAL_TIME;
+  return {
+    ...requestOf(plan, stdio),
+    stdio: stdio.filter((each) => each !== "channel"),
+    input,
+    timeout: (timeout ?? Infinity) > MAX_TIMEOUT_MS ? undefined : timeout,
+    killSignal: isEnough ? killSignal : SIGKILL,
+    maxBuffer,
+  };
+}
+
+/** Returns both outputs from the file that they went to, which has no limit while it is written. */
+function mergedOutputOf(
   { fd }: UnlinkedFile,
   maxBuffer: number,
 ): Pick<SyncOutcome, "stdout" | "overflowed"> {
@@ -214,7 +219,7 @@ function spawnSyncWith(spawner: Spawner, request: SyncRequest, plan: Plan): Sync
   try {
     return retryOnTextBusySync(() => spawner.spawnSync(request), isTextBusy);
   } catch (error) {
-    throw blamed(plan, error);
+    throw programError(plan, error);
   }
 }
 
@@ -240,15 +245,12 @@ function environmentOf(env: readonly string[]): Record<string, string> {
 }
 
 function explain({ spawnerName }: PortableRuntime, plan: Plan): string[] {
-  const { path, displayArgv: shownArgv, displayEnv: shownEnv, inherits } = plan.exec;
+  const { path, displayArgv, displayEnv, inherits } = plan.exec;
   const ids = findStep(plan, "identity")?.ids;
   const cwd = findStep(plan, "chdir")?.path;
   const options = {
-    argv: shownArgv,
-    ...(inherits ? {} : { env: shownEnv }),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(ids?.uid === undefined ? {} : { uid: ids.uid }),
-    ...(ids?.gid === undefined ? {} : { gid: ids.gid }),
+    argv: displayArgv,
+    ...defined({ env: inherits ? undefined : displayEnv, cwd, uid: ids?.uid, gid: ids?.gid }),
     stdio: stepOf(plan, "fds").childFds.map(({ to, source }) => {
       switch (source.from) {
         case "fd":

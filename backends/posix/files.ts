@@ -26,8 +26,8 @@ const HEAD_SIZE = 4096;
 export const LAST_STANDARD_FD = 2;
 
 /**
- * Closes a descriptor of this process. Linux frees the number whatever close(2) returns, such as EIO
- * from a network file system; throwing that would only keep the descriptors after it open.
+ * Closes a descriptor of this process. Linux frees the number whatever close(2) returns, such as
+ * EIO from a network file system; throwing that would only keep the descriptors after it open.
  */
 export function closeFd(fd: number): void {
   try {
@@ -118,9 +118,9 @@ export function bytesOfFile(
 }
 
 /**
- * Opens a file at a number above the standard streams, as `openSync` and open(2) do. If this process
- * has closed one of those, open(2) gives out its number, and a child that inherits the stream would
- * get the file. The file may be opened twice in that case.
+ * Opens a file at a number above the standard streams, as `openSync` and open(2) do. If this
+ * process has closed one of those, open(2) gives out its number, and a child that inherits the
+ * stream would get the file. The file may be opened twice in that case.
  */
 export function openAboveStandard(path: string, flags: number | string, mode?: number): number {
   return aboveStandard(() => openSync(path, flags, mode));
@@ -158,8 +158,8 @@ function fileErrorCode(error: unknown): string {
 }
 
 /**
- * Reports whether an error means that this process or the system has too many open files. Neither the
- * file nor the folder is at fault, and the error will pass.
+ * Reports whether an error means that this process or the system has too many open files. Neither
+ * the file nor the folder is at fault, and the error will pass.
  */
 export function isOutOfDescriptors(error: unknown): boolean {
   const code = codeOf(error);
@@ -167,8 +167,8 @@ export function isOutOfDescriptors(error: unknown): boolean {
 }
 
 /**
- * Reports whether the runtime has refused, and not the system: NotCapable on Deno, ERR_ACCESS_DENIED
- * on Node.
+ * Reports whether the runtime has refused, and not the system: NotCapable on Deno,
+ * ERR_ACCESS_DENIED on Node.
  */
 export function isRefusedByRuntime(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;

@@ -13,8 +13,8 @@
 const RSS_ERROR = 2 * 1024 * 1024;
 
 /**
- * The largest size above which a child's is its own: what its parent has had, at any time before the
- * child has ended, and somewhat more.
+ * The largest size above which a child's is its own: what its parent has had, at any time before
+ * the child has ended, and somewhat more.
  */
 export function boundOf(largestOfParent: number): number {
   return largestOfParent + largestOfParent / 32 + RSS_ERROR;

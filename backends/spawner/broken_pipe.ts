@@ -1,5 +1,5 @@
 /**
- * The error of a sink that nobody reads from any more, the same whatever the runtime throws.
+ * The error of a write that nobody reads, the same whatever the runtime throws.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { SystemCallError } from "../../core/errors.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** Makes it. */
+/** Returns the error: EPIPE of write(2). */
 export function brokenPipe(cause?: unknown): SystemCallError {
   return new SystemCallError("write", E.EPIPE, { cause });
 }

@@ -1,5 +1,5 @@
 /**
- * What is found out before a start, because a spawner would say it less exactly or not at all.
+ * Checks before a start, for errors that a spawner reports less exactly or not at all.
  *
  * @module
  */
@@ -16,15 +16,17 @@ import { accessTo, headOfFile, textOfFile } from "../posix/files.ts";
 import { StartError } from "./spawner.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** EMFILE and ENFILE; with them EAGAIN and ENOMEM. None is about the program. */
-const OUT_OF_FILES: ReadonlySet<number> = new Set([24, 23]);
-const OF_THIS_PROCESS: ReadonlySet<number> = new Set([...OUT_OF_FILES, 11, 12]);
+/** Errors of making pipes. */
+const PIPE_ERRORS: ReadonlySet<number> = new Set([E.EMFILE, E.ENFILE]);
+
+/** Errors of making a process. Like those, they are not about the program. */
+const CLONE_ERRORS: ReadonlySet<number> = new Set([E.EAGAIN, E.ENOMEM]);
 
 /**
- * A spawner that waits goes on waiting for a program that it has no right to end: what bounds such
- * a run is refused.
+ * Throws an UnsupportedError for a limit on a program that this process may not kill: a spawner
+ * that waits would go on waiting for it.
  */
-export function requireEndable(plan: Plan, run: SyncRun): void {
+export function requireKillable(plan: Plan, run: SyncRun): void {
   if (run.timeout === undefined && run.maxBuffer === Infinity) return;
   const uid = findStep(plan, "identity")?.ids?.uid;
   if (uid === undefined || uid === process.getuid?.() || uid === process.geteuid?.()) return;
@@ -38,7 +40,7 @@ export function requireEndable(plan: Plan, run: SyncRun): void {
   });
 }
 
-/** Whether this process may send signals to those of other users, see capabilities(7). */
+/** Whether this process may send signals to processes of other users, see capabilities(7). */
 function hasCapKill(): boolean {
   const CAP_KILL = 5n;
   const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(textOfFile("/proc/self/status") ?? "")?.[1];
@@ -46,7 +48,10 @@ function hasCapKill(): boolean {
   return (BigInt(`0x${effective}`) >> CAP_KILL & 1n) === 1n;
 }
 
-/** A runtime says of a missing folder that the program is missing. */
+/**
+ * Throws a SpawnError of step `chdir` for a current folder that does not exist: a runtime would
+ * report that the program does not.
+ */
 export function requireFolder(plan: Plan): void {
   const path = findStep(plan, "chdir")?.path;
   if (path === undefined) return;
@@ -55,7 +60,7 @@ export function requireFolder(plan: Plan): void {
     if (!statSync(path).isDirectory()) errno = E.ENOTDIR;
   } catch (error) {
     const number = (error as { errno?: unknown }).errno;
-    // The runtime's own refusal: it will say so again.
+    // A missing permission, which the runtime itself reports at the start.
     if (typeof number !== "number") return;
     errno = Math.abs(number);
   }
@@ -68,44 +73,43 @@ function folderError({ command }: Plan, path: string, errno: number): SpawnError
 }
 
 /**
- * What execve(2) would refuse is refused here: some runtimes hand a file without #! to a shell, and
- * that is a program that nobody asked for.
+ * Throws a SpawnError for a program that execve(2) would refuse: some runtimes run a file without
+ * #! by a shell, which nobody asked for.
  */
 export function requireProgram(plan: Plan, os: string): void {
   const { path } = plan.exec;
-  // A bare name that only the runtime may look for.
+  // A bare name, which only the runtime may look up.
   if (!path.includes("/")) return;
   const access = accessTo(path);
   if (access !== "ok" && access !== "unknown") {
     const errno = errnoNumber(access) ?? E.EACCES;
-    throw blamed(plan, new StartError(errno, access));
+    throw programError(plan, new StartError(errno, access));
   }
   const head = os === "linux" ? headOfFile(path) : undefined;
   if (isFormatKnown(head)) return;
-  throw blamed(plan, new StartError(E.ENOEXEC, "ENOEXEC"));
+  throw programError(plan, new StartError(E.ENOEXEC, "ENOEXEC"));
 }
 
-/** The error of a program that could not be started, with the file at fault. */
-export function blamed(plan: Plan, error: unknown): unknown {
+/** Returns the error of a program that could not be started, which names the file at fault. */
+export function programError(plan: Plan, error: unknown): unknown {
   if (!(error instanceof StartError)) return error;
   const cwd = findStep(plan, "chdir")?.path;
-  // Deno's words, where this process may not look for itself.
+  // Deno's message, where this process may not look for itself.
   if (cwd !== undefined && error.message.includes("No such cwd")) {
     return folderError(plan, cwd, error.errno);
   }
-  if (OF_THIS_PROCESS.has(error.errno)) {
-    // The spawner has not come to the program: it could not make its pipes, or no process.
-    const { errno } = error;
-    const step = OUT_OF_FILES.has(errno) ? "fds" : "clone";
+  const { errno } = error;
+  if (PIPE_ERRORS.has(errno) || CLONE_ERRORS.has(errno)) {
+    const step = PIPE_ERRORS.has(errno) ? "fds" : "clone";
     const { command } = plan;
-    // Which call it was is not told.
+    // The runtime does not report which system call it was.
     return new SpawnError({ step, syscall: "spawn", args: [], errno, command, cause: error });
   }
-  const { path, displayArgv: shownArgv } = plan.exec;
+  const { path, displayArgv } = plan.exec;
   const display = [
     JSON.stringify(path),
-    `[${shownArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
+    `[${displayArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
   ];
   const failed = { ...call("exec", "execve", [], display), path };
-  return spawnError(failed, error.errno, plan.command, { access: accessTo, head: headOfFile });
+  return spawnError(failed, errno, plan.command, { access: accessTo, head: headOfFile });
 }

@@ -1,5 +1,5 @@
 /**
- * Descriptors for children, checked and opened with node:fs, and failures of that as those of a start.
+ * Descriptors for children, checked and opened with node:fs. Failures are those of a start.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { openAboveStandard, textOfFile } from "../posix/files.ts";
 import type { UnlinkedFile } from "./unlinked_file.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** Where there is no limit to be read: fs.nr_open of Linux, see proc_sys_fs(5). */
+/** The limit where none can be read: fs.nr_open of Linux, see proc_sys_fs(5). */
 export const MAX_FILES = 1_048_576;
 
 /**
- * Refuses what cannot be handed on, before anything is opened: what is opened gets the lowest
- * number that is free, such as that of a descriptor that was closed. dup3(2) to a number that is
- * not below the limit on open files fails; a spawner would fill a table up to it first. `above` is
- * how many numbers more must be below the limit.
+ * Throws a SpawnError for a descriptor that cannot be passed. Call it before anything is opened: a
+ * new descriptor gets the lowest free number, such as that of one that was closed by mistake.
+ * dup3(2) fails for a number that is not below the limit on open files, for which a spawner would
+ * first fill a table. `above` is how many further numbers must be below the limit.
  */
 export function requireDescriptors(plan: Plan, above: number = 0): void {
   const { childFds } = stepOf(plan, "fds");
@@ -32,13 +32,16 @@ export function requireDescriptors(plan: Plan, above: number = 0): void {
   }
 }
 
-/** The soft limit on open files, which children inherit: as many numbers there are. */
+/** Returns the soft limit on open files, which children inherit: how many numbers there are. */
 export function fileLimit(): number {
   const soft = /^Max open files\s+(\d+)/m.exec(textOfFile("/proc/self/limits") ?? "")?.[1];
   return soft === undefined ? MAX_FILES : Number(soft);
 }
 
-/** The spawner would not say which one it was. Told as the call that would fail. */
+/**
+ * Throws a SpawnError for a descriptor that is not open, as the call that would fail: a spawner
+ * would not report which one it is.
+ */
 export function requireOpen(plan: Plan, fd: number, to: number): void {
   try {
     fstatSync(fd);
@@ -48,22 +51,24 @@ export function requireOpen(plan: Plan, fd: number, to: number): void {
 }
 
 /**
- * Opening a FIFO waits for its other side, which would stop the event loop: O_NONBLOCK makes it an
- * error (ENXIO) or no wait. The child clears the flag.
+ * Opens a file for a child. Returns its descriptor, and the flags that the child has to set.
+ *
+ * To open a FIFO is to wait for its other end, which would block the event loop, see fifo(7). With
+ * O_NONBLOCK it fails (ENXIO) or does not wait. The child clears this flag.
  */
 export function openFile(
   plan: Plan,
   source: Extract<FdSource, { from: "file" }>,
 ): { fd: number; flags: number } {
-  const how = {
+  const access = {
     read: constants.O_RDONLY,
     write: constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
     append: constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,
   }[source.access];
   try {
-    const flags = how | constants.O_NOCTTY | constants.O_NONBLOCK;
+    const flags = access | constants.O_NOCTTY | constants.O_NONBLOCK;
     const fd = openAboveStandard(source.path, flags, source.mode);
-    return { fd, flags: how & constants.O_APPEND };
+    return { fd, flags: access & constants.O_APPEND };
   } catch (error) {
     throw descriptorError(
       plan,
@@ -84,7 +89,7 @@ export function createForChild(plan: Plan, write: () => UnlinkedFile): UnlinkedF
   }
 }
 
-/** The error of a file system call of the runtime as one of step `fds`. */
+/** Returns the error of a file system call of the runtime as a SpawnError of step `fds`. */
 export function descriptorError(
   plan: Plan,
   error: unknown,
@@ -93,7 +98,7 @@ export function descriptorError(
   path?: string,
 ): unknown {
   const { errno } = error as { errno?: unknown };
-  // The runtime's own refusals have no errno and stay what they are.
+  // The runtime's own error for a missing permission has none, and is returned as it is.
   if (typeof errno !== "number") return error;
   const { command } = plan;
   return new SpawnError({

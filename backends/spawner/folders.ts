@@ -1,6 +1,6 @@
 /**
- * The search for a folder in which something can be made that nobody else gets at: one list for
- * all of it, and one opinion of what is a folder's fault.
+ * The search for a folder for temporary files and sockets that no other user can replace. All of
+ * them are made through it.
  *
  * @module
  */
@@ -11,17 +11,20 @@ import { join } from "node:path";
 import { process } from "../process.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { elevated } from "../posix/elevated.ts";
+import { isOutOfDescriptors } from "../posix/files.ts";
 import { isPermitted } from "../posix/permitted.ts";
-import { codeOf } from "../../core/error_code.ts";
 
+/** S_ISVTX: only the owner of a file may remove it, see inode(7). */
 const STICKY = 0o1000;
+
+/** S_IWGRP and S_IWOTH. */
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * Folders that may do, best first: what is in memory comes before what is on a disk, since
- * arguments and input are written there. Whoever started a set-uid program does not choose.
+ * The folders to try, the best one first: those in memory before those on a disk, since arguments
+ * and input are written there. The environment of a set-uid program does not choose.
  */
-function* candidates(): Generator<string> {
+function* temporaryFolders(): Generator<string> {
   yield "/dev/shm";
   if (elevated()) {
     yield* ["/tmp", "/var/tmp"];
@@ -30,17 +33,18 @@ function* candidates(): Generator<string> {
   const { XDG_RUNTIME_DIR, XDG_CACHE_HOME } = process.env;
   yield* absolute(XDG_RUNTIME_DIR);
   yield tmpdir();
-  // Without HOME and without an entry in passwd(5) there is none: then this throws.
-  yield* absolute(XDG_CACHE_HOME ?? known(() => join(homedir(), ".cache")));
-  // Without its folder: then this throws.
-  yield* absolute(known(() => process.cwd()));
+  // homedir() throws without HOME and without an entry in passwd(5).
+  yield* absolute(XDG_CACHE_HOME ?? resultOf(() => join(homedir(), ".cache")));
+  // cwd() throws if the folder was removed.
+  yield* absolute(resultOf(() => process.cwd()));
 }
 
 function absolute(path: string | undefined): string[] {
   return path !== undefined && path.startsWith("/") ? [path] : [];
 }
 
-function known(path: () => string): string | undefined {
+/** The result of a function; undefined if it throws. */
+function resultOf(path: () => string): string | undefined {
   try {
     return path();
   } catch {
@@ -48,15 +52,10 @@ function known(path: () => string): string | undefined {
   }
 }
 
-/** Whether there are too many open files, in this process or at all: no folder is at fault. */
-function isOutOfDescriptors(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "EMFILE" || code === "ENFILE";
-}
-
 /**
- * What `make` makes in the first folder where it does not throw. Throws an UnsupportedError that
- * says why no folder will do; if there are too many open files, the runtime's own error.
+ * Returns what `make` returns for the first folder for which it does not throw. Throws an
+ * UnsupportedError with the reasons if there is none; the runtime's own error if there are too many
+ * open files, since then no folder is at fault.
  */
 export function inSomeFolder<T>(
   { feature, driver, remedy }: {
@@ -65,7 +64,7 @@ export function inSomeFolder<T>(
     readonly remedy: string;
   },
   make: (folder: string) => T,
-  folders: Iterable<string> = candidates(),
+  folders: Iterable<string> = temporaryFolders(),
 ): T {
   const refusals: string[] = [];
   for (const folder of folders) {
@@ -84,15 +83,15 @@ export function inSomeFolder<T>(
 }
 
 /**
- * Throws if somebody else could rename or remove what is made in a folder: its owner can, unless
- * that is us or root, and so can all who may write to it if it has no sticky bit.
+ * Throws if another user could rename or remove files in a folder. The owner of the folder can;
+ * without the sticky bit, so can everybody with permission to write to it.
  */
 export function requireTrusted(folder: string): void {
-  const us = process.geteuid?.();
+  const euid = process.geteuid?.();
   // A system without owners.
-  if (us === undefined) return;
+  if (euid === undefined) return;
   const { uid, mode } = statSync(folder);
-  if (uid !== us && uid !== 0) throw new Error(`the folder belongs to uid ${uid}`);
+  if (uid !== euid && uid !== 0) throw new Error(`the folder belongs to uid ${uid}`);
   if ((mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0) {
     throw new Error("others may write to the folder, and remove what is in it");
   }

@@ -1,6 +1,7 @@
 /**
- * What the Linux engine needs of a runtime besides libc: an event loop that reads and writes
- * pipes, the news that a child has died, and a way to keep running. Each runtime folder makes one.
+ * What the drivers for Linux need from a runtime besides libc: an event loop that reads and writes
+ * pipes, reports of children that ended, and a way to keep running. Each runtime folder implements
+ * it.
  *
  * @module
  */
@@ -8,7 +9,7 @@
 import type { Refable, Sink, Source } from "../../core/backend.ts";
 import type { HookCommand } from "../child_program/hook_split.ts";
 
-/** The runtime, as the engine sees it. */
+/** The runtime, as the drivers use it. */
 export interface Host {
   /** `deno`, `bun` or `node`. */
   readonly runtime: string;
@@ -16,50 +17,48 @@ export interface Host {
   readonly version: string;
   /** All variables of this process. */
   environment(): Record<string, string>;
-  /** All variables; undefined if the runtime's permissions do not let this process see them. */
+  /** All variables; undefined if the runtime's permissions do not allow this process to read them. */
   environmentIfAllowed?(): Record<string, string> | undefined;
   /** One variable of this process. */
   variable(name: string): string | undefined;
   /** The current folder, absolute. */
   currentFolder(): string;
   /**
-   * Refuses a program that the runtime's permissions do not allow, with the runtime's own error: FFI
-   * would get past them. `environment` are the variables that it is to get, as NAME=VALUE.
+   * Throws the runtime's own error for a program that its permissions do not allow: FFI is not
+   * subject to them. `environment` returns the variables of the program, as NAME=VALUE.
    */
   checkRun?(path: string, environment: () => Iterable<string>): void;
-  /** Refuses a file likewise. */
+  /** Throws the same error for a file. */
   checkFile?(path: string, access: "read" | "write"): void;
   /**
-   * Closes a descriptor that the runtime keeps a record of; false if it knows of none. Closed
-   * behind its back, the record would be taken for that of the next file with the same number.
+   * Closes a descriptor that the runtime has a record of; false if it has none. If the descriptor
+   * was closed by close(2), the record would apply to the next file with the same number.
    */
   closeRecorded?(fd: number): boolean;
   /**
-   * Whether this thread is there as long as its process is. A worker may be terminated between any
-   * two lines: then no code of ours runs any more, and only what the runtime owns is closed.
+   * Whether this thread lives as long as its process. A worker may be terminated at any time: then
+   * no more JavaScript runs, and only what the runtime owns is closed.
    */
   readonly lasting: boolean;
   /** Whether the runtime closes the files of a thread that is terminated. */
   readonly closesFiles: boolean;
-  /**
-   * Opens one end of a pipe, non-blocking, for `source` and `sink`. Without it, node:fs does.
-   */
+  /** Opens one end of a pipe, non-blocking, for `source` and `sink`. Default: node:fs does. */
   openPipe?(path: string, flags: number): Promise<number>;
   /**
-   * Takes a pipe over, so that it is closed when this thread ends: returns another descriptor of it,
-   * which only `closeRecorded` closes, or undefined if that is not allowed.
+   * Takes ownership of a pipe, so that it is closed when this thread ends. Returns another
+   * descriptor of it, which only `closeRecorded` closes; undefined if this is not allowed.
    */
   adopt?(fd: number, flags: number): number | undefined;
-  /** How this runtime is executed anew, to run a hook. */
+  /** How this runtime is executed again, to run a hook. */
   readonly hook: HookCommand;
-  /** Reads a non-blocking pipe, which it owns from here on. */
+  /** Returns a source over a non-blocking pipe, which the source owns. */
   source(fd: number): Source;
-  /** Writes to a non-blocking pipe, which it owns from here on. */
+  /** Returns a sink over a non-blocking pipe, which the sink owns. */
   sink(fd: number): Sink;
-  /** Calls `action` when this thread ends before its process, if it can. */
+  /** Calls `action` when this thread ends before its process does, if the runtime can. */
   onThreadEnd?(action: () => void): void;
-  /** Makes something that keeps the event loop alive after `ref()`. */
+  /** Returns something that keeps the event loop alive after `ref()`. */
   keepAlive(): Refable;
-  /** Calls `listener` after each SIGCHLD, from now on; must not keep the event loop alive. */
+  /** Calls `listener` after each SIGCHLD from now on. Must not keep the event loop alive. */
   onSigchld(listener: () => void): void;
 }

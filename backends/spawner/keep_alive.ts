@@ -1,6 +1,6 @@
 /**
- * Keeping the event loop alive while somebody waits for a child: neither a signal listener nor a
- * pidfd does that.
+ * Keeping the event loop alive while a child is awaited: neither a signal listener nor a pidfd
+ * does.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Refable } from "../../core/backend.ts";
 /** The longest interval of a JavaScript timer, in milliseconds. */
 const MAX_INTERVAL = 0x7fff_ffff;
 
-/** For Node and Bun, whose timers can be referenced again. Not referenced at first. */
+/** Returns the one for Node and Bun, whose timers have `ref()`. It is not referenced at first. */
 export function keepAliveByOneTimer(): Refable {
   let timer: { ref(): unknown; unref(): unknown } | undefined;
   return {
@@ -22,7 +22,10 @@ export function keepAliveByOneTimer(): Refable {
   };
 }
 
-/** For Deno, whose test runner reports a timer that outlives a test. Not referenced at first. */
+/**
+ * Returns the one for Deno, whose test runner reports a timer that outlives a test. It is not
+ * referenced at first.
+ */
 export function keepAliveByNewTimers(): Refable {
   let timer: ReturnType<typeof setInterval> | undefined;
   return {

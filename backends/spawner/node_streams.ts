@@ -10,19 +10,19 @@ import { brokenPipe } from "./broken_pipe.ts";
 import type { Channel } from "./spawner.ts";
 import { codeOf } from "../../core/error_code.ts";
 
-/** What sockets have and other streams lack. */
+/** Sockets have these methods, other streams do not. */
 interface MaybeRefable {
   ref?(): unknown;
   unref?(): unknown;
 }
 
-/** A source over a stream that it owns. */
+/** Returns a source over a stream, which it owns. */
 export function readableSource(stream: Readable & MaybeRefable): Source {
   let receiver: Receiver | undefined;
   let over = false;
-  // At a child's exit, Node throws away what nobody listens for yet.
-  const waiting = () => {};
-  stream.on("readable", waiting);
+  // When a child exits, Node discards output that nobody listens for yet.
+  const keepReadable = () => {};
+  stream.on("readable", keepReadable);
   const finish = (error?: Error) => {
     if (over) return;
     over = true;
@@ -31,10 +31,10 @@ export function readableSource(stream: Readable & MaybeRefable): Source {
   return {
     start(to) {
       receiver = to;
-      stream.off("readable", waiting);
+      stream.off("readable", keepReadable);
       stream.on("end", () => finish());
       stream.on("close", () => finish());
-      // A peer that ends with something unread resets the connection: an end like any other.
+      // A peer that closes with something unread resets the connection. It is an end like any other.
       stream.on("error", (error) => finish(isReset(error) ? undefined : error));
       stream.on("data", (chunk: Uint8Array) => {
         if (!over) to.chunk(chunk, false);
@@ -55,13 +55,13 @@ export function readableSource(stream: Readable & MaybeRefable): Source {
   };
 }
 
-/** A sink over a stream that it owns. */
+/** Returns a sink over a stream, which it owns. */
 export function writableSink(stream: Writable & MaybeRefable): Sink {
   let failure: Error | undefined;
-  // Reported by the write that meets it; unheard, the event would end the process.
+  // The write that meets it reports it. Without a listener, the event would end the process.
   stream.on("error", (error: Error) => failure ??= error);
   let closed = false;
-  // What was being written when we closed it fails in the runtime's own ways.
+  // A write that is pending at `close()` fails in the ways of the runtime.
   const reason = (error = failure) =>
     closed || isReset(error) || error === undefined ? brokenPipe() : error;
   return {
@@ -91,7 +91,7 @@ export function writableSink(stream: Writable & MaybeRefable): Sink {
   };
 }
 
-/** A channel over a stream in both directions, which it owns. */
+/** Returns a channel over a stream in both directions, which it owns. */
 export function duplexChannel(stream: Readable & Writable & MaybeRefable): Channel {
   stream.on("error", () => {});
   return {

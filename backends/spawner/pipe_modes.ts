@@ -5,11 +5,12 @@
  */
 
 /**
- * Modes of pipes for a child of another user, who could else not open /dev/stdin or /dev/fd/N: to
- * open a descriptor by its name is to open the pipe, which belongs to us. Nobody else gets that far:
- * /proc/<pid>/fd is for those who may trace the process.
+ * The mode of a pipe that a child of another user reads. Without it, the child could not open
+ * /dev/stdin or /dev/fd/N: to open a descriptor by its name is to open the pipe, which belongs to
+ * the user of this process. Nobody else can open it: /proc/<pid>/fd is only for processes that may
+ * trace that one, see proc_pid_fd(5).
  */
 export const READABLE = 0o644;
 
-/** The same for pipes that the child writes to. */
+/** The mode of a pipe that a child of another user writes to, for the same reason. */
 export const WRITABLE = 0o622;

@@ -1,5 +1,5 @@
 /**
- * A folder of our own for a moment, with names in it that nobody else can lead elsewhere.
+ * A private folder for a moment, in which no other user can replace a file.
  *
  * @module
  */
@@ -9,24 +9,23 @@ import { join } from "node:path";
 import { process } from "../process.ts";
 import { closeFd, isRefusedByRuntime } from "../posix/files.ts";
 import { inSomeFolder } from "./folders.ts";
+import { O } from "../../core/tables/kernel.ts";
 import { codeOf } from "../../core/error_code.ts";
 
 /** The folder. */
 export interface PrivateFolder {
-  /** The path of a name in it. */
+  /** Returns the path of a name in it. */
   at(name: string): string;
-  /** Removes it, and what is in it. */
+  /** Removes the folder and the names in it. */
   remove(): void;
 }
 
-/** O_PATH of Linux: nothing but the place, for which no permission is needed. */
-const O_PATH = 0o10000000;
-
+/** For the owner only. */
 const MODE = 0o700;
 
 /**
- * Makes a folder. On Linux it is reached by way of an open descriptor: whoever owns the folder that
- * it stands in may put another one into its place, but not get into this one.
+ * Makes a folder. On Linux it is used through an open descriptor: the owner of its parent folder
+ * may replace it by another one, but has no access to this one.
  */
 export function makePrivateFolder(): PrivateFolder {
   return inSomeFolder({
@@ -37,20 +36,20 @@ export function makePrivateFolder(): PrivateFolder {
 }
 
 function makeIn(parent: string): PrivateFolder {
-  // mkdtemp(3): a new folder, with mode 0700 less the umask.
+  // mkdtemp(3): a new folder, with mode 0700 without the bits of the umask.
   const path = mkdtempSync(join(parent, "vircommand-"));
   if (process.platform !== "linux") return folderAt(path, path, () => {});
   try {
-    const fd = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const fd = openSync(path, O.PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
-      const own = `/proc/self/fd/${fd}`;
+      const opened = `/proc/self/fd/${fd}`;
       const { uid } = fstatSync(fd);
-      if (uid !== process.geteuid?.()) throw new Error("it was replaced by that of somebody else");
-      chmodSync(own, MODE);
-      return folderAt(path, own, () => closeFd(fd));
+      if (uid !== process.geteuid?.()) throw new Error("another user has replaced it");
+      chmodSync(opened, MODE);
+      return folderAt(path, opened, () => closeFd(fd));
     } catch (error) {
       closeFd(fd);
-      // Deno lets only those into /proc that have all permissions.
+      // Deno allows /proc only with all permissions.
       if (isRefusedByRuntime(error)) return folderAt(path, path, () => {});
       throw error;
     }
@@ -60,20 +59,21 @@ function makeIn(parent: string): PrivateFolder {
   }
 }
 
-function folderAt(path: string, own: string, close: () => void): PrivateFolder {
+/** `usedPath` leads to the folder whatever is at `path`. */
+function folderAt(path: string, usedPath: string, close: () => void): PrivateFolder {
   const names = new Set<string>();
   return {
     at(name) {
       if (name !== "") names.add(name);
-      return join(own, name);
+      return join(usedPath, name);
     },
     remove() {
       try {
-        // By name: to list them takes a descriptor, and there may be none left.
-        for (const name of names) rmSync(join(own, name), { force: true });
+        // Listing the folder would take a descriptor, and there may be none left.
+        for (const name of names) rmSync(join(usedPath, name), { force: true });
         rmdirSync(path);
       } catch (error) {
-        // Somebody may have moved it; then it is empty, and theirs to remove.
+        // Another user may have moved it. It is empty then.
         if (codeOf(error) !== "ENOENT") throw error;
       } finally {
         close();

@@ -1,6 +1,6 @@
 /**
- * Writing into a pipe: straight through write(2) as long as there is room, which is all that most
- * inputs need, and through the runtime's event loop from the first time there is none.
+ * Writing to a pipe: directly by write(2) as long as there is room, which is enough for most
+ * inputs, and through the runtime's event loop once there is none.
  *
  * @module
  */
@@ -9,21 +9,22 @@ import type { Sink } from "../../core/backend.ts";
 import type { Host } from "./host.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** Writing to a descriptor without waiting; the kernel can, and so can node:fs. */
+/** Writes to a descriptor without waiting, by FFI or by node:fs. */
 export interface Writer {
-  /** Writes what fits; the count, or the negative errno. */
+  /** Writes as much as there is room for. Returns the count, or the negative errno. */
   writeFrom(fd: number, bytes: Uint8Array): number;
   close(fd: number): void;
-  /** The error for a negative count. */
+  /** Returns the error for a negative count. */
   error(call: "write", result: number): Error;
 }
 
-/** A sink over a non-blocking descriptor, which it owns. */
+/** Returns a sink over a non-blocking descriptor, which it owns. */
 export function sinkOf(writer: Writer, host: Pick<Host, "sink">, fd: number): Sink {
+  /** Once the pipe was full: the sink of the event loop, which owns the descriptor. */
   let slow: Sink | undefined;
   let isRef = true;
   let closed = false;
-  /** Writes what fits; the rest. */
+  /** Writes as much as there is room for. Returns the rest. */
   const writeNow = (bytes: Uint8Array): Uint8Array => {
     let rest = bytes;
     while (rest.length > 0) {

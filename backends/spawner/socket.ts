@@ -1,6 +1,6 @@
 /**
- * Pipes through `net.Socket`, for Node and Deno: libuv and tokio wait for them in the event loop,
- * and read straight into a buffer of ours, which is twice as fast as "data" events.
+ * Pipes through `net.Socket`, for Node and Deno. It reads directly into a buffer of ours, which is
+ * twice as fast as "data" events.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import type { Socket, SocketConstructorOpts } from "node:net";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
 import { writableSink } from "./node_streams.ts";
 
-/** `net.Socket`, handed in so that only the runtimes that use it load it. */
+/** The class `net.Socket`, a parameter so that only the runtimes that use it load it. */
 export type SocketClass = new (options: SocketConstructorOpts) => Socket;
 
-/** The size of a read buffer, in bytes: what a pipe holds by default. */
-const BUFFER = 64 * 1024;
+/** The size of a read buffer, in bytes: what a pipe holds by default, see pipe(7). */
+const BUFFER_SIZE = 64 * 1024;
 
-/** How many read buffers are kept for the next child. */
-const KEPT = 16;
+/** How many read buffers are kept for later children. */
+const MAX_SPARE_BUFFERS = 16;
 
-const buffers: Uint8Array[] = [];
+const spareBuffers: Uint8Array[] = [];
 
 /**
- * Options that a socket looks for, and copies with all that its objects inherit: each is set, so
- * that nobody can set it for all sockets.
+ * All options that a socket reads. It would read inherited properties for missing ones, so that
+ * somebody could set them for all sockets on Object.prototype.
  */
-const NOTHING_INHERITED = {
+const ALL_OPTIONS = {
   signal: undefined,
   handle: undefined,
   allowHalfOpen: false,
@@ -41,14 +41,14 @@ const NOTHING_INHERITED = {
   keepAlive: undefined,
 } as SocketConstructorOpts;
 
-/** A source over a non-blocking pipe. */
+/** Returns a source over a non-blocking pipe, which it owns. */
 export function socketSource(SocketClass: SocketClass, fd: number): Source {
-  const buffer = buffers.pop() ?? new Uint8Array(BUFFER);
+  const buffer = spareBuffers.pop() ?? new Uint8Array(BUFFER_SIZE);
   let receiver: Receiver | undefined;
   let paused = true;
   let over = false;
   const socket = new SocketClass({
-    ...NOTHING_INHERITED,
+    ...ALL_OPTIONS,
     fd,
     readable: true,
     writable: false,
@@ -69,7 +69,7 @@ export function socketSource(SocketClass: SocketClass, fd: number): Source {
   socket.on("error", finish);
   socket.on("close", () => {
     finish();
-    if (buffers.length < KEPT) buffers.push(buffer);
+    if (spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer);
   });
   return {
     start(to) {
@@ -95,9 +95,9 @@ export function socketSource(SocketClass: SocketClass, fd: number): Source {
   };
 }
 
-/** A sink over a non-blocking pipe. */
+/** Returns a sink over a non-blocking pipe, which it owns. */
 export function socketSink(SocketClass: SocketClass, fd: number): Sink {
   return writableSink(
-    new SocketClass({ ...NOTHING_INHERITED, fd, readable: false, writable: true }),
+    new SocketClass({ ...ALL_OPTIONS, fd, readable: false, writable: true }),
   );
 }

@@ -1,15 +1,15 @@
 /**
- * Patience with busy programs. A program that was written a moment ago can be held open for writing
- * by a child of another thread that has not come to its own exec yet; Go and Rust retry for the
- * same reason.
+ * Retries of an exec that fails with ETXTBSY. A program that was written just now may still be open
+ * for writing in a child that another thread has forked, until that child reaches its own exec. Go
+ * and Rust retry for the same reason.
  *
  * @module
  */
 
-/** After how many milliseconds an exec that found its file busy is tried again, each time. */
+/** The delay before each retry, in milliseconds. */
 export const ETXTBSY_DELAYS_MS: readonly number[] = [2, 5, 10, 20];
 
-/** Tries again as long as the error says that the program was busy. */
+/** Calls `attempt` again while it rejects with an error for which `isBusy` returns true. */
 export async function retryOnTextBusy<T>(
   attempt: () => Promise<T>,
   isBusy: (error: unknown) => boolean,
@@ -25,7 +25,7 @@ export async function retryOnTextBusy<T>(
   return await attempt();
 }
 
-/** The same while the event loop stands still. */
+/** Calls `attempt` again while it throws such an error, blocking this thread. */
 export function retryOnTextBusySync<T>(attempt: () => T, isBusy: (error: unknown) => boolean): T {
   for (const delay of ETXTBSY_DELAYS_MS) {
     try {
@@ -38,7 +38,7 @@ export function retryOnTextBusySync<T>(attempt: () => T, isBusy: (error: unknown
   return attempt();
 }
 
-/** Lets so many milliseconds pass while this thread stands still. */
+/** Blocks this thread for so many milliseconds. */
 export function sleepSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -1,9 +1,9 @@
 /**
- * Files without a name: a program that we have written, or data for a child. What is executed or
- * handed on is the open file, so there is nothing to tidy up at exit, no cleaner of temporary
- * folders can take it away, and nobody can put another one in its place: it is made without a name
- * where the file system can do that (O_TMPFILE), else with one that is removed before anything is
- * written, and it is never opened by a name again.
+ * Temporary files without a name: programs that this library writes, and data for children. The
+ * open file itself is executed or passed. So nothing has to be removed at exit, no cleaner of
+ * temporary folders can remove it, and nobody can replace it: it is created without a name where
+ * the file system supports that (O_TMPFILE), otherwise with a name that is removed before anything
+ * is written.
  *
  * @module
  */
@@ -22,15 +22,15 @@ import { join } from "node:path";
 import { process } from "../process.ts";
 import { elevated } from "../posix/elevated.ts";
 import { inSomeFolder, requireTrusted } from "./folders.ts";
-import { closeFd } from "../posix/files.ts";
+import { closeFd, LAST_STANDARD_FD, openAboveStandard } from "../posix/files.ts";
 import { codeOf } from "../../core/error_code.ts";
 
 /** An open file without a name. It is closed on exec. */
 export interface UnlinkedFile {
   readonly fd: number;
   /**
-   * What to execute or open: by way of /proc/<pid>/fd. Not by way of /proc/self: in the child, a
-   * descriptor that it was given may have taken the number already.
+   * The path to execute or open, in /proc/<pid>/fd. It is not in /proc/self: in the child, the
+   * number may already be that of another descriptor.
    */
   readonly path: string;
   close(): void;
@@ -40,8 +40,8 @@ const PROGRAM_MODE = 0o700;
 const DATA_MODE = 0o600;
 
 /**
- * Writes a program file, on a file system that allows exec. Throws an UnsupportedError that says
- * why no folder will do; if there are too many open files, the runtime's own error.
+ * Writes a program file, on a file system that allows exec. Throws an UnsupportedError with the
+ * reasons if no folder is suitable; the runtime's own error if there are too many open files.
  */
 export function writeUnlinkedProgram(
   bytes: Uint8Array,
@@ -58,7 +58,7 @@ export function writeUnlinkedProgram(
   );
 }
 
-/** Writes a file that is only read or written. Throws likewise. */
+/** Writes a file that is only read or written. Throws the same errors. */
 export function writeUnlinkedData(
   bytes: Uint8Array,
   folders?: Iterable<string>,
@@ -79,8 +79,8 @@ function programIn(folder: string, bytes: Uint8Array): UnlinkedFile {
   try {
     requireExec(written);
     write(written, bytes);
-    // A file that is open to write cannot be executed. This leads to the very file, by no name.
-    const fd = open(written, constants.O_RDONLY);
+    // A file that is open for writing cannot be executed. This opens the same file, not a name.
+    const fd = openAboveStandard(ownPath(written), constants.O_RDONLY);
     try {
       requireSame(written, fd, bytes);
     } catch (error) {
@@ -94,15 +94,16 @@ function programIn(folder: string, bytes: Uint8Array): UnlinkedFile {
 }
 
 /**
- * On a file system that is mounted noexec, access(2) says EACCES. It asks for the real user, whom
- * the file does not let in if that is not the effective one: so it does while it is empty.
+ * Throws on a file system that is mounted noexec, where access(2) fails with EACCES. access(2)
+ * checks for the real user. If that is not the effective user, the file needs more permissions
+ * meanwhile, while it is still empty.
  */
 function requireExec(fd: number): void {
   const path = ownPath(fd);
-  const others = process.getuid?.() !== process.geteuid?.();
-  if (others) chmodSync(path, PROGRAM_MODE | 0o011);
+  const idsDiffer = process.getuid?.() !== process.geteuid?.();
+  if (idsDiffer) chmodSync(path, PROGRAM_MODE | 0o011);
   accessSync(path, constants.X_OK);
-  if (others) chmodSync(path, PROGRAM_MODE);
+  if (idsDiffer) chmodSync(path, PROGRAM_MODE);
 }
 
 function dataIn(folder: string, bytes: Uint8Array): UnlinkedFile {
@@ -117,79 +118,66 @@ function dataIn(folder: string, bytes: Uint8Array): UnlinkedFile {
 }
 
 function unlinkedFile(fd: number): UnlinkedFile {
-  // Nobody may look into a process whose ids differ, but itself.
+  // /proc/<pid>/fd of a process whose ids differ is closed to everybody but the process itself.
   const self = elevated() ? "self" : process.pid;
   return { fd, path: `/proc/${self}/fd/${fd}`, close: () => closeFd(fd) };
 }
 
+/** A path of an open file, for this process. */
 function ownPath(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-/** An empty file, open to read and write, whatever the umask is. */
+/** Creates an empty file, open for reading and writing, whatever the umask is. */
 function create(folder: string, mode: number): number {
   const fd = createUnnamed(folder, mode) ?? createAndUnlink(folder, mode);
   try {
-    // Only where the umask makes it necessary, and by a path: Node's permission model has no fchmod.
+    // Only if the umask has removed bits, and by a path: Node's permission model refuses fchmod.
     if ((fstatSync(fd).mode & 0o777) !== mode) chmodSync(ownPath(fd), mode);
-    if (fd > LAST_STANDARD) return fd;
+    if (fd > LAST_STANDARD_FD) return fd;
   } catch (error) {
     closeFd(fd);
     throw error;
   }
   try {
-    return open(fd, constants.O_RDWR);
+    return openAboveStandard(ownPath(fd), constants.O_RDWR);
   } finally {
     closeFd(fd);
   }
 }
 
-const LAST_STANDARD = 2;
-
-/**
- * Opens a file again that is open, by no name. Not at the number of a standard stream, one of which
- * this process may have been started without: there a spawner looks for other things.
- */
-function open(fd: number, flags: number): number {
-  const low: number[] = [];
-  try {
-    for (;;) {
-      const again = openSync(ownPath(fd), flags);
-      if (again > LAST_STANDARD) return again;
-      low.push(again);
-    }
-  } finally {
-    for (const each of low) closeFd(each);
-  }
-}
-
-/** __O_TMPFILE of Linux, which goes with O_DIRECTORY; with O_EXCL, it can never be given a name. */
+/** __O_TMPFILE of Linux, to be used with O_DIRECTORY. With O_EXCL, the file can never get a name. */
 const TMPFILE = 0o20000000;
 
 /**
- * What open(2) says where there is no O_TMPFILE: a file system that has none, a kernel that does
- * not know it, a runtime that takes no flags that it does not know.
+ * The errors of open(2) where there is no O_TMPFILE: on a file system or a kernel without it, and
+ * on a runtime that refuses flags that it does not know.
  */
-const NOT_WITHOUT_NAME = new Set<unknown>(["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL", "ENOSYS"]);
+const NO_TMPFILE_ERRORS = new Set<unknown>(["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL", "ENOSYS"]);
 
+/** Creates a file without a name; undefined if the system cannot. */
 function createUnnamed(folder: string, mode: number): number | undefined {
   if (process.platform !== "linux") return undefined;
   const { O_DIRECTORY, O_RDWR, O_EXCL } = constants;
   try {
     return openSync(folder, TMPFILE | O_DIRECTORY | O_RDWR | O_EXCL, mode);
   } catch (error) {
-    if (NOT_WITHOUT_NAME.has(codeOf(error))) return undefined;
+    if (NO_TMPFILE_ERRORS.has(codeOf(error))) return undefined;
     throw error;
   }
 }
 
-let made = 0;
+/** How many names were used, so that each is new. */
+let nameCount = 0;
 
 function createAndUnlink(folder: string, mode: number): number {
   requireTrusted(folder);
-  const path = join(folder, `vircommand-${process.pid}-${made++}-${Math.random().toString(36)}`);
+  const path = join(
+    folder,
+    `vircommand-${process.pid}-${nameCount++}-${Math.random().toString(36)}`,
+  );
   const { O_RDWR, O_CREAT, O_EXCL } = constants;
-  // O_EXCL: it is a new file, and no link is followed.
+  // With O_EXCL it is a new file, and no symbolic link is followed.
   const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL, mode);
   try {
     unlinkSync(path);
@@ -200,17 +188,18 @@ function createAndUnlink(folder: string, mode: number): number {
   return fd;
 }
 
-/** By positions: the file is handed on as if it had just been opened. */
+/** Writes at offsets: the position of the file stays at its beginning for the child. */
 function write(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
 }
 
-/** Throws unless a descriptor leads to the file of another one, and that holds these bytes. */
+/** Throws unless two descriptors are of the same file without a name, which holds `bytes`. */
 function requireSame(written: number, fd: number, bytes: Uint8Array): void {
-  const [ours, found] = [written, fd].map((each) => fstatSync(each, { bigint: true }));
-  const isSame = ours !== undefined && found !== undefined &&
-    found.dev === ours.dev && found.ino === ours.ino && isZero(found.nlink) &&
-    BigInt(found.size) === BigInt(bytes.length);
+  const created = fstatSync(written, { bigint: true });
+  const found = fstatSync(fd, { bigint: true });
+  // Bun 1.2 has releases that return numbers for `bigint: true`.
+  const isSame = found.dev === created.dev && found.ino === created.ino &&
+    BigInt(found.nlink) === 0n && BigInt(found.size) === BigInt(bytes.length);
   const content = new Uint8Array(bytes.length);
   for (let at = 0; isSame && at < content.length;) {
     const count = readSync(fd, content, at, content.length - at, at);
@@ -218,15 +207,10 @@ function requireSame(written: number, fd: number, bytes: Uint8Array): void {
     at += count;
   }
   if (isSame && content.every((byte, i) => byte === bytes[i])) return;
-  throw new Error("what is there is not what was written");
+  throw new Error("the file does not hold what was written");
 }
 
-/** Bun 1.2 has releases that return numbers although big integers were asked for. */
-function isZero(count: bigint | number): boolean {
-  return BigInt(count) === 0n;
-}
-
-/** All of a file, by its descriptor. */
+/** Returns all bytes of an open file. */
 export function contentOf(fd: number): Uint8Array {
   const { size } = fstatSync(fd);
   const bytes = new Uint8Array(size);

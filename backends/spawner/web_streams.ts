@@ -4,104 +4,79 @@
  * @module
  */
 
-import type { Receiver, Sink, Source } from "../../core/backend.ts";
-import { brokenPipe } from "./broken_pipe.ts";
+import type { Sink, Source } from "../../core/backend.ts";
 import { codeOf } from "../../core/error_code.ts";
+import { brokenPipe } from "./broken_pipe.ts";
+import { interruptibleWrites } from "./interruptible_writes.ts";
+import { pullSource } from "./pull_source.ts";
 
-/**
- * A source over a stream that it owns. With `renews`, a read that waits when the source is to be
- * held, or not to be any more, is made again: on Bun it is a read that keeps the event loop alive,
- * by what was asked for when it began.
- */
+/** How a stream is read. */
+export interface StreamSourceOptions {
+  /**
+   * Whether `ref()` and `unref()` restart a pending read. On Bun it is the read that keeps the
+   * event loop alive, or not, as was set when it began.
+   */
+  readonly restartsReads: boolean;
+}
+
+/** Returns a source over a stream, which it owns. */
 export function streamSource(
   stream: ReadableStream<Uint8Array>,
-  { renews = false }: { readonly renews?: boolean } = NOT_AGAIN,
+  { restartsReads }: StreamSourceOptions = { restartsReads: false },
 ): Source {
   let reader = stream.getReader();
   let reading = false;
-  let isRef = true;
-  let paused = false;
-  let closed = false;
-  let wake = () => {};
-  const flow = async (receiver: Receiver) => {
-    for (;;) {
-      while (paused && !closed) await new Promise<void>((resolve) => wake = resolve);
-      if (closed) return;
-      const from = reader;
-      reading = true;
-      const next = await from.read().catch((error) => {
-        // What the lock was taken from: nothing of the stream is lost by that.
-        if (from !== reader) return undefined;
-        throw error;
-      });
-      reading = false;
-      if (closed) return;
-      if (next === undefined) continue;
-      const { done, value } = next;
-      if (done) return receiver.end();
-      if (value.length > 0) receiver.chunk(value, false);
-    }
-  };
-  const setRef = (ref: boolean) => {
-    if (!renews || ref === isRef || closed) return;
-    isRef = ref;
-    if (!reading) return;
+  const restart = () => {
+    if (!restartsReads || !reading) return;
     reader.releaseLock();
     reader = stream.getReader();
   };
-  return {
-    start(receiver) {
-      flow(receiver).catch((error) => {
-        if (!closed) receiver.end(error instanceof Error ? error : new Error(String(error)));
-      });
-    },
-    pause() {
-      paused = true;
-    },
-    resume() {
-      paused = false;
-      wake();
+  return pullSource({
+    async next() {
+      const from = reader;
+      reading = true;
+      try {
+        const { done, value } = await from.read();
+        return done ? undefined : value;
+      } catch (error) {
+        // A read that lost its lock. Nothing is lost from the stream by that.
+        if (from !== reader) return NO_BYTES;
+        throw error;
+      } finally {
+        reading = false;
+      }
     },
     close() {
-      if (closed) return;
-      closed = true;
-      wake();
       // A stream that has failed has nothing left to cancel.
       reader.cancel().catch(() => {});
     },
-    ref: () => setRef(true),
-    unref: () => setRef(false),
-  };
+    ref: restart,
+    unref: restart,
+  });
 }
 
-const NOT_AGAIN = { renews: false };
+const NO_BYTES = new Uint8Array(0);
 
-/** A sink over a stream that it owns. */
+/** Returns a sink over a stream, which it owns. */
 export function streamSink(stream: WritableStream<Uint8Array>): Sink {
   const writer = stream.getWriter();
-  let closed = false;
-  let interrupt: (() => void) | undefined;
-  // Reported by the write that meets it.
+  const writes = interruptibleWrites((bytes) =>
+    writer.write(bytes).catch((error) => {
+      throw isBrokenPipe(error) ? brokenPipe(error) : error;
+    })
+  );
+  // The write that meets an error reports it.
   writer.closed.catch(() => {});
   return {
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (closed) return reject(brokenPipe());
-        interrupt = () => reject(brokenPipe());
-        writer.write(bytes).then(resolve, (error) => {
-          reject(isBrokenPipe(error) ? brokenPipe(error) : error);
-        });
-      }),
+    write: writes.write,
     async end() {
-      if (closed) return;
-      closed = true;
-      // Nobody reads any more: then there is nothing to end.
+      if (!writes.close()) return;
+      // If nobody reads any more, there is nothing to end.
       await writer.close().catch(() => {});
     },
     close() {
-      if (closed) return;
-      closed = true;
-      interrupt?.();
+      if (!writes.close()) return;
+      writes.interrupt();
       writer.abort().catch(() => {});
     },
     // Such a stream never keeps the event loop alive.
@@ -110,7 +85,7 @@ export function streamSink(stream: WritableStream<Uint8Array>): Sink {
   };
 }
 
-/** Deno has a class for it, others the code. */
+/** Deno has a class for the error, other runtimes a code. */
 function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error &&
     (error.name === "BrokenPipe" || codeOf(error) === "EPIPE" ||

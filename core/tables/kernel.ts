@@ -45,6 +45,8 @@ export const E = {
   EFAULT: 14,
   ENOTDIR: 20,
   EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
   ETXTBSY: 26,
   EFBIG: 27,
   ENOSPC: 28,
