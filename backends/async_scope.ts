@@ -1,5 +1,5 @@
 /**
- * Values that belong to an asynchronous context. All three runtimes have Node's module for it.
+ * Values of an asynchronous context. All three runtimes have Node's module for them.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { AsyncScope } from "../core/backend.ts";
 
-/** Makes a scope. */
+/** Returns a new scope. */
 export function asyncScope<T>(): AsyncScope<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
   return {

@@ -1,11 +1,10 @@
 /**
- * The border between a backend and the core. Below it, errors are whatever a kernel, a runtime or a
- * mistake of ours makes of them; above it, every error is a CommandError that names the step or the
- * system call and keeps the original as its cause. This is the one place where that is done: a
- * driver throws what it meets.
+ * The border between a backend and the core. A driver throws the errors of the kernel, of the
+ * runtime and of bugs as they are. Here, and only here, each becomes a CommandError that names the
+ * step or the system call and has the original as its cause.
  *
- * What the caller's own code throws (iterables, streams, callbacks) never passes here: the core
- * calls it, not a backend.
+ * Errors that the caller's own code throws (iterables, streams, callbacks) never pass here: the
+ * core calls that code, not a backend.
  *
  * @module
  */
@@ -19,15 +18,15 @@ import type { Plan } from "../core/plan/plan.ts";
 import { isRefusedByRuntime } from "./posix/files.ts";
 import { errnoOf } from "./spawner/spawner.ts";
 
-/** What was being done when an error came up. */
+/** What was done when an error occurred. */
 interface Operation {
-  /** The system call to name where the error names none. */
+  /** The system call to name if the error names none. */
   readonly syscall: string;
-  /** The command, if one is concerned. Not made before there is an error. */
+  /** The plan, if the error concerns one. Its command is only formatted if there is an error. */
   readonly plan?: Pick<Plan, "command"> | undefined;
 }
 
-/** Makes a backend whose every error is a CommandError. */
+/** Returns a backend whose errors are all CommandErrors. */
 export function guarded(make: () => Backend): Backend {
   const inner = attempt({ syscall: "open" }, make);
   return {
@@ -52,8 +51,8 @@ export function guarded(make: () => Backend): Backend {
       try {
         return inner.runSync(plan, run);
       } catch (error) {
-        const known = asCommandError(error, { syscall: "clone", plan });
-        throw isOfRunning(known) ? known : startError(known, plan);
+        const commandError = asCommandError(error, { syscall: "clone", plan });
+        throw isFromRunning(commandError) ? commandError : startError(commandError, plan);
       }
     },
     exec(plan): never {
@@ -69,19 +68,22 @@ export function guarded(make: () => Backend): Backend {
   };
 }
 
-function attempt<T>(deed: Operation, action: () => T): T {
+/** Calls `action`, and throws its error as a CommandError. */
+function attempt<T>(operation: Operation, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    throw asCommandError(error, deed);
+    throw asCommandError(error, operation);
   }
 }
 
-/** What the system refuses during a start has kept the program from running. */
+/**
+ * Returns the error of a start: a system call that failed has prevented the program from running.
+ */
 function startError(error: unknown, plan: Plan): CommandError {
-  const known = asCommandError(error, { syscall: "clone", plan });
-  if (!(known instanceof SystemCallError)) return known;
-  const { syscall, errno, path } = known;
+  const commandError = asCommandError(error, { syscall: "clone", plan });
+  if (!(commandError instanceof SystemCallError)) return commandError;
+  const { syscall, errno, path } = commandError;
   return new SpawnError({
     step: stepOf(syscall),
     syscall,
@@ -89,12 +91,12 @@ function startError(error: unknown, plan: Plan): CommandError {
     errno,
     path,
     command: plan.command,
-    cause: known.cause ?? known,
+    cause: commandError.cause ?? commandError,
   });
 }
 
-/** The calls of this process that make what a child's descriptors come from. */
-const OF_DESCRIPTORS: ReadonlySet<string> = new Set([
+/** The calls by which this process opens the descriptors of a child. */
+const DESCRIPTOR_CALLS: ReadonlySet<string> = new Set([
   "open",
   "openat",
   "pipe2",
@@ -108,13 +110,15 @@ const OF_DESCRIPTORS: ReadonlySet<string> = new Set([
   "connect",
 ]);
 
-/** The step that a call of the parent belongs to. */
+/** Returns the step that a call of this process belongs to. */
 function stepOf(syscall: string): string {
-  return OF_DESCRIPTORS.has(syscall) ? "fds" : "clone";
+  return DESCRIPTOR_CALLS.has(syscall) ? "fds" : "clone";
 }
 
-/** The calls that a synchronous run makes once its program runs, and that a start does not make. */
-const OF_RUNNING: ReadonlySet<string> = new Set([
+/**
+ * The calls that a synchronous run makes after the program has started, and that no start makes.
+ */
+const CALLS_WHILE_RUNNING: ReadonlySet<string> = new Set([
   "ppoll",
   "waitid",
   "pidfd_send_signal",
@@ -122,29 +126,30 @@ const OF_RUNNING: ReadonlySet<string> = new Set([
   "fstat",
 ]);
 
-function isOfRunning(error: CommandError): boolean {
+/** Reports whether an error of a synchronous run occurred after the program had started. */
+function isFromRunning(error: CommandError): boolean {
   if (!(error instanceof SystemCallError)) return false;
-  // Only a program that was started can leave its input unread.
-  const unread = error.syscall === "write" && error.code === "EPIPE";
-  return unread || OF_RUNNING.has(error.syscall);
+  // A program that was started has not read its input.
+  const isUnread = error.syscall === "write" && error.code === "EPIPE";
+  return isUnread || CALLS_WHILE_RUNNING.has(error.syscall);
 }
 
-/** Any error as a CommandError: itself if it is one, else one that has it as its cause. */
+/** Returns an error as a CommandError: itself if it is one, else a new one with it as its cause. */
 export function asCommandError(error: unknown, { syscall, plan }: Operation): CommandError {
   if (error instanceof CommandError) return error;
   const command = plan?.command;
   const cause = withoutArguments(error);
   const message = error instanceof Error ? error.message : String(error);
   if (isRefusedByRuntime(error)) {
-    return new PermissionError(message, { ...refused(error), command, cause });
+    return new PermissionError(message, { ...refusedPermission(error), command, cause });
   }
   const errno = errnoOf(error);
-  // Runtimes have numbers of their own for what is no error of the system: UV_UNKNOWN is 4094.
+  // Runtimes have numbers for errors that are not the system's: UV_UNKNOWN is 4094.
   if (errno !== undefined && errnoNumber(errnoName(errno)) === errno) {
-    const { syscall: named, path } = error as { syscall?: unknown; path?: unknown };
-    // libuv calls it by its own names: `uv_cwd`, or `spawn /bin/true`.
-    const call = typeof named === "string" && /^[a-z]\w*$/.test(named)
-      ? named.replace(/^uv_cwd$/, "getcwd")
+    const { syscall: reported, path } = error as { syscall?: unknown; path?: unknown };
+    // libuv uses its own names: `uv_cwd`, or `spawn /bin/true`.
+    const call = typeof reported === "string" && /^[a-z]\w*$/.test(reported)
+      ? reported.replace(/^uv_cwd$/, "getcwd")
       : syscall;
     return new SystemCallError(call, errno, {
       path: typeof path === "string" ? path : undefined,
@@ -152,29 +157,29 @@ export function asCommandError(error: unknown, { syscall, plan }: Operation): Co
       cause,
     });
   }
-  const whose = command === undefined ? "" : `; command: ${command}`;
-  return new CommandError(`unexpected error: ${message}${whose}`, { command, cause });
+  const suffix = command === undefined ? "" : `; command: ${command}`;
+  return new CommandError(`unexpected error: ${message}${suffix}`, { command, cause });
 }
 
-/** Node's errors of a start list the arguments of the program, secrets in clear. */
+/** Removes the arguments of the program from Node's error: it has secrets in plain text. */
 function withoutArguments(error: unknown): unknown {
   if (error instanceof Error) delete (error as { spawnargs?: unknown }).spawnargs;
   return error;
 }
 
-/** The fields of Node's error. */
-interface Refusal {
+/** The fields of Node's error for a missing permission. */
+interface NodePermissionError {
   readonly code?: unknown;
   readonly permission?: unknown;
   readonly resource?: unknown;
 }
 
-/** What was refused: fields of Node's error; of Deno's only the text tells. */
-function refused(
+/** Returns what was refused: from the fields of Node's error, or from the message of Deno's. */
+function refusedPermission(
   error: Error,
 ): { code: string; permission: string | undefined; resource: string | undefined } {
   const text = (value: unknown) => typeof value === "string" && value !== "" ? value : undefined;
-  const { code, permission, resource } = error as Error & Refusal;
+  const { code, permission, resource } = error as Error & NodePermissionError;
   const [, access, on] = /^Requires (\w+) access(?: to "([^"]*)")?/.exec(error.message) ?? [];
   return {
     code: text(code) ?? error.name,
@@ -184,19 +189,20 @@ function refused(
 }
 
 function guardedSystem(system: System): System {
-  const look = <A extends unknown[], T>(syscall: string, ask: (...args: A) => T) => (...args: A) =>
-    attempt({ syscall }, () => ask(...args));
+  const guard =
+    <A extends unknown[], T>(syscall: string, call: (...args: A) => T) => (...args: A) =>
+      attempt({ syscall }, () => call(...args));
   return {
-    environment: look("environ", () => system.environment()),
-    variable: look("getenv", (name) => system.variable(name)),
-    currentFolder: look("getcwd", () => system.currentFolder()),
-    access: look("faccessat2", (path) => system.access(path)),
-    elevated: look("getauxval", () => system.elevated()),
-    userByName: look("getpwnam_r", (name) => system.userByName(name)),
-    userById: look("getpwuid_r", (uid) => system.userById(uid)),
-    groupsOf: look("getgrouplist", (name, gid) => system.groupsOf(name, gid)),
-    capabilities: look("capget", () => system.capabilities()),
-    startingNofile: look("prlimit64", () => system.startingNofile()),
+    environment: guard("environ", () => system.environment()),
+    variable: guard("getenv", (name) => system.variable(name)),
+    currentFolder: guard("getcwd", () => system.currentFolder()),
+    access: guard("faccessat2", (path) => system.access(path)),
+    elevated: guard("getauxval", () => system.elevated()),
+    userByName: guard("getpwnam_r", (name) => system.userByName(name)),
+    userById: guard("getpwuid_r", (uid) => system.userById(uid)),
+    groupsOf: guard("getgrouplist", (name, gid) => system.groupsOf(name, gid)),
+    capabilities: guard("capget", () => system.capabilities()),
+    startingNofile: guard("prlimit64", () => system.startingNofile()),
   };
 }
 
@@ -214,6 +220,7 @@ function guardedProcess(process: Process): Process {
   };
 }
 
+/** Returns a function that throws an error as a CommandError, for the end of a promise. */
 function rejecting(syscall: string): (error: unknown) => never {
   return (error) => {
     throw asCommandError(error, { syscall });

@@ -1,5 +1,5 @@
 /**
- * The choice of a driver: the first one that can be had, by trying, never by a version number.
+ * The choice of a driver: the first one that works, found by trying.
  *
  * @module
  */
@@ -7,14 +7,20 @@
 import type { Backend } from "../core/backend.ts";
 import { type DriverName, DRIVERS } from "../core/drivers.ts";
 import { UnsupportedError, UsageError } from "../core/errors.ts";
-import { codeOf } from "../core/error_code.ts";
+import { isOutOfDescriptors } from "./posix/files.ts";
 
-/** How drivers are made; each throws if it cannot serve here. */
-export type Makers = Partial<Record<DriverName, (reason: string) => Backend>>;
+/**
+ * Makes each driver, with the reason for its choice. A function throws if its driver cannot work
+ * here.
+ */
+export type DriverMakers = Partial<Record<DriverName, (reason: string) => Backend>>;
 
-/** The drivers, the most able one first, and why it is this one that serves. */
+/**
+ * Returns the driver `asked` for, else the one that the environment `variable` names, else the
+ * first one in the order of {@linkcode DRIVERS} that works.
+ */
 export function choose(
-  makers: Makers,
+  makers: DriverMakers,
   asked: DriverName | undefined,
   variable: string | undefined,
 ): Backend {
@@ -33,9 +39,9 @@ export function choose(
     try {
       return make(refusals.length === 0 ? "it has all features" : refusals.join("; "));
     } catch (error) {
-      // That will pass, and must not decide on the driver for the rest of the process's life.
+      // This error will pass. It must not decide on the driver for the life of the process.
       if (isOutOfDescriptors(error)) throw error;
-      // Whatever a system or a runtime refuses, and however: the next driver may do without it.
+      // Whatever the system or the runtime refuses: the next driver may work without it.
       first ??= error;
       refusals.push(`no ${name} driver: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -43,13 +49,8 @@ export function choose(
   throw first ?? new Error("a runtime without drivers");
 }
 
-/** Whether there are too many open files, in this process or at all, for the moment. */
-function isOutOfDescriptors(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "EMFILE" || code === "ENFILE";
-}
-
-function forced(makers: Makers, name: DriverName, reason: string): Backend {
+/** Makes a driver, or throws. */
+function forced(makers: DriverMakers, name: DriverName, reason: string): Backend {
   const make = Object.hasOwn(makers, name) ? makers[name] : undefined;
   if (make !== undefined) return make(reason);
   throw new UnsupportedError({

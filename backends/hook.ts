@@ -1,7 +1,7 @@
 /**
- * The inside of a hook: what the runtime does that was executed anew, in the child, to run a
- * `preExec` module. It has the child's pid, its descriptors and the parent's rights. When the hook
- * has returned, the process goes on as the second half of the child program.
+ * The inside of a hook: what the runtime does that was executed again, in the child, to run a
+ * `preExec` module. It has the pid and the descriptors of the child, and the rights of the parent.
+ * Once the hook has returned, the process continues as the second half of the child program.
  *
  * @module
  */
@@ -14,24 +14,24 @@ import type { HookNumbers, HookStart } from "./child_program/hook_start.ts";
 /** Loads the module of the hook. */
 type LoadHook = () => Promise<Record<string, unknown>>;
 
-/** What the parent has left for the hook. */
+/** What the parent has written for the hook. */
 interface HookNote {
   readonly module: string;
-  /** Variables that were kept from this runtime when it started. */
+  /** Variables that this runtime did not get at its start. */
   readonly variables: Readonly<Record<string, string>>;
   readonly data: string;
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly fds: readonly number[];
-  /** Everything that the second half needs. */
+  /** The descriptors that the second half needs. */
   readonly keep: readonly number[];
 }
 
-/** What a hook is told of the child that it runs in. */
+/** The child that a hook runs in, the second argument of a hook. */
 export interface HookChild {
   /** The child's process id, which is this process's. */
   readonly pid: number;
-  /** The argument list of the program to come. */
+  /** The arguments of the program that will run. */
   readonly argv: readonly string[];
   /** Its environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -39,23 +39,24 @@ export interface HookChild {
   readonly fds: readonly number[];
 }
 
-/** What goes on with the process: executes `image`, keeping these descriptors. */
+/** Executes the file `image`, keeping some descriptors open. Returns only if it fails. */
 export type Continue = (image: number, keep: readonly number[]) => { errno: number };
 
-/** What a runtime does in its own way with what it has inherited. */
+/** What each runtime does in its own way with descriptors and folders that it has inherited. */
 export interface HookSystem {
-  /** Reads from a position on, as much as is there of `bytes`; the count. */
+  /** Reads up to as many bytes as fit, from an offset on. Returns the count. */
   read(fd: number, bytes: Uint8Array, at: number): number;
-  /** Writes what it can; the count. */
+  /** Writes as much as it can. Returns the count. */
   write(fd: number, bytes: Uint8Array): number;
   close(fd: number): void;
-  /** The current folder; undefined if it cannot be known. */
+  /** Returns the current folder; undefined if it cannot be known. */
   currentFolder(): string | undefined;
+  /** Changes to the folder that is open as a descriptor. */
   enter(folder: number): void;
   setVariable(name: string, value: string): void;
 }
 
-/** By `node:fs`, for runtimes where it takes any descriptor. */
+/** The implementation by `node:fs`, for runtimes where it accepts inherited descriptors. */
 export const nodeSystem: HookSystem = {
   read: (fd, bytes, at) => readSync(fd, bytes, 0, bytes.length, at),
   write: (fd, bytes) => writeSync(fd, bytes),
@@ -64,7 +65,7 @@ export const nodeSystem: HookSystem = {
     try {
       return process.cwd();
     } catch {
-      // It has no name any more.
+      // It was removed.
       return undefined;
     }
   },
@@ -73,8 +74,9 @@ export const nodeSystem: HookSystem = {
 };
 
 /**
- * Code that runs a hook, by way of `hookMain` of the module at `url`. Both are named by literals:
- * that is how Deno knows them for parts of the program, which need no permission to be read.
+ * Returns code that runs a hook, through `hookMain` of the module at `url`. Both modules are
+ * literals in the code: Deno takes them for parts of the program then, which need no permission to
+ * be read.
  */
 export function hookCode(url: string, { module, ...numbers }: HookStart): string {
   const main = `import(${JSON.stringify(url)})`;
@@ -82,7 +84,7 @@ export function hookCode(url: string, { module, ...numbers }: HookStart): string
   return `${main}.then((m) => m.hookMain(${JSON.stringify(numbers)}, ${load}))`;
 }
 
-/** Runs the hook and continues; ends the process if either fails. */
+/** Runs the hook and continues. Reports to the parent and ends the process if either fails. */
 export async function runHook(
   numbers: HookNumbers,
   load: LoadHook,
@@ -101,16 +103,16 @@ function readNote({ image, at, length }: HookNumbers, system: HookSystem): HookN
   const bytes = new Uint8Array(length);
   for (let got = 0; got < length;) {
     const count = system.read(image, bytes.subarray(got), at + got);
-    if (count === 0) throw new Error("the note of a hook is cut off");
+    if (count === 0) throw new Error("the note for the hook is incomplete");
     got += count;
   }
   return JSON.parse(new TextDecoder().decode(bytes)) as HookNote;
 }
 
 /**
- * Goes back to where the process was. Until here it was in the root of the file system, so that a
- * runtime loaded no configuration of a folder that nobody has named. If that folder could not be
- * opened, it was not left.
+ * Changes back to the folder that the process was in. It has been in the root of the file system
+ * since then, so that the runtime did not load the configuration of an arbitrary folder. If the
+ * folder could not be opened, the process is still in it.
  */
 function goBack({ folder }: HookNumbers, system: HookSystem): void {
   if (system.currentFolder() !== "/") return;

@@ -1,6 +1,6 @@
 /**
- * What a runtime's permission model is asked before a start, where the driver would get past it: by
- * FFI, or because the child opens a file itself. The runtime's own answer counts; nobody is prompted.
+ * The checks of a runtime's permissions before a start, for what they would not cover: calls by
+ * FFI, and files that the child opens itself. The user is not prompted.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { findStep, type Plan, stepOf } from "../core/plan/plan.ts";
 import type { Host } from "./spawner/host.ts";
 
-/** Throws the runtime's own error for the first thing that is refused. */
+/** Throws the runtime's own error for the first missing permission. */
 export function requirePermitted(
   host: Pick<Host, "checkRun" | "checkFile">,
   plan: Plan,

@@ -1,8 +1,8 @@
 /**
- * The `process` of this runtime, without importing it. `import process from "node:process"` makes
- * Node fill in all exports of that module, and so call the getters of the standard streams. A stream
- * over a pipe sets O_NONBLOCK, which belongs to the open file description: every process that shares
- * it sees the change. Importing a library must not do that.
+ * The `process` of this runtime, without an import. `import process from "node:process"` makes Node
+ * compute all exports of that module, and so call the getters of the standard streams. A stream
+ * over a pipe sets O_NONBLOCK, which belongs to the open file description: all processes that share
+ * it see the change. Importing a library must not have this effect.
  *
  * @module
  */

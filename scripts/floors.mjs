@@ -44,6 +44,7 @@ export const FLOORS = [
   [
     ["backends/border.ts", "turns every error into a CommandError"],
     ["backends/choose.ts", "chooses the driver"],
+    ["backends/ffi.ts", "where FFI cannot be used"],
   ],
   [
     ["backends/deno/", "what is specific to Deno"],

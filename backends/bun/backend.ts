@@ -5,11 +5,11 @@
  */
 
 import { process } from "../process.ts";
-import { isMainThread } from "node:worker_threads";
 import type { Backend } from "../../core/backend.ts";
 import type { DriverName } from "../../core/drivers.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
+import { requireMainThread } from "../ffi.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../child_program/arch_named.ts";
 import { nativeBackend } from "../native/native.ts";
@@ -23,12 +23,13 @@ import { bun } from "./runtime.ts";
 import { bunSpawner } from "./spawner.ts";
 
 /**
- * Earlier releases close descriptors that they were given and no longer have: the ones of others.
- * That shows only later, on the native driver as a segmentation fault, which nothing can catch; so
- * it cannot be tried. See docs/decisions/0012-old-releases.md.
+ * Earlier releases close descriptors again that they have already closed, which may be those of
+ * others by then. The native driver crashes with a segmentation fault, which nothing can catch, so
+ * this cannot be tried. See docs/decisions/0012-old-releases.md.
  */
 const KEEPS_DESCRIPTORS_SINCE = [1, 2, 17] as const;
 
+/** Throws an UnsupportedError on a release that closes descriptors of others. */
 function requireDescriptors(driver: DriverName): void {
   if (!isBefore(bun.version, KEEPS_DESCRIPTORS_SINCE)) return;
   throw new UnsupportedError({
@@ -39,12 +40,12 @@ function requireDescriptors(driver: DriverName): void {
   });
 }
 
-/** The current folder, absolute. Throws if it was removed. */
+/** Returns the current folder, absolute. Throws if it was removed. */
 export function currentFolder(): string {
   return process.cwd();
 }
 
-/** The backend of this process, or the one with the driver that is asked for. */
+/** Returns the backend of this process; the one with the driver `asked` for, if any. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = bunHost();
   const stage = stageNamed(trusted(process.env["VIRCOMMAND_STAGE"]));
@@ -54,8 +55,7 @@ export function createBackend(asked: DriverName | undefined): Backend {
       native(reason) {
         const arch = archFor("native");
         requireDescriptors("native");
-        // Bun delivers no signals to worker threads: the end of a child would go unheard.
-        if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
+        requireMainThread();
         return nativeBackend(host, bunLibc(), arch, { reason, stage });
       },
       launcher(reason) {
@@ -70,8 +70,4 @@ export function createBackend(asked: DriverName | undefined): Backend {
     asked,
     trusted(process.env["VIRCOMMAND_DRIVER"]),
   );
-}
-
-function refusal(reason: string, remedy: string): UnsupportedError {
-  return new UnsupportedError({ feature: "FFI", driver: "native", reason, remedy });
 }

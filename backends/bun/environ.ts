@@ -1,12 +1,12 @@
 /**
- * The environment as environ(7) on Bun, whose `process.env` leaves libc's own alone.
+ * The environment as environ(7) on Bun, whose `process.env` does not change the variables of libc.
  *
  * @module
  */
 
 import { process } from "../process.ts";
 
-/** malloc(3), free(3), and memory as it is. */
+/** malloc(3), free(3), and access to memory. */
 export interface Memory {
   malloc(size: number): number;
   free(address: number): void;
@@ -16,30 +16,31 @@ export interface Memory {
 const encoder = new TextEncoder();
 
 /**
- * Keeps a copy of the variables where a child can read it, and makes a new one when they have
- * changed: to compare them costs a fraction of what copying them for each child does.
+ * Returns a function that returns the address of a copy of the variables, for a child. The copy is
+ * reused until they change: to compare them costs a fraction of what copying them for each child
+ * does.
  */
 export function environOf({ malloc, free, view }: Memory): () => number {
   let copied: [string, string | undefined][] | undefined;
   let address = 0;
-  const changed = (known: readonly [string, string | undefined][]) => {
+  const hasChanged = (copy: readonly [string, string | undefined][]) => {
     const { env } = process;
-    // As many as before, and all of them as before: in whatever order, they are the same.
-    if (Object.keys(env).length !== known.length) return true;
-    for (let i = 0; i < known.length; i++) {
-      const entry = known[i];
+    // The same number of variables, and each with the same value: the order does not matter.
+    if (Object.keys(env).length !== copy.length) return true;
+    for (let i = 0; i < copy.length; i++) {
+      const entry = copy[i];
       if (entry !== undefined && env[entry[0]] !== entry[1]) return true;
     }
     return false;
   };
   return () => {
-    if (copied !== undefined && !changed(copied)) return address;
+    if (copied !== undefined && !hasChanged(copied)) return address;
     free(address);
-    // Nothing counts as copied until all of it is.
+    // If anything below throws, there is no copy.
     [copied, address] = [undefined, 0];
     const entries = Object.entries(process.env);
     const texts = entries.map(([name, value]) => encoder.encode(`${name}=${value}\0`));
-    // NULL-terminated pointers, then the texts.
+    // The pointers with a NULL at their end, then the texts.
     const pointers = (texts.length + 1) * 8;
     const size = texts.reduce((sum, text) => sum + text.length, pointers);
     address = malloc(size);

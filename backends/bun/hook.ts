@@ -12,16 +12,16 @@ import { archNamed } from "../child_program/arch_named.ts";
 import type { HookCommand } from "../child_program/hook_split.ts";
 import { bunLibc } from "./libc.ts";
 
-/** Nothing is loaded but the hook: no bunfig.toml, no .env, no package that is not installed. */
-const ALONE = ["--config=/dev/null", "--env-file=/dev/null", "--no-install"];
+/** Only the hook is loaded: no bunfig.toml, no .env, no package that is not installed. */
+const ISOLATION_FLAGS = ["--config=/dev/null", "--env-file=/dev/null", "--no-install"];
 
-/** Executes Bun again. */
+/** Returns how to execute Bun again. */
 export const hookCommand: HookCommand = (start) => ({
   path: process.execPath,
-  argv: [process.execPath, ...ALONE, "-e", hookCode(import.meta.url, start)],
+  argv: [process.execPath, ...ISOLATION_FLAGS, "-e", hookCode(import.meta.url, start)],
 });
 
-/** What runs there. */
+/** Runs the hook in that process. */
 export async function hookMain(
   numbers: HookNumbers,
   load: () => Promise<Record<string, unknown>>,

@@ -1,5 +1,5 @@
 /**
- * Bun's event loop and process, as the Linux engine needs them.
+ * Bun's event loop and process, as the drivers for Linux need them.
  *
  * @module
  */
@@ -9,22 +9,18 @@ import { isMainThread } from "node:worker_threads";
 import { process } from "../process.ts";
 import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
+import { ownProcess } from "../posix/system.ts";
 import { hookCommand } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
 import { bun } from "./runtime.ts";
 
-const environment = () => ({ ...process.env }) as Record<string, string>;
-
-/** Makes the host. */
+/** Returns the host. */
 export function bunHost(): Host {
   return {
     runtime: "bun",
     version: bun.version,
-    environment,
-    environmentIfAllowed: environment,
-    // Not what every object has, such as `constructor`.
-    variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
-    currentFolder: () => process.cwd(),
+    ...ownProcess,
+    environmentIfAllowed: ownProcess.environment,
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),
     hook: hookCommand,

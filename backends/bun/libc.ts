@@ -23,7 +23,7 @@ export function bunLibc(): Libc {
   });
   const location = symbols.__errno_location();
   if (location === null) throw new Error("libc has no errno");
-  // Of this thread; its address does not change.
+  // That of this thread. Its address does not change.
   const errno = new Int32Array(toArrayBuffer(location, 0, 4));
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
   const view = (address: number, length: number) => toArrayBuffer(address as Pointer, 0, length);

@@ -6,8 +6,8 @@
 
 import type { Backend } from "../../core/backend.ts";
 import type { DriverName } from "../../core/drivers.ts";
-import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
+import { ffiUnsupported } from "../ffi.ts";
 import { archName, requireArch } from "../child_program/arch_named.ts";
 import { nativeBackend } from "../native/native.ts";
 import { stageNamed } from "../native/stage_two.ts";
@@ -17,12 +17,12 @@ import { canAdoptDescriptors, denoHost } from "./host.ts";
 import { denoLibc } from "./libc.ts";
 import { denoSpawner } from "./spawner.ts";
 
-/** The current folder, absolute. Throws if it was removed. */
+/** Returns the current folder, absolute. Throws if it was removed. */
 export function currentFolder(): string {
   return Deno.cwd();
 }
 
-/** The backend of this process, or the one with the driver that is asked for. */
+/** Returns the backend of this process; the one with the driver `asked` for, if any. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const { os, arch } = Deno.build;
   const host = denoHost();
@@ -30,10 +30,10 @@ export function createBackend(asked: DriverName | undefined): Backend {
   return choose(
     {
       native(reason) {
-        const known = requireArch("native", os, arch);
+        const linuxArch = requireArch("native", os, arch);
         requireFfi();
         requireSockets();
-        return nativeBackend(host, denoLibc(), known, { reason, stage });
+        return nativeBackend(host, denoLibc(), linuxArch, { reason, stage });
       },
       portable: (reason) =>
         portableBackend({
@@ -52,37 +52,33 @@ export function createBackend(asked: DriverName | undefined): Backend {
   );
 }
 
-/** Asked first, because Deno would ask the user otherwise. */
 function requireFfi(): void {
-  if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") return;
-  throw new UnsupportedError({
-    feature: "FFI",
-    driver: "native",
-    reason: "this process has no leave to use it",
-    remedy: "grant --allow-ffi",
-  });
+  if (isFfiGranted()) return;
+  throw ffiUnsupported("this process has no permission to use it", "grant --allow-ffi");
 }
 
-/** The event loop reads and writes pipes through sockets, which Deno makes of them since 2.8. */
+/** Queried first, since Deno would prompt the user otherwise. */
+function isFfiGranted(): boolean {
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
+/** The event loop reads and writes pipes as sockets, which Deno supports since 2.8. */
 function requireSockets(): void {
   if (canAdoptDescriptors()) return;
-  throw new UnsupportedError({
-    feature: "FFI",
-    driver: "native",
-    reason: `Deno ${Deno.version.deno} cannot read from a descriptor in its event loop`,
-    remedy: "use Deno 2.8 or newer",
-  });
+  const reason = `Deno ${Deno.version.deno} cannot read from a descriptor in its event loop`;
+  throw ffiUnsupported(reason, "use Deno 2.8 or newer");
 }
 
-/** By libc if it may be asked: /proc is closed to those who have not all permissions. */
+/** See getauxval(3). */
+const AT_SECURE = 23;
+
+/** Asks libc as well, if it may: Deno allows /proc only with all permissions. */
 function isElevated(): boolean {
-  const AT_SECURE = 23;
-  const mayAsk = Deno.build.os === "linux" &&
-    Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-  return elevated() || (mayAsk && denoLibc().getauxval(AT_SECURE) !== 0);
+  if (elevated()) return true;
+  return Deno.build.os === "linux" && isFfiGranted() && denoLibc().getauxval(AT_SECURE) !== 0;
 }
 
-/** A variable, if this process may read it. */
+/** Returns a variable; undefined if this process may not read it. */
 function variable(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;

@@ -13,42 +13,40 @@ import { Kernel } from "../native/kernel.ts";
 import { AT_FDCWD } from "../../core/tables/kernel.ts";
 import { denoLibc } from "./libc.ts";
 
-/** Nothing is loaded but the hook, and nobody is asked: standard input is the program's. */
-const ALONE = ["--quiet", "--no-check", "--no-config", "--no-lock", "--no-prompt"];
+/** Only the hook is loaded, and nothing is prompted for: standard input is that of the program. */
+const ISOLATION_FLAGS = ["--quiet", "--no-check", "--no-config", "--no-lock", "--no-prompt"];
 
-/** Executes Deno again, with the permissions of this process. */
+/** Returns how to execute Deno again, with the permissions of this process. */
 export const hookCommand: HookCommand = (start) => ({
   path: Deno.execPath(),
   argv: [
     Deno.execPath(),
     "run",
-    ...ALONE,
-    ...permissions(),
+    ...ISOLATION_FLAGS,
+    ...permissionFlags(),
     `data:application/javascript,${encodeURIComponent(hookCode(import.meta.url, start))}`,
   ],
 });
 
+/** The kinds of permission besides FFI. */
 const KINDS = ["read", "write", "net", "env", "run", "sys", "import"] as const;
 
 /**
- * Those kinds of permission that this process has whole. What it may do in part, such as reading
- * some folders, cannot be asked for; a hook may not do it.
+ * The flags for the kinds of permission that this process has without exceptions. A partial
+ * permission, such as for some folders, cannot be queried; a hook does not get it.
  */
-function permissions(): string[] {
+function permissionFlags(): string[] {
   const kinds = KINDS.filter((name) => {
     const { state, partial } = Deno.permissions.querySync({ name });
     return state === "granted" && !partial;
   });
-  if (kinds.length === KINDS.length && !isPartial("ffi")) return ["--allow-all"];
-  // Without the last one there is no hook, nor this driver.
+  const { partial } = Deno.permissions.querySync({ name: "ffi" });
+  if (kinds.length === KINDS.length && !partial) return ["--allow-all"];
+  // The driver that runs hooks needs FFI.
   return [...kinds, "ffi"].map((name) => `--allow-${name}`);
 }
 
-function isPartial(name: "ffi"): boolean {
-  return Deno.permissions.querySync({ name }).partial;
-}
-
-/** What runs there. */
+/** Runs the hook in that process. */
 export async function hookMain(
   numbers: HookNumbers,
   load: () => Promise<Record<string, unknown>>,
@@ -59,7 +57,10 @@ export async function hookMain(
   await runHook(numbers, load, systemOf(new Kernel(libc, arch)), continuation(libc, arch));
 }
 
-/** By libc: Deno's own takes no descriptor that it has not opened, and needs permissions. */
+/**
+ * Goes through libc: Deno's API refuses descriptors that Deno has not opened, and needs
+ * permissions.
+ */
 function systemOf(kernel: Kernel): HookSystem {
   return {
     read(fd, bytes, at) {

@@ -1,5 +1,5 @@
 /**
- * Deno's event loop and process, as the Linux engine needs them.
+ * Deno's event loop and process, as the drivers for Linux need them.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { openAboveStandard } from "../posix/files.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
 
-/** Whether sockets can be made of descriptors: one that is out of range is refused as such. */
+/** Reports whether a socket can be made from a descriptor: then one out of range is an error. */
 export function canAdoptDescriptors(): boolean {
   try {
     new Socket({ fd: -1 }).destroy();
@@ -25,20 +25,20 @@ export function canAdoptDescriptors(): boolean {
   }
 }
 
-/** Makes the host. */
+/** Returns the host. */
 export function denoHost(): Host {
   return {
     runtime: "deno",
     version: Deno.version.deno,
     environment: () => Deno.env.toObject(),
-    // Asked first, because Deno would ask the user otherwise.
+    // Queried first, since Deno would prompt the user otherwise.
     environmentIfAllowed: () => isGranted({ name: "env" }) ? Deno.env.toObject() : undefined,
     variable: (name) => Deno.env.get(name),
     currentFolder: () => Deno.cwd(),
     checkRun,
     checkFile(path, access) {
       if (isGranted({ name: access, path })) return;
-      throw refusal(`${access} access to ${JSON.stringify(path)}`, `--allow-${access}`);
+      throw notCapable(`${access} access to ${JSON.stringify(path)}`, `--allow-${access}`);
     },
     closeRecorded(fd) {
       try {
@@ -53,7 +53,8 @@ export function denoHost(): Host {
     hook: hookCommand,
     lasting: !isWorker,
     closesFiles: true,
-    // Deno closes its files with the thread, but not the descriptors that a socket was given.
+    // Deno closes its files with the thread, but not the descriptors of sockets that were made from
+    // them.
     ...(isWorker ? { adopt } : {}),
     onThreadEnd(action) {
       if (isWorker) process.once("exit", action);
@@ -63,7 +64,10 @@ export function denoHost(): Host {
   };
 }
 
-/** Deno has /proc only for those with all permissions. Asked first, because it would ask the user. */
+/**
+ * Opens a pipe again, if Deno allows it: /proc needs all permissions. Queried first, since Deno
+ * would prompt.
+ */
 function adopt(fd: number, flags: number): number | undefined {
   const path = `/proc/self/fd/${fd}`;
   const names = ["read", "write"] as const;
@@ -79,22 +83,23 @@ function isGranted(descriptor: Parameters<typeof Deno.permissions.querySync>[0])
   return Deno.permissions.querySync(descriptor).state === "granted";
 }
 
-/** What loads code into another program. Deno.Command refuses the same: see ld.so(8). */
+/** Variables that load code into a program, see ld.so(8). Deno.Command refuses the same. */
 const LOADS_CODE = /^(LD_|DYLD_)[^=]*=.*\S/s;
 
-/** Who may run some programs may not make them run something else. */
+/** The permission to run some programs does not include making them load other code. */
 function checkRun(path: string, environment: () => Iterable<string>): void {
   if (isGranted({ name: "run" })) return;
   if (!isGranted({ name: "run", command: path })) {
-    throw refusal(`run access to ${JSON.stringify(path)}`, "--allow-run");
+    throw notCapable(`run access to ${JSON.stringify(path)}`, "--allow-run");
   }
   for (const variable of environment()) {
     if (!LOADS_CODE.test(variable)) continue;
     const [name = ""] = variable.split("=");
-    throw refusal(`run access to all programs for one with the variable ${name}`, "--allow-run");
+    throw notCapable(`run access to all programs for one with the variable ${name}`, "--allow-run");
   }
 }
 
-function refusal(what: string, flag: string): Error {
+/** The error that Deno itself throws. */
+function notCapable(what: string, flag: string): Error {
   return new Deno.errors.NotCapable(`Requires ${what}, run again with the ${flag} flag`);
 }

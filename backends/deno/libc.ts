@@ -7,7 +7,7 @@
 import type { Libc } from "../native/libc.ts";
 import { isWorker } from "./worker.ts";
 
-/** Opens libc. Throws if FFI is not allowed. */
+/** Opens libc. Throws without --allow-ffi. */
 export function denoLibc(): Libc {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
@@ -23,9 +23,9 @@ export function denoLibc(): Libc {
     if (pointer === null) throw new Error("a null pointer has no memory");
     return Deno.UnsafePointerView.getArrayBuffer(pointer, length);
   };
-  // Of this thread; its address does not change.
+  // That of this thread. Its address does not change.
   const errno = new Int32Array(view(symbols.__errno_location(), 4));
-  // Deno.env sets and unsets through libc. The symbol's value is the address of the variable.
+  // Deno.env changes the variables of libc. The value of the symbol is the address of the variable.
   const environ = new BigUint64Array(view(symbols.environ, 8));
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
   const word = (value: number) => value as unknown as bigint; // Deno takes either for an i64
@@ -50,7 +50,7 @@ export function denoLibc(): Libc {
   };
 }
 
-/** Memory of a buffer: V8 keeps it in its place, and frees it with the isolate. */
+/** Allocates the memory of a buffer. V8 does not move it, and frees it with the isolate. */
 function memory(length: number): { address: number; buffer: ArrayBuffer } {
   const buffer = new ArrayBuffer(length);
   const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));

@@ -1,6 +1,6 @@
 /**
- * Whether this is a worker. There are two kinds: the web's, which `node:worker_threads` takes for
- * the main thread, and Node's, which has no global scope of a worker.
+ * Detection of workers. There are two kinds: those of the web, for which `node:worker_threads`
+ * reports the main thread, and those of Node, which lack the global `WorkerGlobalScope`.
  *
  * @module
  */

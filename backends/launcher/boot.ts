@@ -73,7 +73,9 @@ export interface Image {
   readonly encoded: Encoded;
 }
 
-/** Encodes a program for the launcher. If it fails, it writes its notes to the descriptor `report`. */
+/**
+ * Encodes a program for the launcher. If it fails, it writes its notes to the descriptor `report`.
+ */
 export function imageOf(arch: Arch, program: Program, report: number): Image {
   const { encoded, bytes } = encodeForFile(
     arch,

@@ -49,7 +49,9 @@ export interface LauncherStdio {
   readonly stdio: readonly Stdio[];
   /** Whether the runtime makes the pipes of the standard streams. Default: the child does. */
   readonly runtimePipes?: boolean;
-  /** Returns a descriptor of this process that serves as a pipe; undefined if the child makes it. */
+  /**
+   * Returns a descriptor of this process that serves as a pipe; undefined if the child makes it.
+   */
   readonly pipeFd?: (carries: PipeName) => number | undefined;
 }
 

@@ -26,7 +26,10 @@ function credentials(): Credentials | undefined {
   return status === undefined ? undefined : parseCredentials(status, NO_SECUREBITS);
 }
 
-/** Returns the calls that remove the capabilities which root has regained by the exec of the launcher. */
+/**
+ * Returns the calls that remove the capabilities which root has regained by the exec of the
+ * launcher.
+ */
 export function restoreFor(plan: Plan): readonly Call[] {
   if (findStep(plan, "identity") === undefined && findStep(plan, "step") === undefined) return [];
   const now = credentials();
@@ -36,7 +39,10 @@ export function restoreFor(plan: Plan): readonly Call[] {
   return isSame || (now.permitted & ~then.permitted) !== 0n ? [] : restoring(now, then);
 }
 
-/** Throws an UnsupportedError for a change of identity that this process may make, but the launcher not. */
+/**
+ * Throws an UnsupportedError for a change of identity that this process may make, but the launcher
+ * not.
+ */
 export function requireCredentials(plan: Plan): void {
   const identity = findStep(plan, "identity");
   if (identity === undefined) return;

@@ -21,7 +21,8 @@ const KILL_TIMEOUT_MS = 1000;
  */
 export function signalDaemon(leader: number, pid: number, signal: number): boolean {
   const stat = textOfFile(`/proc/${pid}/stat`);
-  // After the name, which may contain anything: state, parent, group, session. See proc_pid_stat(5).
+  // After the name, which may contain anything: state, parent, group, session. See
+  // proc_pid_stat(5).
   const [state = "X", , , session] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? [];
   return !"ZX".includes(state) && session === String(leader) && sendByNumber(pid, signal);
 }

@@ -52,7 +52,9 @@ export function requireHook(plan: Plan, hooks: HookFeatures): void {
   });
 }
 
-/** Returns how this process becomes the program of a plan. Throws an UnsupportedError if it cannot. */
+/**
+ * Returns how this process becomes the program of a plan. Throws an UnsupportedError if it cannot.
+ */
 export function requireExec(plan: Plan, execve: Execve | undefined): Execve {
   if (execve === undefined) {
     throw new UnsupportedError({

@@ -118,7 +118,8 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
  */
 function openParent(pid: number): Call[] {
   return [
-    // Otherwise a write to a parent that has just ended would end the supervisor, and so the program.
+    // Otherwise a write to a parent that has just ended would end the supervisor, and so the
+    // program.
     op("rt_sigprocmask", [SIG_BLOCK, { words: [SIGPIPE_SET] }, 0, 8]),
     op("pidfd_open", [pid, 0]),
     storeParentPid(),
@@ -206,7 +207,8 @@ export function waitForDaemon({ fds }: Supervisor): Call[] {
     { ...always(waitFor("alive", 2), "hook timed out?"), label: "in hook" },
     { ...hasExpired(fds.timeout), label: "hook timed out?", jumps: { error: "alive?" } },
     always(setFlag("timed out"), "finish"),
-    // A byte means that the hook is done, end of file that the program runs or the daemon has ended.
+    // A byte means that the hook is done, end of file that the program runs or the daemon has
+    // ended.
     { ...op("fcntl", [fds.aliveRead, F.SETFL, O.NONBLOCK]), label: "alive?" },
     {
       ...op("read", [fds.aliveRead, { cell: "ticks" }, 8]),

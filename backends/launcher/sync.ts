@@ -117,7 +117,9 @@ function streamsOf(plan: Plan): Stdio[] {
   return (["stdin", "stdout", "stderr"] as const).map((name) => piped.has(name) ? "pipe" : "null");
 }
 
-/** Returns what makes the files that stand in for pipes: nobody could write into a pipe meanwhile. */
+/**
+ * Returns what makes the files that stand in for pipes: nobody could write into a pipe meanwhile.
+ */
 function bufferFiles(
   { buffers }: SyncRun,
   files: RunFiles,

@@ -5,11 +5,10 @@
  */
 
 import { process } from "../process.ts";
-import { isMainThread } from "node:worker_threads";
 import type { Backend } from "../../core/backend.ts";
 import type { DriverName } from "../../core/drivers.ts";
-import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
+import { ffiUnsupported, requireMainThread } from "../ffi.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../child_program/arch_named.ts";
 import { nativeBackend } from "../native/native.ts";
@@ -24,12 +23,12 @@ import { nodeFfi, nodeLibc } from "./libc.ts";
 const FFI_REMEDY =
   "use Node 26.9 or newer, or Node 26.1 to 26.8 with --experimental-ffi; with --permission, add --allow-ffi";
 
-/** The current folder, absolute. Throws if it was removed. */
+/** Returns the current folder, absolute. Throws if it was removed. */
 export function currentFolder(): string {
   return process.cwd();
 }
 
-/** The backend of this process, or the one with the driver that is asked for. */
+/** Returns the backend of this process; the one with the driver `asked` for, if any. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = nodeHost();
   const stage = stageNamed(trusted(process.env["VIRCOMMAND_STAGE"]));
@@ -38,11 +37,10 @@ export function createBackend(asked: DriverName | undefined): Backend {
     {
       native(reason) {
         const arch = archFor("native");
-        // Node delivers no signals to worker threads: the end of a child would go unheard.
-        if (!isMainThread) throw refusal("this is a worker thread", "use the main thread");
+        requireMainThread();
         const ffi = nodeFfi();
         if (ffi === undefined) {
-          throw refusal("this Node has no node:ffi, or does not allow it", FFI_REMEDY);
+          throw ffiUnsupported("this Node has no node:ffi, or does not allow it", FFI_REMEDY);
         }
         return nativeBackend(host, nodeLibc(ffi), arch, { reason, stage });
       },
@@ -57,8 +55,4 @@ export function createBackend(asked: DriverName | undefined): Backend {
     asked,
     trusted(process.env["VIRCOMMAND_DRIVER"]),
   );
-}
-
-function refusal(reason: string, remedy: string): UnsupportedError {
-  return new UnsupportedError({ feature: "FFI", driver: "native", reason, remedy });
 }

@@ -9,12 +9,13 @@ import { type Continue, hookCode, nodeSystem, runHook } from "../hook.ts";
 import type { HookNumbers } from "../child_program/hook_start.ts";
 import { continuation } from "../native/continue.ts";
 import { archNamed } from "../child_program/arch_named.ts";
+import { E } from "../../core/tables/kernel.ts";
 import type { HookCommand } from "../child_program/hook_split.ts";
 import type { Execve } from "../launcher/exec.ts";
 import { nodeFfi, nodeLibc, withoutWarnings } from "./libc.ts";
 import { permissionFlags } from "./permission_flags.ts";
 
-/** Executes Node again, with the permissions of this process. */
+/** Returns how to execute Node again, with the permissions of this process. */
 export const hookCommand: HookCommand = (start) => ({
   path: process.execPath,
   argv: [
@@ -26,7 +27,7 @@ export const hookCommand: HookCommand = (start) => ({
   ],
 });
 
-/** What runs there. */
+/** Runs the hook in that process. */
 export async function hookMain(
   numbers: HookNumbers,
   load: () => Promise<Record<string, unknown>>,
@@ -38,17 +39,19 @@ export async function hookMain(
   await runHook(numbers, load, nodeSystem, go);
 }
 
-/** The second half finds the descriptors by numbers that Node has left alone. */
+/**
+ * Continues by `process.execve`. The second half finds its descriptors at numbers that Node does
+ * not mark.
+ */
 const continueWithoutFfi: Continue = (image) => {
   const execve = execveOf();
-  // ENOSYS
-  if (execve === undefined) return { errno: 38 };
+  if (execve === undefined) return { errno: E.ENOSYS };
   execve(`/proc/self/fd/${image}`, ["vircommand"], {});
-  // It does not return; if it fails, Node ends the process, and the parent hears that.
-  return { errno: 5 };
+  // It never returns. If it fails, Node ends the process, which the parent notices.
+  return { errno: E.EIO };
 };
 
-/** How a process becomes another one without FFI: since Node 22.15. */
+/** Returns how this process becomes another program without FFI; undefined before Node 22.15. */
 export function execveOf(): Execve | undefined {
   const { execve } = process as { execve?: Execve };
   if (execve === undefined) return undefined;

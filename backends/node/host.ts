@@ -1,5 +1,5 @@
 /**
- * Node's event loop and process, as the Linux engine needs them.
+ * Node's event loop and process, as the drivers for Linux need them.
  *
  * @module
  */
@@ -11,14 +11,16 @@ import { isMainThread } from "node:worker_threads";
 import { openUnrecorded } from "./pipe.ts";
 import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
+import { ownProcess } from "../posix/system.ts";
 import { hookCommand } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
 
-/** What Node has with `--permission`. */
+/** `process.permission`, which Node has with `--permission`. */
 interface Permission {
   has(scope: string, reference?: string): boolean;
 }
 
+/** The checks that Node makes for its own API. */
 function checks({ has }: Permission): Pick<Host, "checkRun" | "checkFile"> {
   return {
     checkRun(path) {
@@ -38,24 +40,14 @@ function denied(permission: string, resource: string, flag: string): Error {
   return Object.assign(new Error(message), { code: "ERR_ACCESS_DENIED", permission, resource });
 }
 
-/** A worker that shares the variables may delete one between the look at names and at values. */
-function environment(): Record<string, string> {
-  const all = { ...process.env };
-  for (const name of Object.keys(all)) if (all[name] === undefined) delete all[name];
-  return all as Record<string, string>;
-}
-
-/** Makes the host. */
+/** Returns the host. */
 export function nodeHost(): Host {
   const { permission } = process as { permission?: Permission };
   return {
     runtime: "node",
     version: process.versions.node,
-    environment,
-    environmentIfAllowed: environment,
-    // Not what every object has, such as `constructor`.
-    variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
-    currentFolder: () => process.cwd(),
+    ...ownProcess,
+    environmentIfAllowed: ownProcess.environment,
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     ...(permission === undefined ? {} : checks(permission)),

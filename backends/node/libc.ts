@@ -6,7 +6,10 @@
 
 import type { Libc } from "../native/libc.ts";
 
-/** What is used of node:ffi, typed here: not every tool that checks the sources knows it. */
+/**
+ * The parts of node:ffi that are used, with their types: not all tools that check the sources have
+ * them.
+ */
 export interface Ffi {
   dlopen<const D extends Readonly<Record<string, Signature>>>(
     path: string | null,
@@ -27,10 +30,10 @@ interface Signature {
 
 type ReturnOf<T> = T extends "i32" ? number : bigint;
 
-/** The FFI module, or undefined where there is none or it is not allowed. */
+/** Returns the module node:ffi; undefined if this Node does not have or not allow it. */
 export function nodeFfi(): Ffi | undefined {
   const { permission } = process as { permission?: { has(scope: string): boolean } };
-  // The module is there all the same, and refuses whatever it is asked to do.
+  // The module exists without the permission as well, but all its functions throw.
   if (permission?.has("ffi") === false) return undefined;
   try {
     return withoutWarnings(() => process.getBuiltinModule?.("node:ffi") as Ffi | undefined);
@@ -40,8 +43,8 @@ export function nodeFfi(): Ffi | undefined {
 }
 
 /**
- * Does something that Node warns of as experimental. That is for the one who chose to use it, which
- * is this library, not for the users of a program that uses it.
+ * Calls `action` without Node's warning about an experimental feature. The users of a program did
+ * not choose the feature, so the warning is not for them.
  */
 export function withoutWarnings<T>(action: () => T): T {
   const { emitWarning } = process;
@@ -53,7 +56,7 @@ export function withoutWarnings<T>(action: () => T): T {
   }
 }
 
-/** Opens the symbols that are linked into Node itself. */
+/** Opens libc, by the symbols that are linked into Node itself. */
 export function nodeLibc(ffi: Ffi): Libc {
   const { lib, functions } = ffi.dlopen(null, {
     syscall: { arguments: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], return: "i64" },
@@ -65,9 +68,9 @@ export function nodeLibc(ffi: Ffi): Libc {
     __errno_location: { arguments: [], return: "pointer" },
   });
   const { syscall, bsearch, getauxval } = functions;
-  // Of this thread; its address does not change.
+  // That of this thread. Its address does not change.
   const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location(), 4, false));
-  // process.env sets and unsets through libc.
+  // process.env changes the variables of libc.
   const environ = new BigUint64Array(ffi.toArrayBuffer(lib.getSymbol("environ"), 8, false));
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
   return {

@@ -1,26 +1,25 @@
 /**
- * Node's permission model, as flags: what another Node is started with that is to be allowed what
- * this one is.
+ * Node's permissions as flags, to start another Node with those of this process.
  *
  * @module
  */
 
 import { isAbsolute, resolve } from "node:path";
 
-/** What is looked at of the process. */
+/** The parts of `process` that are read. */
 export interface PermittedProcess {
   readonly execArgv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   cwd(): string;
-  /** There only if the permission model is on. */
+  /** Undefined unless permissions are enabled. */
   readonly permission?: { has(scope: string): boolean };
 }
 
-const SWITCH = /^--(experimental-)?permission$/;
-const ALLOWANCE = /^--allow-[a-z-]+$/;
-const WITH_PATH = /^--allow-fs-(read|write)$/;
+const ENABLING_FLAG = /^--(experimental-)?permission$/;
+const PERMISSION_FLAG = /^--allow-[a-z-]+$/;
+const FLAG_WITH_PATH = /^--allow-fs-(read|write)$/;
 
-/** What is allowed without a path, and the flag for it. */
+/** The scopes of `permission.has()`, and the flag that grants each of them. */
 const SCOPES: Readonly<Record<string, string>> = {
   "fs.read": "--allow-fs-read=*",
   "fs.write": "--allow-fs-write=*",
@@ -34,8 +33,8 @@ const SCOPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The flags, from the command line and from NODE_OPTIONS. If the model was switched on elsewhere,
- * as by a configuration file, only what is allowed without exception is asked for.
+ * Returns the flags, from the command line and from NODE_OPTIONS. If permissions were enabled
+ * elsewhere, such as by a configuration file, only those that apply to all paths are included.
  */
 export function permissionFlags(process: PermittedProcess): string[] {
   const { permission } = process;
@@ -44,23 +43,23 @@ export function permissionFlags(process: PermittedProcess): string[] {
   const flags: string[] = [];
   for (let i = 0; i < given.length; i++) {
     const [name = "", value] = split(given[i] ?? "");
-    if (SWITCH.test(name)) flags.push(name);
-    if (!ALLOWANCE.test(name)) continue;
-    // With a path, that may be the next word.
-    const path = WITH_PATH.test(name) ? value ?? given[++i] : value;
+    if (ENABLING_FLAG.test(name)) flags.push(name);
+    if (!PERMISSION_FLAG.test(name)) continue;
+    // The path may be the next word.
+    const path = FLAG_WITH_PATH.test(name) ? value ?? given[++i] : value;
     flags.push(path === undefined ? name : `${name}=${absolute(path, process)}`);
   }
-  if (flags.some((flag) => SWITCH.test(flag))) return flags;
+  if (flags.some((flag) => ENABLING_FLAG.test(flag))) return flags;
   const allowed = Object.entries(SCOPES).filter(([scope]) => has(permission, scope));
   return ["--permission", ...allowed.map(([, flag]) => flag)];
 }
 
-/** A hook's Node starts in another folder, from which relative paths would count. */
+/** Returns an absolute path: Node starts in another folder for a hook. */
 function absolute(path: string, { cwd }: PermittedProcess): string {
   return path === "*" || isAbsolute(path) ? path : resolve(cwd(), path);
 }
 
-/** An older Node does not know every scope. */
+/** Whether a scope is granted. An older Node throws for some of the scopes. */
 function has(permission: NonNullable<PermittedProcess["permission"]>, scope: string): boolean {
   try {
     return permission.has(scope);
@@ -74,7 +73,7 @@ function split(word: string): [name: string, value?: string] {
   return at < 0 ? [word] : [word.slice(0, at), word.slice(at + 1)];
 }
 
-/** The words of NODE_OPTIONS: separated by spaces, which stand for themselves in quotes. */
+/** Returns the words of NODE_OPTIONS: separated by spaces, except in quotes. */
 function wordsOf(options: string): string[] {
   const words = options.match(/(?:"(?:\\.|[^"\\])*"|[^ "])+/g) ?? [];
   return words.map((word) =>

@@ -1,27 +1,28 @@
 /**
- * Opening a pipe in a worker of Node. There, `fs.open` and `fs.openSync` put what they open on a
- * list, and what is still on it is closed when the worker ends. `fs.closeSync` takes it off the
- * list, but a `net.Socket` that was given the descriptor does not: at the worker's end, whatever
- * has that number by then is closed, such as a file of the main thread.
+ * Opening a pipe in a worker of Node. There, `fs.open` and `fs.openSync` record what they open, and
+ * Node closes what is still recorded when the worker ends. `fs.closeSync` removes the record, but a
+ * `net.Socket` that was made from the descriptor does not: at the end of the worker, Node closes
+ * whatever has the number by then, such as a file of the main thread.
  *
- * A `FileHandle` is on no list, since it closes its descriptor itself; and it can be made to leave
- * that to somebody else.
+ * A `FileHandle` is not recorded, since it closes its descriptor itself. It can be made to give
+ * that up.
  *
  * @module
  */
 
 import { type FileHandle, open } from "node:fs/promises";
 import { Socket } from "node:net";
+import { LAST_STANDARD_FD } from "../posix/files.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 
-/** Opens a pipe for a `net.Socket`, which is the only one to close it. */
+/** Opens a pipe for a `net.Socket`, which is the only one to close its descriptor. */
 export async function openUnrecorded(path: string, flags: number): Promise<number> {
   const low: number[] = [];
   try {
     for (;;) {
-      const fd = await released(await open(path, flags));
-      if (fd > 2) return fd;
-      // The number of a standard stream that this process has closed.
+      const fd = await releaseFd(await open(path, flags));
+      if (fd > LAST_STANDARD_FD) return fd;
+      // It is the number of a standard stream that this process has closed.
       low.push(fd);
     }
   } finally {
@@ -29,8 +30,11 @@ export async function openUnrecorded(path: string, flags: number): Promise<numbe
   }
 }
 
-/** Nobody documents it; without it there is no way that harms nobody, and that is said. */
-async function released(file: FileHandle): Promise<number> {
+/**
+ * Takes the descriptor from a FileHandle, by a method that Node does not document. Throws an
+ * UnsupportedError without it, since no other way is safe.
+ */
+async function releaseFd(file: FileHandle): Promise<number> {
   const { fd } = file;
   for (const symbol of Object.getOwnPropertySymbols(file)) {
     const handle = (file as unknown as Record<symbol, { releaseFD?: unknown } | undefined>)[symbol];

@@ -62,6 +62,7 @@ function openedFile(
   const { fd, flags } = openFile(plan, source);
   opened.own(fd);
   if (source.access === "read" || !fstatSync(fd).isFIFO()) return fd;
-  // No child program will clear O_NONBLOCK. The FIFO has a reader, so opening it again does not wait.
+  // No child program will clear O_NONBLOCK. The FIFO has a reader, so opening it again does not
+  // wait.
   return opened.own(openAboveStandard(source.path, constants.O_WRONLY | flags));
 }

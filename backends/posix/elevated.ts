@@ -1,7 +1,7 @@
 /**
- * Whether this process was started with more rights than whoever started it has: set-uid, set-gid,
- * or a file with capabilities. Its environment is in the hands of that user then, and decides
- * nothing here: neither the driver nor a folder nor what a hook loads.
+ * Detection of a process with more rights than the user who started it: set-uid, set-gid, or a file
+ * with capabilities. That user controls its environment, which therefore chooses nothing: neither
+ * the driver nor a folder nor what a hook loads.
  *
  * @module
  */
@@ -12,18 +12,19 @@ import { isPermitted } from "./permitted.ts";
 
 const AT_SECURE = 23n;
 
-/** It does not change, but a process that has given up rights may not be able to read it any more. */
+/** AT_SECURE. It does not change, but a process that gives up rights may lose access to it. */
 let secure: boolean | undefined;
 
-/** By AT_SECURE of getauxval(3), and by the ids. */
+/** Reports whether this process is one, by AT_SECURE of getauxval(3) and by its ids. */
 export function elevated(): boolean {
   secure ??= isSecure(contentOf("/proc/self/auxv", bytesOfFile));
   if (secure === true || idsDiffer()) return true;
-  // Unreadable, since this process cannot be dumped: it may have been root's and not be any more.
+  // A process that is not dumpable cannot read it, such as one that has given up the rights of
+  // root.
   return secure === undefined && hasRaisedCapabilities(contentOf("/proc/self/status", textOfFile));
 }
 
-/** A variable that decides what this library does, unless whoever has set it has fewer rights. */
+/** Returns a variable that configures this library; undefined if the process is elevated. */
 export function trusted(
   value: string | undefined,
   isElevated: () => boolean = elevated,
@@ -35,6 +36,7 @@ function contentOf<T>(path: string, read: (path: string) => T): T | undefined {
   return isPermitted("read", path) ? read(path) : undefined;
 }
 
+/** Whether the auxiliary vector has AT_SECURE; undefined if it cannot be read. */
 function isSecure(auxv: Uint8Array | undefined): boolean | undefined {
   if (auxv === undefined) return undefined;
   const view = new DataView(auxv.buffer, auxv.byteOffset, auxv.byteLength);
@@ -48,12 +50,12 @@ function idsDiffer(): boolean {
   try {
     return process.getuid?.() !== process.geteuid?.() || process.getgid?.() !== process.getegid?.();
   } catch {
-    // Deno tells its ids only to those with --allow-sys. It is not installed set-uid.
+    // Deno reports ids only with --allow-sys. It is not installed set-uid.
     return false;
   }
 }
 
-/** Capabilities that an ordinary user did not inherit come from the file; see capabilities(7). */
+/** Whether a user other than root has capabilities that come from the file, see capabilities(7). */
 function hasRaisedCapabilities(status: string | undefined): boolean {
   if (status === undefined || /^Uid:\s+0\b/m.test(status)) return false;
   const set = (name: string) =>

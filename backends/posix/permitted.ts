@@ -1,6 +1,6 @@
 /**
- * Deno's permissions for files. Deno asks its user for what was not granted: so what this library
- * only looks at because it would be good to know, it asks Deno about first.
+ * Deno's permissions for files. Deno prompts the user for a permission that was not granted. Where
+ * this library reads a file only if it may, it queries the permission first.
  *
  * @module
  */
@@ -9,7 +9,7 @@ interface Permissions {
   querySync(what: { name: string; path: string }): { readonly state: string };
 }
 
-/** Whether this process may look at a path or change it without anybody being asked. */
+/** Reports whether this process may read or write a path without a prompt. */
 export function isPermitted(name: "read" | "write", path: string): boolean {
   const { Deno } = globalThis as { Deno?: { readonly permissions: Permissions } };
   return Deno === undefined || Deno.permissions.querySync({ name, path }).state === "granted";

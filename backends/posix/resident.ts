@@ -1,20 +1,20 @@
 /**
- * How much memory a child has used itself. Linux counts the largest resident size of a process from
- * before its exec(2) on, see exec_mmap() in the kernel's fs/exec.c: a child that was made without
- * copying memory starts with its parent's.
+ * How much memory a child has used itself. The largest resident size that Linux reports includes
+ * the time before exec(2), see exec_mmap() in the kernel's fs/exec.c: a child that was made without
+ * copying memory starts with the size of its parent.
  *
  * @module
  */
 
 /**
- * What the kernel adds up for each processor is put together only now and then: what two looks at
- * the same memory may differ by.
+ * How much two readings of the same size may differ: the kernel counts for each processor, and only
+ * sums up now and then.
  */
 const RSS_ERROR = 2 * 1024 * 1024;
 
 /**
- * The largest size above which a child's is its own: what its parent has had, at any time before
- * the child has ended, and somewhat more.
+ * Returns the size up to which a child's largest resident size may be that of its parent, given the
+ * parent's largest size before the child ended. Sizes are in bytes.
  */
 export function boundOf(largestOfParent: number): number {
   return largestOfParent + largestOfParent / 32 + RSS_ERROR;

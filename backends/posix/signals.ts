@@ -1,6 +1,6 @@
 /**
- * Signals that this process ignores. A program starts with everything ignored that its parent has
- * ignored, see signal(7): what a shell or a supervisor has left there is not ours to hand on.
+ * Signals that this process ignores. A program inherits them, see signal(7), and so this process
+ * may have inherited some from a shell or a supervisor.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { SIGCHLD } from "../../core/tables/kernel.ts";
 import { readFileSync } from "node:fs";
 
-/** The ignored signals in the text of /proc/<pid>/status, by number. */
+/** Returns the numbers of the ignored signals in the text of /proc/<pid>/status. */
 export function ignoredIn(status: string): number[] {
   const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(status)?.[1];
   const bits = BigInt(`0x${mask ?? "0"}`);
@@ -17,15 +17,15 @@ export function ignoredIn(status: string): number[] {
 }
 
 /**
- * Listens for SIGCHLD if this process was started with it ignored. The kernel would reap children
- * itself then, see waitid(2): Bun takes their end for a success, Deno for a failure to start.
+ * Listens for SIGCHLD if this process ignores it. Otherwise the kernel would reap children itself,
+ * see waitid(2): Bun would report a success for each of them, and Deno a failure to start.
  */
 export function unignoreSigchld(listen: (listener: () => void) => void): void {
   let status: string;
   try {
     status = readFileSync("/proc/self/status", "utf8");
   } catch {
-    return; // not Linux, or Deno has no leave to look: the runtime is on its own
+    return; // Not Linux, or Deno has no permission to read it: this cannot be known.
   }
   if (ignoredIn(status).includes(SIGCHLD)) listen(() => {});
 }

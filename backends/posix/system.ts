@@ -1,6 +1,6 @@
 /**
- * What the core asks about this process, answered without libc: from the runtime, and on Linux
- * from /proc.
+ * What the core needs to know about this process, without libc: from the runtime, and on Linux from
+ * /proc.
  *
  * @module
  */
@@ -12,15 +12,36 @@ import { elevated } from "./elevated.ts";
 import { accessTo, textOfFile } from "./files.ts";
 import { findUser, groupsListing } from "./users.ts";
 
-/** What the runtime knows of its own process. */
+/** The process, as its runtime reports it. */
 export interface OwnProcess {
   environment(): Record<string, string>;
   variable(name: string): string | undefined;
   currentFolder(): string;
 }
 
-/** The answers. `nofile`: whether a driver can set the limit that the runtime has raised back. */
-export function systemOf(self: OwnProcess, { nofile }: { nofile: boolean }): System {
+/** The implementation by `process`, for Node and Bun. */
+export const ownProcess: OwnProcess = {
+  environment() {
+    const variables = { ...process.env };
+    // A worker that shares them may have deleted one after its name was read.
+    for (const [name, value] of Object.entries(variables)) {
+      if (value === undefined) delete variables[name];
+    }
+    return variables as Record<string, string>;
+  },
+  // Not an inherited property such as `constructor`.
+  variable: (name) => Object.hasOwn(process.env, name) ? process.env[name] : undefined,
+  currentFolder: () => process.cwd(),
+};
+
+/** Which questions a driver needs answers to. */
+export interface SystemOptions {
+  /** Whether it can set the limit on open files back that the runtime has raised. */
+  readonly nofile: boolean;
+}
+
+/** Returns the answers for a driver. */
+export function systemOf(self: OwnProcess, { nofile }: SystemOptions): System {
   let starting: ReturnType<System["startingNofile"]> | null = nofile ? null : undefined;
   return {
     environment: () => self.environment(),
@@ -37,7 +58,7 @@ export function systemOf(self: OwnProcess, { nofile }: { nofile: boolean }): Sys
 }
 
 function capabilitiesOf(): ReturnType<System["capabilities"]> {
-  // Of this thread, which is the one that children inherit from.
+  // Those of this thread, which children inherit.
   const status = readFileSync("/proc/thread-self/status", "utf8");
   const set = (name: string) =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
@@ -50,8 +71,8 @@ function capabilitiesOf(): ReturnType<System["capabilities"]> {
 }
 
 /**
- * As the native driver finds it: if the process that started us has our hard limit and a lower soft
- * one, then that is what we were started with.
+ * The limit on open files that this process was started with. If its parent has the same hard limit
+ * and a lower soft one, it was started with that. The native driver assumes the same.
  */
 function startingNofile(): ReturnType<System["startingNofile"]> {
   const own = nofileOf("self");

@@ -1,6 +1,6 @@
 /**
- * The user database as it stands in its files, passwd(5) and group(5), for drivers that cannot ask
- * libc. Users that come from elsewhere (LDAP, sssd) are not known to them.
+ * The user database from its files, passwd(5) and group(5), for drivers that cannot use libc. Users
+ * from other sources (LDAP, sssd) are missing.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import type { User } from "../../core/system.ts";
 import { codeOf } from "../../core/error_code.ts";
 
-/** The entry of a user, by name or by number. */
+/** Returns a user by name or by uid; undefined if there is none. */
 export function findUser(key: string | number): User | undefined {
   for (const line of linesOf("/etc/passwd")) {
     const [name = "", , uid = "", gid = ""] = line.split(":");
@@ -19,7 +19,7 @@ export function findUser(key: string | number): User | undefined {
   return undefined;
 }
 
-/** The groups that list a user, and `gid`: ascending, without duplicates. */
+/** Returns the groups that list a user, and `gid`: ascending, without duplicates. */
 export function groupsListing(name: string, gid: number): number[] {
   const groups = new Set([gid]);
   for (const line of linesOf("/etc/group")) {

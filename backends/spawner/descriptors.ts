@@ -80,7 +80,9 @@ export function openFile(
   }
 }
 
-/** Creates a file for a child. Throws a failure of the file system as a SpawnError of step `fds`. */
+/**
+ * Creates a file for a child. Throws a failure of the file system as a SpawnError of step `fds`.
+ */
 export function createForChild(plan: Plan, write: () => UnlinkedFile): UnlinkedFile {
   try {
     return write();

@@ -17,7 +17,9 @@ export interface Host {
   readonly version: string;
   /** All variables of this process. */
   environment(): Record<string, string>;
-  /** All variables; undefined if the runtime's permissions do not allow this process to read them. */
+  /**
+   * All variables; undefined if the runtime's permissions do not allow this process to read them.
+   */
   environmentIfAllowed?(): Record<string, string> | undefined;
   /** One variable of this process. */
   variable(name: string): string | undefined;

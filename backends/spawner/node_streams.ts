@@ -34,7 +34,8 @@ export function readableSource(stream: Readable & MaybeRefable): Source {
       stream.off("readable", keepReadable);
       stream.on("end", () => finish());
       stream.on("close", () => finish());
-      // A peer that closes with something unread resets the connection. It is an end like any other.
+      // A peer that closes with something unread resets the connection. It is an end like any
+      // other.
       stream.on("error", (error) => finish(isReset(error) ? undefined : error));
       stream.on("data", (chunk: Uint8Array) => {
         if (!over) to.chunk(chunk, false);

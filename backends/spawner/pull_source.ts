@@ -8,7 +8,9 @@ import type { Receiver, Source } from "../../core/backend.ts";
 
 /** What a source reads from. */
 export interface PieceReader {
-  /** Reads the next piece. Resolves with undefined at the end, and with no bytes to be called again. */
+  /**
+   * Reads the next piece. Resolves with undefined at the end, and with no bytes to be called again.
+   */
   next(): Promise<Uint8Array | undefined>;
   /** Ends a pending `next()` and closes what is read. Called once. */
   close(): void;

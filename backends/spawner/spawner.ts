@@ -99,7 +99,10 @@ export function errnoOf(error: unknown): number | undefined {
   return typeof code === "string" ? errnoNumber(code) : undefined;
 }
 
-/** Returns a runtime's error as a StartError; an error without an errno, such as that of a permission, as it is. */
+/**
+ * Returns a runtime's error as a StartError; an error without an errno, such as that of a
+ * permission, as it is.
+ */
 export function startErrorOf(error: unknown): unknown {
   const errno = errnoOf(error);
   if (errno === undefined) return error;
@@ -117,9 +120,15 @@ export function throwingStartErrors<T>(start: () => T): T {
 
 /** Starts programs. */
 export interface Spawner {
-  /** Reports whether this release of the runtime has an option; it may ignore others. Default: it has. */
+  /**
+   * Reports whether this release of the runtime has an option; it ignores those that it does not
+   * have. Default: it has all.
+   */
   accepts?(option: "uid" | "timeout"): boolean;
-  /** Rejects with a {@linkcode StartError}, or with the runtime's own error for a missing permission. */
+  /**
+   * Rejects with a {@linkcode StartError}, or with the runtime's own error for a missing
+   * permission.
+   */
   spawn(request: SpawnRequest): Promise<Spawned>;
   /** Throws the same errors. */
   spawnSync(request: SyncRequest): SyncSpawned;
@@ -140,7 +149,9 @@ export function rawStatus(code: number | null | undefined, signal: unknown): num
   return exited ? code << 8 : rawOfSignal(signal);
 }
 
-/** Returns the status of wait(2) for a program that was ended by a signal of that name or number. */
+/**
+ * Returns the status of wait(2) for a program that was ended by a signal of that name or number.
+ */
 export function rawOfSignal(signal: unknown): number {
   if (typeof signal === "number" && signal > 0) return signal;
   return typeof signal === "string" && signalNumber(signal) || UNKNOWN_SIGNAL;
@@ -156,7 +167,9 @@ export function sendByNumber(pid: number, signal: number): boolean {
   }
 }
 
-/** Returns a runtime's error from sending a signal as a KillError; an error without errno as it is. */
+/**
+ * Returns a runtime's error from sending a signal as a KillError; an error without errno as it is.
+ */
 export function killError(pid: number, signal: number, cause: unknown): unknown {
   const errno = errnoOf(cause);
   return errno === undefined ? cause : new KillError({ pid, signal, errno, cause });
@@ -170,7 +183,9 @@ export function overflowOf(
   return stdout.length > limit ? "stdout" : stderr.length > limit ? "stderr" : undefined;
 }
 
-/** Returns what `child_process` and `Bun.spawn` call a connection; they make a channel of a pipe. */
+/**
+ * Returns what `child_process` and `Bun.spawn` call a connection; they make a channel of a pipe.
+ */
 export function stdioOption(stdio: Stdio): "ignore" | "pipe" | number {
   return stdio === "null" ? "ignore" : stdio === "channel" ? "pipe" : stdio;
 }

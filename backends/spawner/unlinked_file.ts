@@ -146,7 +146,9 @@ function create(folder: string, mode: number): number {
   }
 }
 
-/** __O_TMPFILE of Linux, to be used with O_DIRECTORY. With O_EXCL, the file can never get a name. */
+/**
+ * __O_TMPFILE of Linux, to be used with O_DIRECTORY. With O_EXCL, the file can never get a name.
+ */
 const TMPFILE = 0o20000000;
 
 /**
