@@ -40,8 +40,8 @@ class PipeReader implements PieceReader {
     this.#close = close;
   }
 
-  async next(): Promise<Uint8Array | undefined> {
-    return await (this.#isRef ? this.#read() : this.#poll());
+  next(): Promise<Uint8Array | undefined> {
+    return this.#isRef ? this.#read() : this.#poll();
   }
 
   async #read(): Promise<Uint8Array | undefined> {
