@@ -7,7 +7,7 @@
 import { UnsupportedError } from "../../core/errors.ts";
 import { LAST_FD } from "../../core/plan/descriptors.ts";
 import { AT_FDCWD, O } from "../../core/tables/kernel.ts";
-import type { Kernel } from "./kernel.ts";
+import { type Kernel, PATH_SIZE } from "./kernel.ts";
 import { isMissing } from "./primitives.ts";
 import { place, regions } from "./scratch.ts";
 import { nofileOf } from "./system.ts";
@@ -23,7 +23,7 @@ const SPARE = 256;
 /** Without /proc, all numbers up to the limit are closed, unless there are more than this. */
 const MAX_CLOSED = 65_536;
 
-const { path: PATH, entries: ENTRIES } = regions({ path: 8192, entries: 16 * 1024 });
+const { entries: ENTRIES } = regions({ path: PATH_SIZE, entries: 16 * 1024 });
 
 /** Where in struct linux_dirent64 its length and its name are; see getdents64(2). */
 const [LENGTH_AT, NAME_AT] = [16, 19];
