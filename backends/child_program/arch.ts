@@ -86,6 +86,7 @@ export type SyscallName =
   | "setresuid"
   | "setsid"
   | "socketpair"
+  | "signalfd4"
   | "splice"
   | "timerfd_create"
   | "timerfd_settime"

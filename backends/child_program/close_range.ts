@@ -18,6 +18,7 @@ export function closeRange(
   last: number,
   openBelow: number | undefined,
 ): Call[] {
+  if (last < first) return [];
   if (openBelow === undefined) {
     const display = [String(first), last === LAST_FD ? "~0U" : String(last), "0"];
     return [call(step, "close_range", [first, last, 0], display)];

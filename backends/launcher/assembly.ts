@@ -10,6 +10,7 @@ import { defined } from "../../core/own.ts";
 import { layout } from "../../core/plan/descriptors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Arch } from "../child_program/arch.ts";
+import { closeRange } from "../child_program/close_range.ts";
 import { type Call, call, type Cell, octal, type Program } from "../child_program/call.ts";
 import { O } from "../../core/tables/kernel.ts";
 import { ABANDONED_STATUS, lower, type LowerOptions } from "../child_program/lower.ts";
@@ -41,6 +42,8 @@ export interface HookSupport {
   readonly runtime: HookRuntime;
   /** Calls that restore the credentials which the exec of the launcher has changed. */
   readonly restore: readonly Call[];
+  /** Without close_range(2): a number that no open descriptor reaches. */
+  readonly openBelow: number | undefined;
 }
 
 /** Assembles the program. */
@@ -63,7 +66,7 @@ export function assemble(plan: Plan, childFds: ChildFds, support: HookSupport): 
     ...(halves === undefined ? support.restore : []),
     ...(pipes.length === 0 ? [] : [
       // Whatever else this process was started with: the numbers of the pipes must be known.
-      call("fds", "close_range", [stdio.length, control - 1, 0], ["…", "…", "0"]),
+      ...closeRange("fds", stdio.length, control - 1, support.openBelow),
       ...pipeCells.map(({ name }) =>
         call("fds", "pipe2", [{ cell: name }, O.CLOEXEC], ["…", "O_CLOEXEC"])
       ),
@@ -101,13 +104,13 @@ export function lowerAll(
   plan: Plan,
   childFds: ChildFds,
   control: number,
-  { arch, runtime, restore }: HookSupport,
+  { arch, runtime, restore, openBelow }: HookSupport,
   { alive, bound = false }: LowerAllOptions = {},
 ): Program & { readonly halves: Halves | undefined } {
   const { image } = childFds;
   const kept = [image, alive].filter((fd) => fd !== undefined);
   const parent = bound ? {} : { parent: () => process.pid };
-  const basic = { ...lowerOptionsFor(childFds, control, kept), bound, ...parent };
+  const basic = { ...lowerOptionsFor(childFds, control, kept), openBelow, bound, ...parent };
   if (image === undefined) return { ...lower(plan.steps, basic), halves: undefined };
   const inChild = (fd: number) => {
     const number = basic.reserved[1 + kept.indexOf(fd)];

@@ -18,6 +18,7 @@ import { systemOf } from "../posix/system.ts";
 import type { Spawner } from "../spawner/spawner.ts";
 import { requireCredentials } from "./credentials.ts";
 import { execByFile } from "./exec.ts";
+import { type KernelSupport, missingSupport } from "./kernel_support.ts";
 import {
   launcherFeatures,
   requireExec,
@@ -37,7 +38,8 @@ export function launcherBackend(
 ): Backend {
   unignoreSigchld(host.onSigchld);
   const { hooks, execve } = runtime;
-  const starter = new LauncherStarter(host, arch, spawner);
+  const kernel: KernelSupport = { closeRange: true, pidfds: true };
+  const starter = new LauncherStarter(host, arch, spawner, kernel);
   // Writes the file: where none can be executed, another driver is chosen.
   starter.launcher.close();
   const features = launcherFeatures(runtime);
@@ -49,7 +51,7 @@ export function launcherBackend(
       os: "linux",
       arch: arch.name,
       reason,
-      missing: {},
+      missing: missingSupport(kernel),
       features,
     }),
     asyncScope,
@@ -62,7 +64,7 @@ export function launcherBackend(
       requireCredentials(plan);
     },
     start: (plan, cancel) => starter.start(plan, cancel),
-    runSync: (plan, run) => runSync({ arch, spawner, host }, plan, run),
+    runSync: (plan, run) => runSync({ arch, spawner, host, kernel }, plan, run),
     exec: (plan) => execByFile(arch, requireExec(plan, execve), plan),
     explain: (plan) => explainPlan(plan),
     closeFd: closeSync,

@@ -23,6 +23,7 @@ import { assemble } from "./assembly.ts";
 import { imageOf, launcherFile, ROOM } from "./boot.ts";
 import { type ChildFds, setupStdio, stdioWith } from "./child_fds.ts";
 import { restoreFor } from "./credentials.ts";
+import { type KernelSupport, openBelow } from "./kernel_support.ts";
 import { signalDaemon } from "./daemon.ts";
 import { ChildPipes } from "./pipes.ts";
 import { FAILURE_HANDLING, isTextBusy, launcherError, tooLongError } from "./start_failure.ts";
@@ -35,12 +36,14 @@ export class LauncherStarter {
   readonly #host: Host;
   readonly #arch: Arch;
   readonly #spawner: Spawner;
+  readonly #kernel: KernelSupport;
   #launcher: UnlinkedFile | undefined;
 
-  constructor(host: Host, arch: Arch, spawner: Spawner) {
+  constructor(host: Host, arch: Arch, spawner: Spawner, kernel: KernelSupport) {
     this.#host = host;
     this.#arch = arch;
     this.#spawner = spawner;
+    this.#kernel = kernel;
   }
 
   /**
@@ -102,6 +105,7 @@ export class LauncherStarter {
         arch: this.#arch,
         runtime: hookRuntime(this.#host, elevated()),
         restore: restoreFor(plan),
+        openBelow: openBelow(this.#kernel),
       };
       const { program, control, halves } = assemble(plan, childFds, support);
       if (halves !== undefined) {

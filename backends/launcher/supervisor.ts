@@ -43,7 +43,7 @@ export function supervise(
   run: SupervisedRun,
   options: SupervisorOptions = {},
 ): Program {
-  const { outlives = false, parentWatch } = options;
+  const { outlives = false, parentWatch, pidfds = true, openBelow } = options;
   const end = (carries: string, side: "read" | "write") =>
     pipes.find((each) => each.carries === carries)?.[side];
   const supervisor: Supervisor = {
@@ -53,6 +53,8 @@ export function supervise(
     run,
     outlives,
     parentWatch,
+    pidfds,
+    openBelow,
     fds: supervisorFds({ stdio, pipes }, options),
     out: { from: end("stdout", "read"), to: 1, slot: "out" },
     err: { from: end("stderr", "read"), to: 2, slot: "err" },
@@ -85,6 +87,7 @@ function cellsOf({ pipes }: Supervisor): Cell[] {
     "pidfd",
     "ticks",
     "own pid",
+    "program pid",
     "parent pid",
     // These two as well: they are the flags of the report.
     "timed out",

@@ -33,6 +33,10 @@ export interface SupervisorOptions {
    * kernel would not signal it.
    */
   readonly parentWatch?: ParentWatch | undefined;
+  /** Whether the kernel has pidfds. Default: it has. */
+  readonly pidfds?: boolean;
+  /** Without close_range(2): a number that no open descriptor reaches. */
+  readonly openBelow?: number | undefined;
 }
 
 /** The descriptors that a supervisor opens. */
@@ -47,6 +51,7 @@ export interface SupervisorFds {
   readonly aliveWrite: number;
   /** With `parentWatch`: the pidfd of the parent. */
   readonly parent: number;
+  /** The program's pidfd; without pidfds, a signalfd(2) for SIGCHLD. */
   readonly pidfd: number;
 }
 

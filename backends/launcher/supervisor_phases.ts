@@ -5,9 +5,11 @@
  */
 
 import type { SyncRun } from "../../core/backend.ts";
-import { F, O, SIGCHLD } from "../../core/tables/kernel.ts";
+import { LAST_FD } from "../../core/plan/descriptors.ts";
+import { F, FUTEX_CMP_REQUEUE_PRIVATE, O, SIGCHLD } from "../../core/tables/kernel.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import type { Call } from "../child_program/call.ts";
+import { closeRange } from "../child_program/close_range.ts";
 import { PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
 import type { ChildFds } from "./child_fds.ts";
 import { PROGRAM, requireParent, storeParentPid } from "./supervised_program.ts";
@@ -39,13 +41,16 @@ import {
 
 const CLONE_PIDFD = 0x1000;
 const P_PIDFD = 3;
+const P_PID = 1;
+const WNOHANG = 1;
 const SIG_BLOCK = 0;
+/** sigset_t with SIGCHLD. */
+const SIGCHLD_SET = 1n << 16n;
 /** sigset_t with SIGPIPE, 13. */
 const SIGPIPE_SET = 1n << 12n;
 const WEXITED = 4;
 const CLOCK_MONOTONIC = 1;
 const TFD_FLAGS = O.CLOEXEC | O.NONBLOCK;
-const LAST_FD = 0xffff_ffff;
 
 /** The descriptor that the spawner gives to a supervisor for its report. */
 const REPORT = 3;
@@ -62,6 +67,8 @@ export interface Supervisor {
   readonly run: SupervisedRun;
   readonly outlives: boolean;
   readonly parentWatch: ParentWatch | undefined;
+  readonly pidfds: boolean;
+  readonly openBelow: number | undefined;
   readonly fds: SupervisorFds;
   readonly out: Output;
   readonly err: Output;
@@ -96,7 +103,7 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
     op("dup3", [REPORT, control, O.CLOEXEC]),
     op("write", [control, { bytes: new Uint8Array(RECORDS_SIZE) }, RECORDS_SIZE]),
     // Whatever else this process was started with: the numbers must be known.
-    op("close_range", [stdio.length, control - 1, 0]),
+    ...closeRange("fds", stdio.length, control - 1, supervisor.openBelow),
     ...pipes.map((_, i) => op("pipe2", [{ cell: pipeCell(i) }, O.CLOEXEC])),
     ...[timeout, grace, drain, drainLimit].map(() =>
       op("timerfd_create", [CLOCK_MONOTONIC, TFD_FLAGS])
@@ -109,6 +116,10 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
     op("read", [pidfd, { cell: SLOTS.parent }, slots.length]),
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
+    ...(supervisor.pidfds ? [] : [
+      op("rt_sigprocmask", [SIG_BLOCK, { words: [SIGCHLD_SET] }, 0, 8]),
+      op("signalfd4", [-1, { words: [SIGCHLD_SET] }, 8, O.CLOEXEC | O.NONBLOCK]),
+    ]),
   ];
 }
 
@@ -128,17 +139,14 @@ function openParent(pid: number): Call[] {
 }
 
 /** Starts the program, and the process that feeds it; starts the time limit. */
-export function startProgram({ stdio, pipes, run, outlives, fds, input }: Supervisor): Call[] {
+export function startProgram(supervisor: Supervisor): Call[] {
+  const { stdio, pipes, run, outlives, fds, input } = supervisor;
   return [
-    // The pidfd gets the lowest free number.
-    {
-      ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
-      jumps: { zero: PROGRAM },
-    },
+    ...(supervisor.pidfds ? cloneWithPidfd() : cloneWithPid(supervisor)),
     ...pipes.map(({ carries, read, write }) =>
       op("close", [carries === "stdout" || carries === "stderr" ? write : read])
     ),
-    ...(stdio.length > REPORT + 1 ? [op("close_range", [REPORT + 1, stdio.length - 1, 0])] : []),
+    ...closeRange("fds", REPORT + 1, stdio.length - 1, supervisor.openBelow),
     ...(outlives ? [op("close", [fds.aliveWrite])] : []),
     ...(input === undefined ? [] : [
       { ...op("clone", [SIGCHLD, 0, 0, 0, 0]), jumps: { zero: "pump" } },
@@ -149,8 +157,55 @@ export function startProgram({ stdio, pipes, run, outlives, fds, input }: Superv
   ];
 }
 
+/** The pidfd gets the lowest free number. */
+function cloneWithPidfd(): Call[] {
+  return [{
+    ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
+    jumps: { zero: PROGRAM },
+  }];
+}
+
+/** Where the program's pid is an argument, if it has no pidfd. */
+const WITH_PID = [
+  { call: "signal", argument: 0 },
+  { call: "kill", argument: 0 },
+  { call: "reap", argument: 1 },
+] as const;
+
+/** Stores the pid of the program in the arguments of later calls, which a pipe copies it to. */
+function cloneWithPid({ fds: { pidfd } }: Supervisor): Call[] {
+  const [read, write] = [pidfd + 1, pidfd + 2];
+  return [
+    {
+      ...op("clone", [SIGCHLD, 0, 0, 0, 0]),
+      into: { cell: "program pid" },
+      jumps: { zero: PROGRAM },
+    },
+    op("pipe2", [{ cell: "scratch" }, O.CLOEXEC]),
+    ...WITH_PID.flatMap((place) => [
+      op("write", [write, { cell: "program pid" }, 8]),
+      op("read", [read, place, 8]),
+    ]),
+    op("close", [read]),
+    op("close", [write]),
+  ];
+}
+
+/** Sends a signal to the program, which was not reaped. */
+function signalProgram(
+  { pidfds, fds }: Supervisor,
+  label: "signal" | "kill",
+  signal: number,
+): Call {
+  const call = pidfds
+    ? op("pidfd_send_signal", [fds.pidfd, signal, 0, 0])
+    : op("kill", [0, signal]);
+  return { ...call, label };
+}
+
 /** Copies output and keeps the time limit until the program has ended. */
-export function whileItRuns({ run, parentWatch, fds, out, err }: Supervisor): Call[] {
+export function whileItRuns(supervisor: Supervisor): Call[] {
+  const { run, parentWatch, fds, out, err } = supervisor;
   return [
     {
       ...always(waitFor("parent", 6), parentWatch === undefined ? "out" : "parent ended?"),
@@ -171,7 +226,7 @@ export function whileItRuns({ run, parentWatch, fds, out, err }: Supervisor): Ca
     { ...hasExpired(fds.timeout), label: "timed out?", jumps: { error: "grace over?" } },
     setFlag("timed out"),
     {
-      ...op("pidfd_send_signal", [fds.pidfd, run.killSignal, 0, 0]),
+      ...signalProgram(supervisor, "signal", run.killSignal),
       // A program that did not get the signal cannot react to it, so there is nothing to wait for.
       jumps: { error: "kill" },
     },
@@ -182,8 +237,7 @@ export function whileItRuns({ run, parentWatch, fds, out, err }: Supervisor): Ca
     },
     { ...hasExpired(fds.grace), label: "grace over?", jumps: { error: "running" } },
     {
-      ...op("pidfd_send_signal", [fds.pidfd, SIGKILL, 0, 0]),
-      label: "kill",
+      ...signalProgram(supervisor, "kill", SIGKILL),
       into: { cell: "drained" },
       jumps: { zero: "running", error: "finish" },
     },
@@ -191,12 +245,26 @@ export function whileItRuns({ run, parentWatch, fds, out, err }: Supervisor): Ca
 }
 
 /** Reports how the program ended. */
-export function onExit({ control, fds }: Supervisor): Call[] {
+export function onExit({ control, fds, pidfds }: Supervisor): Call[] {
+  const [siginfo, rusage] = [{ cell: "siginfo" }, { cell: "rusage" }];
+  const reap = pidfds
+    ? [{ ...op("waitid", [P_PIDFD, fds.pidfd, siginfo, WEXITED, rusage]), label: "exited" }]
+    : [
+      // SIGCHLD may be that of the process that feeds the program.
+      {
+        ...op("read", [fds.pidfd, siginfo, SIGINFO_SIZE]),
+        label: "exited",
+        ignoresErrors: true,
+      },
+      { ...op("waitid", [P_PID, 0, siginfo, WEXITED | WNOHANG, rusage]), label: "reap" },
+      // With WNOHANG, si_signo is 0 while the program lives.
+      {
+        ...op("futex", [siginfo, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, siginfo, SIGCHLD]),
+        jumps: { error: "timed out?" },
+      },
+    ];
   return [
-    {
-      ...op("waitid", [P_PIDFD, fds.pidfd, { cell: "siginfo" }, WEXITED, { cell: "rusage" }]),
-      label: "exited",
-    },
+    ...reap,
     op("pwrite64", [control, { cell: "siginfo" }, SIGINFO_SIZE + RUSAGE_SIZE, EXIT_AT]),
   ];
 }
@@ -283,12 +351,12 @@ export function onParentExit({ fds, out, err }: Supervisor, { signal }: ParentWa
 }
 
 /** The process that feeds the program. It must not keep the spawner's other pipes open. */
-export function pumpInput({ input }: Supervisor): Call[] {
+export function pumpInput({ input, openBelow }: Supervisor): Call[] {
   if (input === undefined) return [];
   return [
     { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "pump" },
-    op("close_range", [1, input - 1, 0]),
-    op("close_range", [input + 1, LAST_FD, 0]),
+    ...closeRange("fds", 1, input - 1, openBelow),
+    ...closeRange("fds", input + 1, LAST_FD, openBelow),
     {
       ...op("splice", [0, 0, input, 0, SPLICE_LENGTH, 0]),
       label: "pumping",

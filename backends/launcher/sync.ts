@@ -8,7 +8,7 @@
 
 import { process } from "../process.ts";
 import type { SyncOutcome, SyncRun } from "../../core/backend.ts";
-import { KillError } from "../../core/errors.ts";
+import { KillError, UnsupportedError } from "../../core/errors.ts";
 import { defined } from "../../core/own.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
@@ -36,6 +36,7 @@ import { type ChildFds, setupStdio, stdioWith } from "./child_fds.ts";
 import { restoreFor } from "./credentials.ts";
 import { discardDaemon, killDaemon } from "./daemon.ts";
 import { FAILURE_HANDLING, isTextBusy, launcherError } from "./start_failure.ts";
+import { type KernelSupport, openBelow } from "./kernel_support.ts";
 import { supervise } from "./supervisor.ts";
 import { aboveSupervisor, aliveFd } from "./supervisor_fds.ts";
 import { parseReport, type SupervisorReport } from "./supervisor_report.ts";
@@ -45,6 +46,7 @@ export interface SyncService {
   readonly arch: Arch;
   readonly spawner: Spawner;
   readonly host: Host;
+  readonly kernel: KernelSupport;
 }
 
 /** Runs a child until it ends. */
@@ -142,7 +144,7 @@ interface WrittenSupervisor {
 
 /** Writes the file of a supervisor with the child program in it, and that of a hook. */
 function writeSupervisor(
-  { arch, host }: SyncService,
+  { arch, host, kernel }: SyncService,
   plan: Plan,
   run: SyncRun,
   childFds: ChildFds,
@@ -150,7 +152,8 @@ function writeSupervisor(
 ): WrittenSupervisor {
   const control = aboveSupervisor(childFds);
   const restore = restoreFor(plan);
-  const support = { arch, runtime: hookRuntime(host, elevated()), restore };
+  const below = openBelow(kernel);
+  const support = { arch, runtime: hookRuntime(host, elevated()), restore, openBelow: below };
   const outlives = isDaemon(plan) && childFds.image !== undefined;
   const { halves, ...child } = lowerAll(plan, childFds, control, support, {
     alive: outlives ? aliveFd(childFds) : undefined,
@@ -166,7 +169,8 @@ function writeSupervisor(
   ];
   const signal = findStep(plan, "dieWithParent")?.signal;
   const parentWatch = signal === undefined ? undefined : { parent: process.pid, signal };
-  const options = { outlives, parentWatch };
+  if (parentWatch !== undefined && !kernel.pidfds) throw watchesNoParent(plan);
+  const options = { outlives, parentWatch, pidfds: kernel.pidfds, openBelow: below };
   const whole = supervise({ ...child, calls }, childFds, control, run, options);
   const { bytes, encoded } = encodeForFile(
     arch,
@@ -175,6 +179,16 @@ function writeSupervisor(
   );
   const program = files.writeProgram(elfOf(arch, bytes));
   return { program, hookFile, programs: { encoded, afterHook: halves?.second }, outlives };
+}
+
+function watchesNoParent({ command }: Plan): UnsupportedError {
+  return new UnsupportedError({
+    feature: "dieWithParent",
+    driver: "launcher",
+    reason: "a synchronous run needs pidfd_open(2) for it",
+    remedy: "use run(), Linux 5.4 or newer, or a sandbox that permits pidfd_open(2)",
+    command,
+  });
 }
 
 /** Runs a supervisor until it ends. */

@@ -56,7 +56,7 @@ function emulated(): Spawner {
   };
 }
 
-const starter = new LauncherStarter(host, aarch64, emulated());
+const starter = new LauncherStarter(host, aarch64, emulated(), { closeRange: true, pidfds: true });
 
 function planOf(cmd: Command): Plan {
   const spec = freeze(cmd);

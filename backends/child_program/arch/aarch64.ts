@@ -157,6 +157,7 @@ const numbers = {
   setresuid: 147,
   setsid: 157,
   socketpair: 199,
+  signalfd4: 74,
   splice: 76,
   timerfd_create: 85,
   timerfd_settime: 86,

@@ -163,6 +163,7 @@ const numbers = {
   setresuid: 117,
   setsid: 112,
   socketpair: 53,
+  signalfd4: 289,
   splice: 275,
   timerfd_create: 283,
   timerfd_settime: 286,

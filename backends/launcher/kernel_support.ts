@@ -1,0 +1,34 @@
+/**
+ * What the kernel offers to the launcher's programs. Old kernels lack it, and so do sandboxes with
+ * old profiles; the self test finds out.
+ *
+ * @module
+ */
+
+import { readdirSync } from "node:fs";
+
+/** What a child of the launcher can use. */
+export interface KernelSupport {
+  /** close_range(2), since Linux 5.9. */
+  readonly closeRange: boolean;
+  /** CLONE_PIDFD, pidfd_send_signal(2) and P_PIDFD of waitid(2), since Linux 5.4. */
+  readonly pidfds: boolean;
+}
+
+/** What other threads may open before the child has its descriptors. */
+const SPARE = 256;
+
+/** Without close_range(2): a number that no descriptor of a child reaches. */
+export function openBelow({ closeRange }: KernelSupport): number | undefined {
+  if (closeRange) return undefined;
+  const numbers = readdirSync("/proc/self/fd").map(Number);
+  return Math.max(...numbers) + 1 + SPARE;
+}
+
+/** What is missing, and what is done instead; for `backendInfo()`. */
+export function missingSupport({ closeRange, pidfds }: KernelSupport): Record<string, string> {
+  return {
+    ...(closeRange ? {} : { close_range: "descriptors are closed one by one" }),
+    ...(pidfds ? {} : { pidfd_open: "synchronous runs wait for SIGCHLD with signalfd(2)" }),
+  };
+}
