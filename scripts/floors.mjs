@@ -19,7 +19,6 @@ export const FLOORS = [
   [
     ["core/system.ts", "what a plan needs to know about the system"],
     ["core/drivers.ts", "the names of the drivers"],
-    ["core/current_folder.ts", "the current folder of this process"],
   ],
   [["core/command/", "what the caller asks for: the spec, its methods, rules"]],
   [["core/plan/", "what the child will do: steps, their order, the plan, look-up"]],

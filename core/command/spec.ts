@@ -49,9 +49,9 @@ export type CoreScheduling =
 
 /** A JavaScript module to run in the child. */
 export interface PreExec {
-  /** Its URL. */
+  /** Its URL; in a spec, a path as well. */
   readonly module: string;
-  /** What it gets, as JSON. */
+  /** Its data, as JSON. */
   readonly data: string;
 }
 

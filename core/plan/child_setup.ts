@@ -6,11 +6,11 @@
  */
 
 import type { System } from "../system.ts";
-import { sayings } from "../command/builder.ts";
+import { setFields } from "../command/builder.ts";
 import { SpawnError, SystemCallError } from "../errors.ts";
 import { resolveCaps, resolveIds } from "./identity.ts";
 import { limits } from "../tables/limits.ts";
-import { absolute } from "../text/path.ts";
+import { absolute, fileUrl } from "../text/path.ts";
 import { guarded } from "../own.ts";
 import { inOrder, type StepName } from "./order.ts";
 import type { Spec } from "../command/spec.ts";
@@ -126,7 +126,7 @@ const LOOKED_UP: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
  */
 function attributesOf(spec: Spec): string | undefined {
   let text = "";
-  for (const name of sayings(spec)) {
+  for (const name of setFields(spec)) {
     if (IGNORED_FIELDS.has(name)) continue;
     const value = spec[name];
     if (typeof value === "object" || LOOKED_UP.has(name)) return undefined;
@@ -152,7 +152,11 @@ function stepsOf(
     steps.push({ step: "pidFile", path: absolute(spec.pidFile, folder) });
   }
   addLimits(steps, spec, system);
-  if (spec.preExec !== undefined) steps.push({ step: "preExec", hook: spec.preExec });
+  if (spec.preExec !== undefined) {
+    const { module, data } = spec.preExec;
+    const url = lookingUp("preExec", () => moduleUrl(module, system), command);
+    steps.push({ step: "preExec", hook: { module: url, data } });
+  }
   if (spec.oomScoreAdj !== undefined) steps.push({ step: "oomScoreAdj", score: spec.oomScoreAdj });
   if (spec.cpuAffinity !== undefined) steps.push({ step: "cpuAffinity", cpus: spec.cpuAffinity });
   if (spec.ioPriority !== undefined) steps.push({ step: "ioPriority", priority: spec.ioPriority });
@@ -179,6 +183,13 @@ function stepsOf(
   steps.push(UNBLOCK);
   if (spec.handshake) steps.push({ step: "handshake" });
   return steps;
+}
+
+/** The URL of a module. A path is relative to the current folder. */
+function moduleUrl(module: string, system: System): string {
+  return /^[a-z][a-z0-9+.-]+:/i.test(module)
+    ? module
+    : fileUrl(absolute(module, system.currentFolder()));
 }
 
 /**

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { type AsyncScope, backend, type Exit, type Process, type SyncOutcome } from "../backend.ts";
+import type { AsyncScope, Exit, Process, SyncOutcome } from "../backend.ts";
+import { chosenBackend } from "./chosen_backend.ts";
 import { displayValue, typeName } from "../command/builder.ts";
 import { UsageError } from "../errors.ts";
 import { own } from "../own.ts";
@@ -99,7 +100,7 @@ interface Answered {
 }
 
 function callOf(spec: Spec, input: string | undefined): DryCall {
-  const system = backend().system;
+  const system = chosenBackend().system;
   const env = chosenEnv(spec, system);
   return {
     argv: [spec.arg0 ?? spec.binary, ...spec.args].map(reveal),
@@ -162,7 +163,7 @@ export const dryRun: DryRunFunction = Object.defineProperty(
       if (each === undefined || typeof each === "function") continue;
       throw new UsageError(`dryRun: expected a function, not ${typeName(each)}`);
     }
-    scope ??= backend().asyncScope<DryRun>();
+    scope ??= chosenBackend().asyncScope<DryRun>();
     const dry = make(handler ?? undefined);
     latest = dry;
     return fn === undefined ? enter(dry, scope) : scope.run(dry, () => fn(dry));

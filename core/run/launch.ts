@@ -5,10 +5,11 @@
  * @module
  */
 
-import { type Backend, backend, type SyncOutcome, type Verb } from "../backend.ts";
+import type { Backend, SyncOutcome, Verb } from "../backend.ts";
+import { chosenBackend } from "./chosen_backend.ts";
 import { Child, killAndClose, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
-import { type Draft, freeze, noted, notes } from "../command/builder.ts";
+import { type Builder, freeze } from "../command/builder.ts";
 import { AbortError, StateError, UsageError } from "../errors.ts";
 import { checkResult, type KillReason } from "./check_result.ts";
 import {
@@ -46,13 +47,17 @@ export interface LaunchMode {
 }
 
 /** Starts a command. */
-export async function launch(draft: Draft, options: RunOptions, given: LaunchMode): Promise<Child> {
+export async function launch(
+  builder: Builder,
+  options: RunOptions,
+  given: LaunchMode,
+): Promise<Child> {
   const manner = guarded(given);
   const since = performance.now();
-  const gone = noted(draft).closedInParent;
-  const handedOver = takeHandedOver(draft);
+  const gone = builder.fields.closedFds;
+  const fdsToClose = takeFdsToClose(builder);
   try {
-    const { spec, checked } = prepare(draft, gone, manner.mode, options);
+    const { spec, checked } = prepare(builder, gone, manner.mode, options);
     requireReadable(spec, manner.reader);
     const outputs = outputsOf(spec, manner);
     const claims = claim(spec, outputs);
@@ -74,7 +79,7 @@ export async function launch(draft: Draft, options: RunOptions, given: LaunchMod
       throw error;
     }
   } finally {
-    closeAll(handedOver);
+    closeFds(fdsToClose);
   }
 }
 
@@ -110,7 +115,7 @@ function requireReadable({ stdout, grouping }: Spec, reader: string | undefined)
 type Start = Pick<Started, "plan" | "process" | "killReason">;
 
 async function startDry(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Start> {
-  const plan = maskedCommandOf(spec, backend(checked.driver).system);
+  const plan = maskedCommandOf(spec, chosenBackend(checked.driver).system);
   refuseAborted(plan, checked);
   return { plan, process: await dryProcess(dry, spec), killReason: undefined };
 }
@@ -136,7 +141,7 @@ async function start(
   checked: CheckedOptions,
   outputs: Started["outputs"],
 ): Promise<Start> {
-  const service = backend(checked.driver);
+  const service = chosenBackend(checked.driver);
   const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
   refuseAborted(plan, checked);
   const { signal } = checked;
@@ -166,19 +171,19 @@ async function start(
 }
 
 /** Runs a command to its end without the event loop. */
-export function runSynchronously(draft: Draft, options: RunOptions): Result {
+export function runSynchronously(builder: Builder, options: RunOptions): Result {
   const since = performance.now();
-  const gone = noted(draft).closedInParent;
-  const handedOver = takeHandedOver(draft);
+  const gone = builder.fields.closedFds;
+  const fdsToClose = takeFdsToClose(builder);
   try {
-    const { spec, checked } = prepare(draft, gone, "runSync", options);
+    const { spec, checked } = prepare(builder, gone, "runSync", options);
     if (checked.signal !== undefined) {
       throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
     }
     const { stdout, stderr } = outputsOf(spec, { mode: "run" });
     const input = inputBytes(spec);
     const dry = currentDryRun();
-    const service = backend(checked.driver);
+    const service = chosenBackend(checked.driver);
     const { system } = service;
     let plan: MaskedCommand;
     let outcome: SyncOutcome;
@@ -200,16 +205,16 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       refusal: outcome.refusal,
     });
   } finally {
-    closeAll(handedOver);
+    closeFds(fdsToClose);
   }
 }
 
 /** Replaces this process by the program. Returns only to throw. */
-export function execute(draft: Draft): never {
-  const { spec } = prepare(draft, noted(draft).closedInParent, "exec");
+export function execute(builder: Builder): never {
+  const { spec } = prepare(builder, builder.fields.closedFds, "exec");
   const inherit = { kind: "inherit" } as const;
   const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
-  const service = backend();
+  const service = chosenBackend();
   return service.exec(checkedPlan(service, spec, { stdin, stdout, stderr }, "exec"));
 }
 
@@ -230,12 +235,12 @@ export function outputsOf(
 }
 
 function prepare(
-  draft: Draft,
+  builder: Builder,
   gone: readonly number[],
   mode: Mode,
   options: RunOptions = {},
 ): { spec: Spec; checked: CheckedOptions } {
-  const spec = freeze(draft);
+  const spec = freeze(builder);
   checkRules(spec, mode);
   requireOpen(spec, gone);
   return { spec, checked: checkOptions(options) };
@@ -256,21 +261,21 @@ function refuseAborted(plan: MaskedCommand, { signal }: CheckedOptions): void {
 
 const NO_FDS: readonly number[] = [];
 
-/** The descriptors that this run is to close: no other run may have them from here on. */
-function takeHandedOver(draft: Draft): Iterable<number> {
-  if (noted(draft).closeInParent.length === 0) return NO_FDS;
-  const kept = notes(draft);
-  const fds = new Set(kept.closeInParent);
-  kept.closeInParent = [];
-  kept.closedInParent = [...kept.closedInParent, ...fds];
+/** Takes the descriptors that this run closes. From here on, no other run may pass them. */
+function takeFdsToClose(builder: Builder): Iterable<number> {
+  const { fdsToClose, closedFds } = builder.fields;
+  if (fdsToClose.length === 0) return NO_FDS;
+  const fds = new Set(fdsToClose);
+  builder.set("fdsToClose", []);
+  builder.set("closedFds", [...closedFds, ...fds]);
   return fds;
 }
 
-/** One that is not open, or not any more, has been told of by the start, and keeps none open. */
-function closeAll(fds: Iterable<number>): void {
+/** Closes descriptors. For one that is not open, the start has already failed with an error. */
+function closeFds(fds: Iterable<number>): void {
   for (const fd of fds) {
     try {
-      backend().closeFd(fd);
+      chosenBackend().closeFd(fd);
     } catch (error) {
       if (codeOf(error) !== "EBADF") throw error;
     }

@@ -5,7 +5,7 @@
  */
 
 import { type Child, type Reading, readingOf } from "./child.ts";
-import type { Draft } from "../command/builder.ts";
+import { areOptions, type Builder, displayValue, typeName } from "../command/builder.ts";
 import type { Flow } from "./drain.ts";
 import { CommandError, KillError, UsageError } from "../errors.ts";
 import { launch } from "./launch.ts";
@@ -19,10 +19,10 @@ import { FULL_PIPE, SIGKILL } from "../timing.ts";
  * last line without one is a line too.
  */
 export async function* linesOf(
-  draft: Draft,
+  builder: Builder,
   options: RunOptions,
 ): AsyncGenerator<string, void, void> {
-  const child = await launch(draft, options, { ...READ, reader: "lines" });
+  const child = await launch(builder, options, { ...READ, reader: "lines" });
   let failure: { error: unknown } | undefined;
   try {
     yield* pieces(child, "\n", "a line of stdout");
@@ -244,21 +244,22 @@ export interface RegexOptions extends RunOptions {
  * them, in order; a group that took no part is undefined.
  */
 export async function matchLines(
-  draft: Draft,
+  builder: Builder,
   expressions: RegExp | readonly RegExp[],
   matched: (groups: (string | undefined)[]) => unknown,
   options: RegexOptions,
 ): Promise<Result> {
   const all: readonly unknown[] = Array.isArray(expressions) ? expressions : [expressions];
-  if (!all.every(isRegExp)) throw new UsageError("runRegex: expected regular expressions");
+  if (!all.every(isRegExp)) {
+    throw new UsageError("runRegex: expected a regular expression or an array of them");
+  }
+  requireFunction("runRegex", matched);
+  const prefix = ignoredPrefix(options);
   // A sticky or global expression remembers where it was: each line is to be matched afresh.
   const fresh = all.map((each) => new RegExp(each.source, each.flags.replace(/[gy]/g, "")));
-  const { ignorePrefix = "" } = options === NO_OPTIONS ? options as RegexOptions : own(options);
   const how: ReadMode = { reader: "runRegex", separator: "\n", name: "a line of stdout" };
-  return await consume(draft, options, how, async (line) => {
-    const text = ignorePrefix !== "" && line.startsWith(ignorePrefix)
-      ? line.slice(ignorePrefix.length)
-      : line;
+  return await consume(builder, options, how, async (line) => {
+    const text = line.startsWith(prefix) ? line.slice(prefix.length) : line;
     const groups: (string | undefined)[] = [];
     for (const expression of fresh) {
       const match = expression.exec(text);
@@ -274,17 +275,18 @@ export async function matchLines(
  * -print0` does. What is left at the end comes as a last, shorter row; no output, no row.
  */
 export async function readRows(
-  draft: Draft,
+  builder: Builder,
   columns: number,
   row: (values: string[]) => unknown,
   options: RunOptions,
 ): Promise<Result> {
+  requireFunction("runNul", row);
   if (!Number.isInteger(columns) || columns < 1) {
-    throw new UsageError(`runNul(${columns}): expected 1 column or more`);
+    throw new UsageError(`runNul(${displayValue(columns)}): expected 1 column or more`);
   }
   let values: string[] = [];
   const how: ReadMode = { reader: "runNul", separator: "\0", name: "a value of stdout" };
-  const result = await consume(draft, options, how, async (value) => {
+  const result = await consume(builder, options, how, async (value) => {
     values.push(value);
     if (values.length < columns) return;
     const whole = values;
@@ -295,7 +297,21 @@ export async function readRows(
   return result;
 }
 
-/** Whether a value is a regular expression, of whatever realm. */
+function ignoredPrefix(options: RegexOptions): string {
+  if (!areOptions(options)) {
+    throw new UsageError(`runRegex: expected options, not ${typeName(options)}`);
+  }
+  const { ignorePrefix = "" } = options === NO_OPTIONS ? options as RegexOptions : own(options);
+  if (typeof ignorePrefix === "string") return ignorePrefix;
+  throw new UsageError(`runRegex: ignorePrefix: expected text, not ${typeName(ignorePrefix)}`);
+}
+
+function requireFunction(call: string, given: unknown): void {
+  if (typeof given === "function") return;
+  throw new UsageError(`${call}: expected a function, not ${typeName(given)}`);
+}
+
+/** Reports whether a value is a regular expression, of any realm. */
 function isRegExp(value: unknown): value is RegExp {
   return Object.prototype.toString.call(value) === "[object RegExp]";
 }
@@ -310,12 +326,12 @@ interface ReadMode {
 
 /** Runs a command and hands over its output piece by piece; an error of `take` ends it. */
 async function consume(
-  draft: Draft,
+  builder: Builder,
   options: RunOptions,
   { reader, separator, name }: ReadMode,
   take: (piece: string) => Promise<void>,
 ): Promise<Result> {
-  const child = await launch(draft, options, { ...READ, reader });
+  const child = await launch(builder, options, { ...READ, reader });
   let failure: { error: unknown } | undefined;
   try {
     for await (const piece of pieces(child, separator, name)) await take(piece);

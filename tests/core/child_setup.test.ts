@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { type ChildSetup, childSetup, type Streams } from "../../core/plan/child_setup.ts";
 import { ORDER } from "../../core/plan/order.ts";
 import { imagined } from "../support/system.ts";
@@ -9,7 +9,7 @@ import { imagined } from "../support/system.ts";
 const system = imagined();
 
 function framed(cmd: Command, streams: Partial<Streams> = {}): ChildSetup {
-  return childSetup(freeze(cmd), system, streams);
+  return childSetup(specOf(cmd), system, streams);
 }
 
 const tool = () => new Command("tool");
@@ -90,7 +90,7 @@ for (const [what, change] of Object.entries(LOOKED_UP)) {
 
 test("other surroundings make another frame", () => {
   const nofile = { soft: 1n, hard: 2n, note: "as it was" };
-  const limited = childSetup(freeze(tool()), imagined({ startingNofile: () => nofile }), {});
+  const limited = childSetup(specOf(tool()), imagined({ startingNofile: () => nofile }), {});
   assertEquals(limited.find("limits")?.soft, 1n);
   assertEquals(framed(tool()).find("limits"), undefined);
 });
@@ -110,7 +110,7 @@ test("whatever was kept before, a frame is what it would be by itself", () => {
   for (let turn = 0; turn < 2; turn++) {
     for (let set = 0; set < 1 << changes.length; set++) {
       const cmd = changes.reduce((made, change, i) => set >> i & 1 ? change(made) : made, tool());
-      const alone = childSetup(freeze(cmd), imagined(), {});
+      const alone = childSetup(specOf(cmd), imagined(), {});
       assertEquals(framed(cmd).steps, alone.steps);
     }
   }

@@ -115,6 +115,14 @@ test("the documentation shows the list of floors, and its drawing", () => {
   }
 });
 
+test("one module of core asks for a backend", () => {
+  const callers = [...graph().keys()].filter((path) => /(?<![.\w])backend\(/.test(codeOf(path)));
+  assertEquals(callers.map((path) => relative(CORE, path)).sort(), [
+    "backend.ts",
+    "run/chosen_backend.ts",
+  ]);
+});
+
 test("core names no global of a runtime", () => {
   for (const path of graph().keys()) {
     const code = codeOf(path);
