@@ -27,21 +27,23 @@ export { Result, type Status, type Usage } from "./core/result/result.ts";
 export type { RunOptions } from "./core/command/options.ts";
 export type { RegexOptions } from "./core/run/lines.ts";
 export {
-  AbortError,
   CommandError,
-  ExitError,
   HandshakeError,
   KillError,
-  MaxBufferError,
   PermissionError,
-  ResultError,
   SpawnError,
   StateError,
   SystemCallError,
-  TimeoutError,
   UnsupportedError,
   UsageError,
 } from "./core/errors.ts";
+export {
+  AbortError,
+  ExitError,
+  MaxBufferError,
+  ResultError,
+  TimeoutError,
+} from "./core/result_errors.ts";
 export {
   type DryAnswer,
   type DryCall,

@@ -81,9 +81,15 @@ export class Draining {
   }
 }
 
-/** When SIGKILL follows a signal that asks a program to end. */
+/** Ends a program: with a signal that asks it to end, and with SIGKILL after `grace`. */
 export class Escalation {
+  readonly #send: (signal: number) => boolean;
   #killAt = Infinity;
+
+  /** `send` sends a signal, and returns false if the program is gone. */
+  constructor(send: (signal: number) => boolean) {
+    this.#send = send;
+  }
 
   /** When SIGKILL is due; Infinity if it is not. */
   get killAt(): number {
@@ -91,16 +97,25 @@ export class Escalation {
   }
 
   /**
-   * The program was asked to end. Whether SIGKILL is due earlier by that: asking again and again
-   * does not put it off.
+   * Asks the program to end. To ask again does not put SIGKILL off. If this signal cannot be sent,
+   * the program has nothing to react to, and gets SIGKILL at once; throws if that cannot be sent.
    */
-  ask(now: number, grace: number): boolean {
-    if (now + grace >= this.#killAt) return false;
-    this.#killAt = now + grace;
-    return true;
+  ask(signal: number, now: number, grace: number): void {
+    try {
+      if (!this.#send(signal)) return;
+    } catch {
+      return this.force();
+    }
+    this.#killAt = Math.min(this.#killAt, now + grace);
   }
 
-  /** SIGKILL was sent, or the program has ended. */
+  /** Sends SIGKILL. Throws if it cannot be sent. */
+  force(): void {
+    this.done();
+    this.#send(SIGKILL);
+  }
+
+  /** The program has ended, or SIGKILL was sent: nothing is due any more. */
   done(): void {
     this.#killAt = Infinity;
   }

@@ -14,7 +14,8 @@ export const FLOORS = [
   ],
   [["core/text/", "quoting, secrets, escaping, paths"]],
   [["core/result/", "how a program ended"]],
-  [["core/errors.ts", "all error classes"]],
+  [["core/errors.ts", "the error classes"]],
+  [["core/result_errors.ts", "the errors about a program that ran"]],
   [["core/timing.ts", "time limits and how a program is ended"]],
   [
     ["core/system.ts", "what a plan needs to know about the system"],

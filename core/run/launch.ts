@@ -10,15 +10,10 @@ import { chosenBackend } from "./chosen_backend.ts";
 import { Child, killAndClose, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
 import { type Builder, freeze } from "../command/builder.ts";
-import { AbortError, StateError, UsageError } from "../errors.ts";
-import { checkResult, type KillReason } from "./check_result.ts";
-import {
-  after,
-  type CheckedOptions,
-  checkOptions,
-  limitOf,
-  type RunOptions,
-} from "../command/options.ts";
+import { StateError, UsageError } from "../errors.ts";
+import { AbortError } from "../result_errors.ts";
+import { checkResult, exitFields, type KillReason } from "./check_result.ts";
+import { type CheckedOptions, checkOptions, limitOf, type RunOptions } from "../command/options.ts";
 import type { Streams } from "../plan/child_setup.ts";
 import { guarded, own, shielded } from "../own.ts";
 import {
@@ -28,11 +23,11 @@ import {
   maskedCommandOf,
   type Plan,
 } from "../plan/plan.ts";
-import { Result, UNKNOWN_USAGE } from "../result/result.ts";
+import { Result } from "../result/result.ts";
 import { checkRules, type Mode } from "../command/rules.ts";
 import type { Spec } from "../command/spec.ts";
-import { claim, type Claims } from "./streams.ts";
-import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
+import { claim, type Claims } from "./claims.ts";
+import { watch } from "./watch.ts";
 import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
 import { concat } from "../bytes.ts";
@@ -144,29 +139,21 @@ async function start(
   const service = chosenBackend(checked.driver);
   const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
   refuseAborted(plan, checked);
-  const { signal } = checked;
-  const timeout = limitOf(checked.timeout);
-  if (timeout === undefined && signal === undefined) {
+  if (limitOf(checked.timeout) === undefined && checked.signal === undefined) {
     return { plan, process: await service.start(plan), killReason: undefined };
   }
   const cancel = new AbortController();
   let killReason: KillReason | undefined;
-  const stop = (why: KillReason) => {
-    killReason ??= why;
+  const stopWatching = watch(checked, (reason) => {
+    killReason ??= reason;
     cancel.abort();
-  };
-  const abort = () => stop({ why: "abort", reason: signal?.reason });
-  const stopTimer = timeout === undefined
-    ? () => {}
-    : after(timeout, () => stop({ why: "timeout", timeout }));
-  signal?.addEventListener("abort", abort);
+  }, { ref: true });
   try {
     const process = await service.start(plan, cancel.signal);
-    // A daemon that runs came to its program before it could be ended.
+    // A daemon that runs reached its program before it could be killed.
     return { plan, process, killReason: process.daemonPid === undefined ? killReason : undefined };
   } finally {
-    stopTimer();
-    signal?.removeEventListener("abort", abort);
+    stopWatching();
   }
 }
 
@@ -303,8 +290,7 @@ function syncResult(
     command: plan.command,
     argv: displayArgv(spec),
     pid: outcome.pid,
-    status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
-    usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
+    ...exitFields(outcome.exit),
     stdoutBytes: outcome.stdout,
     stderrBytes: outcome.stderr,
     durationMs: performance.now() - since,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ResultError } from "../errors.ts";
+import { ResultError } from "../result_errors.ts";
 import type { Result } from "../result/result.ts";
 import { escaped } from "../text/escape.ts";
 import { maskSecrets } from "../text/secret.ts";

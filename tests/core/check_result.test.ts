@@ -8,7 +8,7 @@ import {
   MaxBufferError,
   ResultError,
   TimeoutError,
-} from "../../core/errors.ts";
+} from "../../core/result_errors.ts";
 import { checkResult, type KillReason } from "../../core/run/check_result.ts";
 import { checkOptions, type RunOptions } from "../../core/command/options.ts";
 import type { Result } from "../../core/result/result.ts";
