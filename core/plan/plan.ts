@@ -10,7 +10,7 @@ import type { System } from "../system.ts";
 import { buildEnv } from "./environment.ts";
 import { SpawnError } from "../errors.ts";
 import { displayCommand, quoted } from "../text/escape.ts";
-import { type ChildSetup, childSetup, lookingUp, type Streams } from "./child_setup.ts";
+import { type ChildSetup, childSetup, lookUp, type Streams } from "./child_setup.ts";
 import { findProgram } from "./lookup.ts";
 import { formatCommand, type FormatOptions } from "../text/quote.ts";
 import { display, MASK, maskSecrets, reveal } from "../text/secret.ts";
@@ -211,7 +211,7 @@ function findBinary(
   const found = findProgram(
     spec.binary,
     spec.binary.includes("/") ? undefined : childPath ?? system.variable("PATH"),
-    () => lookingUp("exec", () => system.currentFolder(), () => maskedCommand(spec, chosen)),
+    () => lookUp("exec", () => system.currentFolder(), () => maskedCommand(spec, chosen)),
     (path) => system.access(path),
   );
   if (!("code" in found)) return found.path;
