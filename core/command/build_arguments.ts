@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Builder, displayValue, type Fields, typeName, word } from "./builder.ts";
+import { type Builder, displayValue, type Fields, word } from "./builder.ts";
+import { typeName } from "./type_name.ts";
 import { prefixed, reveal } from "../text/secret.ts";
 
 /** Sets the binary and adds the first arguments. */

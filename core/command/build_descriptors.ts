@@ -5,7 +5,8 @@
  * @module
  */
 
-import { areOptions, type Builder, displayValue, typeName } from "./builder.ts";
+import { areOptions, type Builder, displayValue } from "./builder.ts";
+import { typeName } from "./type_name.ts";
 import { own } from "../own.ts";
 import {
   copied,

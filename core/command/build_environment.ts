@@ -5,7 +5,8 @@
  * @module
  */
 
-import { areOptions, type Builder, displayValue, typeName, word } from "./builder.ts";
+import { areOptions, type Builder, displayValue, word } from "./builder.ts";
+import { typeName } from "./type_name.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./env_ops.ts";
 import { own } from "../own.ts";
 import { reveal, Secret } from "../text/secret.ts";
@@ -55,13 +56,13 @@ export function passEnv(builder: Builder, name: string, options: EnvPassOptions)
     builder.misuse(`${call}: expected options, not ${typeName(options)}`);
     return;
   }
-  const { setuid = "pass", default: otherwise } = own(options);
+  const { setuid = "pass", default: fallback } = own(options);
   if (setuid !== "pass" && setuid !== "block") {
     builder.misuse(`${call}: setuid is "pass" or "block"`);
     return;
   }
-  if (otherwise === undefined) return addEnvOp(builder, { op: "pass", name, setuid });
-  const checked = word(builder, `${call}: default`, otherwise);
+  if (fallback === undefined) return addEnvOp(builder, { op: "pass", name, setuid });
+  const checked = word(builder, `${call}: default`, fallback);
   if (checked === undefined || builder.error !== undefined) return;
   // The parent's value is masked, too: it is just as secret as the default.
   if (checked instanceof Secret) markSecret(builder, name, { secret: true });

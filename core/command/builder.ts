@@ -9,6 +9,7 @@ import { UsageError } from "../errors.ts";
 import { displayArgument } from "../text/escape.ts";
 import { reveal, Secret, type Word } from "../text/secret.ts";
 import type { Spec } from "./spec.ts";
+import { typeName } from "./type_name.ts";
 
 /** Everything that a builder keeps: the spec, and what happens to descriptors of the parent. */
 export type Fields =
@@ -180,20 +181,6 @@ export function displayValue(value: unknown): string {
 /** Reports whether options are an object. */
 export function areOptions(options: unknown): options is object {
   return typeof options === "object" && options !== null;
-}
-
-/** Names the type of a value, for a message about a value of the wrong type. */
-export function typeName(value: unknown): string {
-  return value === null ? "null" : isArray(value) ? "an array" : typeof value;
-}
-
-/** `Array.isArray`, which throws for a revoked proxy. */
-function isArray(value: unknown): boolean {
-  try {
-    return Array.isArray(value);
-  } catch {
-    return false;
-  }
 }
 
 /** The reason of an exception in the caller's code, which may throw anything. */

@@ -8,7 +8,8 @@
 
 import type { AsyncScope, Exit, Process, SyncOutcome } from "../backend.ts";
 import { chosenBackend } from "./chosen_backend.ts";
-import { displayValue, typeName } from "../command/builder.ts";
+import { displayValue } from "../command/builder.ts";
+import { typeName } from "../command/type_name.ts";
 import { UsageError } from "../errors.ts";
 import { own } from "../own.ts";
 import { chosenEnv, describe } from "../plan/plan.ts";

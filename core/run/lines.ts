@@ -5,7 +5,8 @@
  */
 
 import { type Child, readingOf } from "./child.ts";
-import { areOptions, type Builder, displayValue, typeName } from "../command/builder.ts";
+import { areOptions, type Builder, displayValue } from "../command/builder.ts";
+import { typeName } from "../command/type_name.ts";
 import { CommandError, KillError, UsageError } from "../errors.ts";
 import { launch } from "./launch.ts";
 import { NO_OPTIONS, type RunOptions } from "../command/options.ts";
