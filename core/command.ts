@@ -1,7 +1,6 @@
 /**
- * The command: a builder that says what to run and how, and the ways of running it. Building has
- * no effect on the machine and never throws. Running works on a frozen copy of what was built, so a
- * command can be run any number of times.
+ * The command: methods that build it, ask about it and run it. Building has no effect on the machine
+ * and never throws. A run works on a frozen copy, so a command can be run any number of times.
  *
  * The class holds the documentation. The checks are in `command/build_*.ts`, the queries and the
  * ways of running in `run/`.
@@ -86,8 +85,8 @@ import type { FormatOptions } from "./text/quote.ts";
 export let builderOf: (command: Command) => Builder;
 
 /**
- * A program to start, with everything the child is to have and nothing else. No shell is involved:
- * arguments reach the program as they are.
+ * A program to start, and everything that the child gets. No shell is involved: arguments reach the
+ * program unchanged.
  *
  * @example
  * ```ts
@@ -106,7 +105,7 @@ export class Command {
   }
 
   /**
-   * Says what to run.
+   * Creates a command.
    *
    * @param binary A path, or a bare name that is looked up in PATH when the command runs.
    * @param args The arguments after argv[0].
@@ -115,7 +114,7 @@ export class Command {
     this.#build("Command", setProgram, binary, args);
   }
 
-  /** A command from an argument list of any length, the binary first. */
+  /** Creates a command from an argument list of any length, the binary first. */
   static from(argv: readonly Argument[]): Command {
     const command = new Command("none");
     return command.#build("Command.from", setArgv, argv);
@@ -171,14 +170,14 @@ export class Command {
     return this.#build("argPair", addPair, name, value);
   }
 
-  /** Sets argv[0], which is otherwise the binary as it was given. The file that runs is the same. */
+  /** Sets argv[0]. Default: the binary. The file that runs is the same. */
   arg0(name: Argument): this {
     return this.#build("arg0", setArg0, name);
   }
 
   /**
-   * The argument list, argv[0] first, as the program would get it: secrets are in clear, so hand
-   * it to programs only. Empty if the command was misused before it had a binary.
+   * The argument list as the program gets it, argv[0] first. Secrets are not masked: pass it to
+   * programs only. The binary is empty if it was a misuse.
    */
   get argv(): string[] {
     return argvOf(this.#builder.fields);
@@ -305,7 +304,7 @@ export class Command {
 
   /**
    * Gives the child a descriptor from which it can read `bytes`, and returns its number there, to
-   * be named in an argument. Every run sends the bytes anew.
+   * be named in an argument. Every run sends the bytes again.
    *
    * @example
    * ```ts
@@ -398,23 +397,23 @@ export class Command {
     });
   }
 
-  /** Starts the program in a session of its own, without a controlling terminal, see setsid(2). */
+  /** Starts the program in a new session, without a controlling terminal, see setsid(2). */
   session(): this {
     return this.#build("session", setGrouping, "session", { kind: "session" });
   }
 
   /**
-   * Puts the program into the process group `pgid`, or into a new one of its own (default, 0), see
-   * setpgid(2). A signal to the negative pid of the group's leader then reaches all of it.
+   * Puts the program into the process group `pgid`, or into a new one (default, 0), see setpgid(2).
+   * A signal to the negative pid of the group's leader reaches the whole group.
    */
   processGroup(pgid: number = 0): this {
     return this.#build("processGroup", setProcessGroup, pgid);
   }
 
   /**
-   * How readily the kernel ends the program when memory runs out, from -1000 (never) to 1000
-   * (first), see proc_pid_oom_score_adj(5). The program's children inherit it. To set it lower than
-   * it is needs CAP_SYS_RESOURCE.
+   * How readily the kernel kills the program when memory runs out, from -1000 (never) to 1000
+   * (first), see proc_pid_oom_score_adj(5). The program's children inherit it. To lower it needs
+   * CAP_SYS_RESOURCE.
    *
    * @example
    * ```ts
@@ -430,8 +429,8 @@ export class Command {
 
   /**
    * The program's nice value, from -20 (first) to 19 (last), see setpriority(2). It is the value
-   * itself, and not added to that of this process. To set it lower than it is needs CAP_SYS_NICE or
-   * a `limit("nice", …)` that allows it. Between sessions it may not count, see sched(7),
+   * itself, and not added to that of this process. To lower it needs CAP_SYS_NICE or a
+   * `limit("nice", …)` that allows it. Between sessions it may have no effect, see sched(7),
    * "The autogroup feature".
    *
    * @example
@@ -446,9 +445,9 @@ export class Command {
   }
 
   /**
-   * How the program's input and output are served, see ioprio_set(2): `realtime` before all others,
-   * which needs CAP_SYS_ADMIN or CAP_SYS_NICE; `best-effort`, as usual; `idle`, when nobody else
-   * wants the device.
+   * The priority of the program's input and output, see ioprio_set(2): `realtime` comes before all
+   * others, and needs CAP_SYS_ADMIN or CAP_SYS_NICE; `best-effort` is usual; `idle` gets the device
+   * when no other process uses it.
    *
    * @param level 0 (first) to 7 (last); default 4. `idle` has no levels.
    *
@@ -466,8 +465,8 @@ export class Command {
 
   /**
    * The processors that the program may run on, by their numbers from 0, see sched_setaffinity(2).
-   * Numbers that this machine does not have, or that this process may not use, are passed over; if
-   * none remains, the kernel refuses with EINVAL.
+   * Numbers that this machine does not have, or that this process may not use, are ignored; if none
+   * remains, the kernel refuses with EINVAL.
    *
    * @example
    * ```ts
@@ -481,10 +480,10 @@ export class Command {
   }
 
   /**
-   * When the program gets a processor, see sched(7). `SCHED_OTHER` is the usual policy,
-   * `SCHED_BATCH` is for what computes, and `SCHED_IDLE` for what runs when nobody else wants to;
-   * they have no priority. `SCHED_FIFO` and `SCHED_RR` come before all of these, need a priority
-   * from 1 (last) to 99 (first), and CAP_SYS_NICE or a `limit("rtprio", …)` that allows it.
+   * The scheduling policy, see sched(7). `SCHED_OTHER` is the usual one, `SCHED_BATCH` is for long
+   * computations, and a program of `SCHED_IDLE` runs when no other wants the processor; they have no
+   * priority. `SCHED_FIFO` and `SCHED_RR` come before all of these, and need a priority from 1 (last)
+   * to 99 (first), and CAP_SYS_NICE or a `limit("rtprio", …)` that allows it.
    *
    * @example
    * ```ts
@@ -500,8 +499,8 @@ export class Command {
 
   /**
    * The user id of the program. Its primary group and its supplementary groups come from the user
-   * database, unless `gid()` and `groups()` say otherwise; a user id that the database does not
-   * know needs `gid()`.
+   * database, unless `gid()` and `groups()` set them. A user id that is not in the database needs
+   * `gid()`.
    */
   uid(id: number): this {
     return this.#build("uid", setUid, id);
@@ -534,8 +533,8 @@ export class Command {
   }
 
   /**
-   * Takes every capability away that `allowCap()` does not name, also from the bounding set, so
-   * that the program cannot get them back by executing something else.
+   * Drops every capability that `allowCap()` does not name, also from the bounding set, so that the
+   * program cannot regain them by an exec.
    */
   clearCaps(): this {
     this.#builder.set("clearCaps", true);
@@ -543,8 +542,8 @@ export class Command {
   }
 
   /**
-   * A capability that the program has, whatever its user: it is made permitted, effective,
-   * inheritable and ambient.
+   * A capability that the program has, as any user: it is made permitted, effective, inheritable and
+   * ambient.
    *
    * @param capability A name such as `"net_raw"` or `"CAP_NET_RAW"`, or a number.
    */
@@ -553,9 +552,9 @@ export class Command {
   }
 
   /**
-   * The program, and everything that it executes, gains no rights by an exec: set-uid bits, file
-   * capabilities and the like do not count, see PR_SET_NO_NEW_PRIVS in prctl(2). It cannot be taken
-   * back. `uid()`, `allowCap()` and what else this command sets are there all the same.
+   * The program, and everything that it executes, gains no rights by an exec: set-uid bits and file
+   * capabilities have no effect, see PR_SET_NO_NEW_PRIVS in prctl(2). This cannot be undone. It does
+   * not restrict `uid()`, `allowCap()` and other settings of this command.
    *
    * @example
    * ```ts
@@ -581,8 +580,8 @@ export class Command {
   }
 
   /**
-   * Never shares a processor core, at the same time, with a process outside its own group: a new
-   * core scheduling cookie, see prctl(2) PR_SCHED_CORE. The last of `runAlone` and `runAmong`
+   * Never shares a processor core with a process outside its group at the same time: gets a new core
+   * scheduling cookie, see PR_SCHED_CORE in prctl(2). The last call of `runAlone` and `runAmong`
    * counts.
    */
   runAlone(): this {
@@ -590,14 +589,14 @@ export class Command {
     return this;
   }
 
-  /** Shares processor cores with the process `pid` and its group: takes its cookie over. */
+  /** Shares processor cores with the process `pid` and its group: gets the same cookie. */
   runAmong(pid: number): this {
     return this.#build("runAmong", setCoreCompany, pid);
   }
 
   /**
-   * Has extra system calls made in the child, in this order, right before exec and with the rights
-   * that the program will have. See {@linkcode syscalls}.
+   * Adds system calls that the child makes, in this order, right before exec and with the rights of
+   * the program. See {@linkcode syscalls}.
    */
   step(...calls: PaletteCall[]): this {
     return this.#build("step", addSteps, calls);
@@ -609,13 +608,13 @@ export class Command {
    * with `data` and with `{ pid, argv, env, fds }` of the program to come. If it throws, or returns
    * a number other than 0, the program does not run: a SpawnError of step `preExec`.
    *
-   * The runtime is executed again for it, in the same process, which costs as much as starting the
-   * runtime does. It loads nothing else: no configuration file, no variables from a file, no module
-   * to begin with; and it has the permissions of this one. For single system calls, {@linkcode Command.step} is cheaper.
+   * The child executes the runtime again for it, which costs as much as starting the runtime. It
+   * loads nothing else: no configuration, no variables from a file, no preloaded module. It has the
+   * permissions of this one. For single system calls, {@linkcode Command.step} is cheaper.
    *
-   * @param module A URL, as `new URL("./hook.ts", import.meta.url)`, or a path. A
-   * relative path counts from the current folder when the command runs.
-   * @param data Anything that JSON can carry.
+   * @param module A URL, as `new URL("./hook.ts", import.meta.url)`, or a path. A relative path counts
+   * from the current folder when the command runs.
+   * @param data Anything that JSON can represent.
    *
    * @example
    * ```ts
@@ -635,9 +634,9 @@ export class Command {
   }
 
   /**
-   * Has the child wait, with everything done but exec, until the parent lets it go: `spawn()`
-   * resolves when it waits, `child.handshakeNotify()` starts the program. If the parent dies, the
-   * program never runs.
+   * Makes the child wait before exec: `spawn()` resolves when it waits, and
+   * `child.handshakeNotify()` makes it execute the program. If the parent dies, the program never
+   * runs.
    *
    * @example
    * ```ts
@@ -655,14 +654,14 @@ export class Command {
   }
 
   /**
-   * Sends the program a signal when this process ends, however it ends, also while the program is
-   * being started; see PR_SET_PDEATHSIG in prctl(2). What the program has started itself gets none.
-   * With `exec()`, it is about the parent of this process.
+   * Sends the program a signal when this process ends in any way, also while the program is being
+   * started; see PR_SET_PDEATHSIG in prctl(2). Processes that the program has started get none. With
+   * `exec()`, the signal is sent when the parent of this process ends.
    *
-   * The kernel watches the thread that has started the program: of a worker, the end of the worker
-   * counts. It forgets all about it when the program gains rights by an exec, as set-uid programs do,
-   * or changes its ids. A label would have the same effect, and is an UnsupportedError; a daemon is
-   * meant to outlive this process, which makes both a UsageError.
+   * The kernel watches the thread that has started the program: in a worker, the end of the worker
+   * counts. The setting is lost when the program gains rights by an exec, as set-uid programs do, or
+   * changes its ids. A label would have the same effect: together with one, this is an
+   * UnsupportedError. Together with a daemon, it is a UsageError.
    *
    * @param signal Default SIGKILL, which cannot be ignored.
    *
@@ -680,10 +679,10 @@ export class Command {
   }
 
   /**
-   * Starts the program as a daemon: in a session of its own that it does not lead, without a
-   * controlling terminal, in the folder `/`, as no child of this process. Its standard streams
-   * are /dev/null unless they were set to files or descriptors; buffers and passed descriptors
-   * are there. `run()` resolves when the daemon has exec'ed, with its pid in `daemonPid`.
+   * Starts the program as a daemon: in a new session that it does not lead, without a controlling
+   * terminal, in the folder `/`, and not as a child of this process. Its standard streams are
+   * /dev/null unless they are set to files or descriptors. It gets buffers and passed descriptors.
+   * `run()` resolves when the daemon runs, with its pid in `daemonPid`.
    *
    * @example
    * ```ts
@@ -699,18 +698,19 @@ export class Command {
   }
 
   /**
-   * The daemon writes its pid there, in decimal, and holds a POSIX record lock on the file as long
-   * as it lives: F_GETLK names its pid. A file that a living process has locked is a SpawnError
-   * that names that process; one that was left behind is taken over. Symbolic links, files with
-   * another name and files that belong neither to this user nor to root are refused.
+   * Sets the file for the pid of a daemon. The daemon writes its pid in decimal, and holds a POSIX
+   * record lock on the file while it runs: F_GETLK returns its pid. If a running process has locked
+   * the file, the start is a SpawnError that names this process; an old file is overwritten. Symbolic
+   * links, files with a second name and files that belong neither to this user nor to root are
+   * refused.
    */
   pidFile(path: string): this {
     return this.#build("pidFile", setPidFile, path);
   }
 
   /**
-   * For those who come from libvirt: the parent's ends of pipes never block here, whether this is
-   * called or not. The child's ends do, as programs expect.
+   * Has no effect, and exists for users of libvirt: the parent's ends of pipes never block. The
+   * child's ends do, as programs expect.
    */
   nonblocking(): this {
     this.#builder.set("nonblocking", true);
@@ -750,8 +750,8 @@ export class Command {
   }
 
   /**
-   * Starts the program. Resolves when it runs, that is, when exec has succeeded. Outputs go to
-   * /dev/null unless something else was said.
+   * Starts the program. Resolves when it runs, that is, when exec has succeeded. Outputs that are
+   * not set go to /dev/null.
    *
    * @throws {SpawnError} The program could not be started.
    */
@@ -830,8 +830,8 @@ export class Command {
   }
 
   /**
-   * Runs the program, whose output ends each value with a NUL byte, and calls `row` for every
-   * `columns` values; what is left at the end is a last, shorter row.
+   * Runs a program whose output ends each value with a NUL byte, and calls `row` for every `columns`
+   * values. The last row may be shorter.
    *
    * @example
    * ```ts
@@ -851,7 +851,7 @@ export class Command {
   }
 
   /**
-   * The ids that the program would get, looked up now; undefined what stays as it is.
+   * The ids that the program would get, looked up now. Those that it inherits are undefined.
    *
    * @throws {UsageError} The user is unknown.
    */
@@ -860,22 +860,22 @@ export class Command {
   }
 
   /**
-   * The file that would run: the binary itself if it has a slash, made absolute from the current
-   * folder, whether there is such a file or not; else what is found in the child's PATH, if the
-   * command sets one, or the parent's.
+   * Returns the path of the file that would run. A binary with a slash is made absolute from the
+   * current folder, and not checked. A bare name is looked up in the child's PATH if the command sets
+   * one, otherwise in the parent's.
    *
-   * @throws {SpawnError} There is no program of that bare name.
+   * @throws {SpawnError} No program with this bare name is found.
    */
   resolve(): string {
     return programOf(this.#builder);
   }
 
   /**
-   * The command as text that a shell would take: environment first, then the arguments, quoted
-   * where they must be. Secrets show as `***`.
+   * Returns the command as text for a shell: environment first, then the arguments, quoted where it
+   * is necessary. Secrets are shown as `***`.
    *
-   * @param options `lineBreaks` puts options on lines of their own; `stripPath` shows the binary
-   * without its folder.
+   * @param options `lineBreaks` puts each option on a new line; `stripPath` shows the binary without
+   * its folder.
    */
   toString(options: FormatOptions = {}): string {
     return textOf(this.#builder, options);
@@ -897,8 +897,8 @@ export class Command {
   }
 
   /**
-   * Writes the command on one line, unquoted, to a descriptor or a stream (which stays open).
-   * Secrets show as `***`, control characters by their code, so that no argument can forge a line.
+   * Writes the command on one line, unquoted, to a descriptor or a stream, which stays open. Secrets
+   * are shown as `***` and control characters by their code, so that no argument can forge a line.
    *
    * @throws {SystemCallError} The descriptor cannot be written to.
    */

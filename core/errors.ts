@@ -10,20 +10,20 @@ import { errnoName, errnoText } from "./tables/errno.ts";
 import { displayArgument, escaped, escapedLines, quoted } from "./text/escape.ts";
 import { signalName } from "./tables/signals.ts";
 
-/** What an error may be made with besides its message. */
+/** The parts of an error besides its message. */
 export interface ErrorDetails {
   /** The command, with secrets and environment values masked. */
   readonly command?: string | undefined;
-  /** What the error goes back to. */
+  /** The original error. */
   readonly cause?: unknown;
-  /** What a program wrote, masked: quoted below the message, on lines of its own. */
+  /** Output of a program, masked. It is quoted below the message, on separate lines. */
   readonly output?: string | undefined;
 }
 
 /**
- * What all errors of this library have in common. Every error that its functions throw or reject
- * with is one, except those of the caller's own code: what an iterable for `stdin`, a callback or a
- * handler throws reaches the caller as it is.
+ * The base class of all errors of this library. Every error that its functions throw or reject with
+ * is one, except those of the caller's own code: an error of an iterable for `stdin`, a callback or a
+ * handler reaches the caller unchanged.
  *
  * Messages are safe to print: control characters and marks that change the direction of text are
  * shown by their code (`\x1b`), and only the quoted output of a program has several lines.
@@ -47,8 +47,8 @@ export class CommandError extends Error {
 }
 
 /**
- * A builder method was used wrongly. Builder methods never throw: the first misuse is kept, with
- * the stack of the call that was wrong, and thrown by whatever first needs the command.
+ * A builder method was used wrongly. Builder methods never throw: the command keeps the first misuse,
+ * with the stack of the wrong call, and the first method that needs the command throws it.
  */
 export class UsageError extends CommandError {
   /** The class name. */
@@ -69,7 +69,7 @@ export class UnsupportedError extends CommandError {
   readonly feature: string;
   /** The driver that had to refuse: `native`, `launcher` or `portable`. */
   readonly driver: string;
-  /** What would make it work. */
+  /** How to make it work. */
   readonly remedy: string;
 
   /** Composes the message from the three fields. */
@@ -101,11 +101,11 @@ export class UnsupportedError extends CommandError {
 export class PermissionError extends CommandError {
   /** The class name. */
   override readonly name: string = "PermissionError";
-  /** How the runtime calls its error: `NotCapable` (Deno), `ERR_ACCESS_DENIED` (Node). */
+  /** The runtime's name for its error: `NotCapable` (Deno), `ERR_ACCESS_DENIED` (Node). */
   readonly code: string;
-  /** What is missing, by the runtime's name for it: `run`, `env`, `ChildProcess`. */
+  /** The missing permission, by the runtime's name: `run`, `env`, `ChildProcess`. */
   readonly permission: string | undefined;
-  /** What it is missing for, such as the path of a program; undefined if the runtime names none. */
+  /** The resource, such as the path of a program; undefined if the runtime names none. */
   readonly resource: string | undefined;
 
   /** Composes the message from what the runtime reported. */
@@ -118,17 +118,17 @@ export class PermissionError extends CommandError {
     },
   ) {
     const { permission, resource, command } = fields;
-    const what = permission === undefined ? "" : `: ${permission}`;
+    const name = permission === undefined ? "" : `: ${permission}`;
     const on = resource === undefined ? "" : ` ${quoted(resource)}`;
-    const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`not permitted by the runtime${what}${on}: ${reported}${whose}`, fields);
+    const suffix = command === undefined ? "" : `; command: ${command}`;
+    super(`not permitted by the runtime${name}${on}: ${reported}${suffix}`, fields);
     this.code = fields.code;
     this.permission = permission;
     this.resource = resource;
   }
 }
 
-/** What is known of a system call of this process that failed. */
+/** The details of a failed system call of this process. */
 export interface SystemCallFailure extends ErrorDetails {
   /** The file or folder at fault, if one is. */
   readonly path?: string | undefined;
@@ -158,8 +158,8 @@ export class SystemCallError extends CommandError {
     const { path, detail, command } = failure;
     const code = errnoName(errno);
     const on = path === undefined ? "" : ` ${quoted(path)}`;
-    const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`${syscall}${on}: ${code}: ${detail ?? errnoText(errno)}${whose}`, failure);
+    const suffix = command === undefined ? "" : `; command: ${command}`;
+    super(`${syscall}${on}: ${code}: ${detail ?? errnoText(errno)}${suffix}`, failure);
     this.syscall = syscall;
     this.errno = errno;
     this.code = code;
@@ -170,14 +170,14 @@ export class SystemCallError extends CommandError {
 /** The largest error number: the kernel returns no other negative results, see errno.h. */
 const MAX_ERRNO = 4095;
 
-/** Whether a number can be an error number. */
+/** Reports whether a number can be an error number. */
 export function isErrno(number: number): boolean {
   return Number.isInteger(number) && number >= 1 && number <= MAX_ERRNO;
 }
 
 /**
- * A result that is no error number was read in the wrong place. An error that names it would blame
- * the system for a mistake of this library.
+ * Throws if a result is not an error number. Then it is a mistake of this library, and an error with
+ * this number would blame the system.
  */
 function requireErrno(call: string, errno: number, { command, cause }: ErrorDetails): void {
   if (isErrno(errno)) return;
@@ -187,7 +187,7 @@ function requireErrno(call: string, errno: number, { command, cause }: ErrorDeta
   );
 }
 
-/** What is known of a child that did not come to run its program. */
+/** The details of a child that did not reach its program. */
 export interface SpawnFailure {
   /** The step of the plan that failed: `umask`, `fds`, `limits`, `chdir`, `exec`, … */
   readonly step: string;
@@ -199,11 +199,11 @@ export interface SpawnFailure {
   readonly errno: number;
   /** The file or folder at fault, if one is. */
   readonly path?: string | undefined;
-  /** The message of a `preExec` module, or another word on the cause. */
+  /** The message of a `preExec` module, or another explanation. */
   readonly detail?: string | undefined;
   /** The command, masked. */
   readonly command?: string | undefined;
-  /** What the failure goes back to, such as the error that a `preExec` module threw. */
+  /** The original error, such as the one that a `preExec` module threw. */
   readonly cause?: unknown;
 }
 
@@ -260,13 +260,13 @@ export class SpawnError extends CommandError {
     this.exitCode = failure.step !== "exec" ? 125 : code === "ENOENT" ? 127 : 126;
   }
 
-  /** The same as {@linkcode SpawnError.code}, for those who look for the errno's name. */
+  /** The same as {@linkcode SpawnError.code}. */
   get errnoName(): string {
     return this.code;
   }
 }
 
-/** What is known of a signal that could not be sent. */
+/** The details of a signal that could not be sent. */
 export interface KillFailure {
   /** The process that it was meant for. */
   readonly pid: number;
@@ -276,7 +276,7 @@ export interface KillFailure {
   readonly errno: number;
   /** The command, masked. */
   readonly command?: string | undefined;
-  /** What the failure goes back to, such as the runtime's own error. */
+  /** The original error, such as that of the runtime. */
   readonly cause?: unknown;
 }
 
@@ -314,8 +314,11 @@ export class KillError extends CommandError {
   constructor(failure: KillFailure) {
     const { pid, errno, command } = failure;
     const [signal, code] = [signalName(failure.signal), errnoName(errno)];
-    const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`cannot send ${signal} to process ${pid}: ${code}: ${errnoText(errno)}${whose}`, failure);
+    const suffix = command === undefined ? "" : `; command: ${command}`;
+    super(
+      `cannot send ${signal} to process ${pid}: ${code}: ${errnoText(errno)}${suffix}`,
+      failure,
+    );
     this.pid = pid;
     this.signal = signal;
     this.errno = errno;
@@ -323,7 +326,7 @@ export class KillError extends CommandError {
   }
 }
 
-/** The child died, or its parent gave up, between the two halves of a handshake. */
+/** The child ended between the two halves of a handshake. */
 export class HandshakeError extends CommandError {
   /** The class name. */
   override readonly name: string = "HandshakeError";

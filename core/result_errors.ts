@@ -9,14 +9,14 @@ import type { Result } from "./result/result.ts";
 import { STILL_RUNNING } from "./result/status.ts";
 
 /**
- * What all errors about a program that did run carry: the whole result. An
- * {@linkcode AbortError} is one too if there is a result. `json()` throws this class itself, for an
- * output that is not JSON.
+ * The base class of errors about a program that ran; it has the whole result. An
+ * {@linkcode AbortError} is a ResultError, too, if there is a result. `json()` throws this class
+ * itself if the output is not JSON.
  */
 export class ResultError extends CommandError {
   /** The class name. */
   override readonly name: string = "ResultError";
-  /** Status, output, times and all. */
+  /** Status, output, times and everything else. */
   readonly result: Result;
 
   /** Keeps the result beside the message. */
@@ -51,7 +51,7 @@ export class ResultError extends CommandError {
     return exitCodeOf(this.result);
   }
 
-  /** Why the program could not be ended and is still running, if that is so. */
+  /** Why the program cannot be ended and still runs; undefined if it has ended. */
   get killError(): CommandError | undefined {
     return this.result.status === STILL_RUNNING ? this.cause as CommandError : undefined;
   }
@@ -76,7 +76,7 @@ function exitCodeOf({ status: { code, raw } }: Result): number {
   return code ?? 128 + (raw & 0x7f);
 }
 
-/** The program ran and ended with a status that was not asked for. */
+/** The program ended with a status that is not a success. */
 export class ExitError extends ResultError {
   /** The class name. */
   override readonly name: string = "ExitError";
@@ -95,16 +95,15 @@ export class MaxBufferError extends ResultError {
 }
 
 /**
- * The `AbortSignal` fired. `cause` is its reason. If the program had been started, this is a
- * {@linkcode ResultError} as well; if the signal had fired before, there is no `result` and nothing
- * of it.
+ * The `AbortSignal` fired. `cause` is its reason. If the program was started, this is a
+ * {@linkcode ResultError}, too. If the signal fired before that, there is no `result`.
  */
 export class AbortError extends CommandError {
   /** The class name. */
   override readonly name: string = "AbortError";
-  /** What the program did until it was stopped; undefined if nothing was started. */
+  /** The result until the program was stopped; undefined if nothing was started. */
   readonly result: Result | undefined;
-  /** Why the program could not be ended and is still running, if that is so. */
+  /** Why the program cannot be ended and still runs; undefined if it has ended. */
   readonly killError: CommandError | undefined;
 
   /** Keeps the result beside the message. */

@@ -179,7 +179,7 @@ class Clock {
       this.condemn();
     }
     if (now >= this.#escalation.killAt) this.#attempt(() => this.#escalation.force());
-    return this.refusal !== undefined || this.#draining?.isOver(now, quiet) === true;
+    return this.refusal !== undefined || this.#draining?.isOver(now, { quiet }) === true;
   }
 
   #attempt(action: () => void): void {

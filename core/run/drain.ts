@@ -91,7 +91,7 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
     if (over) return true;
     const busy = update();
     quietTurns = busy || arrived() !== before ? 0 : quietTurns + 1;
-    if (!busy && draining.isOver(performance.now(), quietTurns >= QUIET_TURNS)) break;
+    if (!busy && draining.isOver(performance.now(), { quiet: quietTurns >= QUIET_TURNS })) break;
   }
   for (const each of flows) each.stop({ abandoned: cut || hurried() });
   await ended;

@@ -12,8 +12,8 @@ import {
 test("silence for as long as drain ends the wait for outputs", () => {
   const draining = new Draining(100, 1000);
   assertEquals(draining.deadline, 1100);
-  assert(!draining.isOver(1099, true));
-  assert(draining.isOver(1100, true));
+  assert(!draining.isOver(1099, { quiet: true }));
+  assert(draining.isOver(1100, { quiet: true }));
 });
 
 test("what arrives starts the silence again, and what arrived before does not", () => {
@@ -28,8 +28,8 @@ test("what arrives starts the silence again, and what arrived before does not", 
 
 test("past the deadline, the wait goes on while something is ready to be read", () => {
   const draining = new Draining(0, 1000);
-  assert(!draining.isOver(1001, false));
-  assert(draining.isOver(1001, true));
+  assert(!draining.isOver(1001, { quiet: false }));
+  assert(draining.isOver(1001, { quiet: true }));
 });
 
 test("output that goes on and on is given up all the same", () => {
@@ -38,7 +38,7 @@ test("output that goes on and on is given up all the same", () => {
     const end = 1000 + longestDrain(drain);
     for (let now = 1000; now <= end; now += Math.max(1, drain / 10)) draining.arrived(now);
     assertEquals(draining.deadline, end);
-    assert(draining.isOver(end, false), `drain ${drain}`);
+    assert(draining.isOver(end, { quiet: false }), `drain ${drain}`);
   }
 });
 
@@ -46,8 +46,8 @@ test("a reader that is held up is given the whole time again", () => {
   const draining = new Draining(100, 1000);
   draining.heldUp(5000);
   assertEquals(draining.deadline, 5100);
-  assert(!draining.isOver(5099, true));
-  assert(draining.isOver(5000 + longestDrain(100), false));
+  assert(!draining.isOver(5099, { quiet: true }));
+  assert(draining.isOver(5000 + longestDrain(100), { quiet: false }));
 });
 
 test("the longest wait is some rounds of drain, and long enough to read a pipe", () => {
