@@ -44,7 +44,7 @@ export interface Started {
 export interface Reading {
   /** Resolves when the program has ended. */
   readonly exited: Promise<unknown>;
-  /** Calls back when nothing more is to be read: a limit, a signal, an end that failed. */
+  /** Calls back when reading must end: after a time limit, a signal, a failed kill. */
   readonly onCut: (cut: () => void) => void;
   /** Waits for the output's end once the program has ended; reports whether it came. */
   readonly drain: (flow: Flow) => Promise<boolean>;
@@ -130,36 +130,36 @@ export class Child implements AsyncDisposable {
     return exit;
   }
 
-  /** The process id. After the child's end it may belong to another process. */
+  /** The process id. After the child's end, another process may have it. */
   get pid(): number {
     return this.#process.pid;
   }
 
-  /** Where the child is in its life: `running`, `exited`, `closed`, … */
+  /** The state of the child: `running`, `exited`, `closed`, … */
   get state(): State {
     return this.#state;
   }
 
-  /** The program's standard input, with `stdin("pipe")`; else a StateError. */
+  /** The program's standard input, with `stdin("pipe")`; otherwise a StateError. */
   get stdin(): WritableStream<Chunk> {
     return this.#inputs.stdin ?? notPiped("stdin");
   }
 
-  /** What the program writes to standard output, with `stdout("pipe")`; else a StateError. */
+  /** What the program writes to standard output, with `stdout("pipe")`; otherwise a StateError. */
   get stdout(): ReadableStream<Uint8Array> {
     return this.#outputs.stdout?.stream ?? notPiped("stdout");
   }
 
-  /** What the program writes to standard error, with `stderr("pipe")`; else a StateError. */
+  /** What the program writes to standard error, with `stderr("pipe")`; otherwise a StateError. */
   get stderr(): ReadableStream<Uint8Array> {
     return this.#outputs.stderr?.stream ?? notPiped("stderr");
   }
 
   /**
-   * Sends a signal to the program, and never to another process that has got its pid: there is
-   * none before the program was reaped, and afterwards nothing is sent.
+   * Sends a signal to the program, and never to another process with the same pid: there is none
+   * before the program is reaped, and nothing is sent afterwards.
    *
-   * @returns Whether the child was there to get it; false after its end.
+   * @returns Whether the signal was sent; false after the program's end.
    * @throws {KillError} The system does not let this process send it.
    */
   kill(signal: SignalName | number = "SIGTERM"): boolean {
@@ -180,8 +180,8 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the child has done everything but exec and waits. From here to
-   * `handshakeNotify()` the pid is valid and the program has not started.
+   * Resolves when the child waits before exec. From here to `handshakeNotify()` the pid is valid and
+   * the program has not started.
    *
    * @throws {StateError} There is no `handshake()`, or this was called before.
    * @throws {HandshakeError} The child has ended.
@@ -234,11 +234,11 @@ export class Child implements AsyncDisposable {
 
   /**
    * Waits for the program's end, and for the end of what is captured from it. Called again, it
-   * gives the same result. Options that were given to `spawn()` hold here as well; `maxBuffer`, and
-   * how a time limit given there ends the program, are settled there.
+   * gives the same result. The options of `spawn()` are the defaults of these. `maxBuffer`, and how
+   * the time limit of `spawn()` ends the program, cannot be changed here.
    *
-   * A program that cannot be ended when it should be (this process may not send it signals) is
-   * not waited for: the errors below say so, with a KillError, and it is reaped whenever it ends.
+   * A program that should end and cannot be ended (this process may not send it signals) is not
+   * waited for: the errors below have a KillError as their cause. It is reaped when it ends.
    *
    * @throws {ExitError} It ended badly, and `check` is not false.
    * @throws {TimeoutError} It was killed because its time was up.
@@ -273,8 +273,8 @@ export class Child implements AsyncDisposable {
    * Ends the child: SIGTERM, then SIGKILL if it is still there after `grace` milliseconds (default
    * 2000). When this resolves, the child was reaped. It does nothing to a child that has ended.
    *
-   * @throws {KillError} The system does not let this process send it signals. The child lives on,
-   * does not keep the event loop alive any more, and is reaped when it ends.
+   * @throws {KillError} The system does not let this process send it signals. The child runs on, no
+   * longer keeps the event loop alive, and is reaped when it ends.
    */
   async abort(options: { readonly grace?: number } = {}): Promise<void> {
     const { grace } = checkOptions(options, this.#started.options);
@@ -287,7 +287,7 @@ export class Child implements AsyncDisposable {
     throw refusal;
   }
 
-  /** Lets the child keep the event loop alive again, after `unref()`. */
+  /** Makes the child keep the event loop alive again, after `unref()`. */
   ref(): void {
     for (const each of this.#refables()) each.ref();
   }
@@ -350,7 +350,7 @@ export class Child implements AsyncDisposable {
     this.#outputs.hurry();
   }
 
-  /** The program cannot be killed: nothing of it is waited for any more. */
+  /** The program cannot be killed: ends every wait for it. */
   #refuse(error: CommandError): void {
     this.#refusal = error;
     this.#detach();

@@ -10,7 +10,7 @@ import { codeOf } from "../error_code.ts";
 
 /** Input on its way into a program. */
 export interface InputPump {
-  /** Resolves when everything was written, or nobody reads any more. Never rejects. */
+  /** Resolves when everything is written, or the pipe has no reader. Never rejects. */
   readonly done: Promise<void>;
   /** What a stream or an iterable of the caller threw, if it did. */
   readonly error: unknown;

@@ -42,7 +42,7 @@ export class Inputs {
     return this.#pumps.find(({ error }) => error !== undefined)?.error;
   }
 
-  /** Resolves when everything was written, or nobody reads any more. */
+  /** Resolves when everything is written, or the pipes have no reader. */
   async done(): Promise<void> {
     for (const { done } of this.#pumps) await done;
   }

@@ -1,6 +1,6 @@
 /**
- * From a builder to a child: freeze, check, plan, start. Whatever becomes of it, the descriptors
- * that were handed over with `closeParent` are closed afterwards.
+ * From a builder to a child: freeze, check, plan, start. Afterwards, the descriptors of `closeParent`
+ * are closed, whether or not the start succeeds.
  *
  * @module
  */
@@ -32,12 +32,13 @@ import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
 import { concat } from "../bytes.ts";
 
-/** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
+/** How a command is started. */
 export interface LaunchMode {
+  /** `run`: the caller waits for the end. `spawn`: it gets the child. */
   readonly mode: "run" | "spawn";
-  /** What becomes of standard output if nothing was said; default by mode. */
+  /** Where standard output goes if it is not set. Default: depends on the mode. */
   readonly stdout?: "pipe" | undefined;
-  /** What reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
+  /** The method that reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
   readonly reader?: string | undefined;
 }
 
@@ -47,16 +48,16 @@ export async function launch(
   options: RunOptions,
   given: LaunchMode,
 ): Promise<Child> {
-  const manner = guarded(given);
+  const how = guarded(given);
   const since = performance.now();
-  const gone = builder.fields.closedFds;
+  const { closedFds } = builder.fields;
   const fdsToClose = takeFdsToClose(builder);
   try {
-    const { spec, checked } = prepare(builder, gone, manner.mode, options);
-    requireReadable(spec, manner.reader);
-    const outputs = outputsOf(spec, manner);
+    const { spec, checked } = prepare(builder, closedFds, how.mode, options);
+    requireReadable(spec, how.reader);
+    const outputs = outputsOf(spec, how);
     const claims = claim(spec, outputs);
-    const { plan, process, killReason } = await begin(spec, checked, outputs, claims);
+    const { plan, process, killReason } = await startOrAnswer(spec, checked, outputs, claims);
     try {
       return new Child({
         plan,
@@ -78,8 +79,8 @@ export async function launch(
   }
 }
 
-/** Starts it, or has the dry run answer. */
-async function begin(
+/** Starts the process, or lets a dry run answer. */
+async function startOrAnswer(
   spec: Spec,
   checked: CheckedOptions,
   outputs: Started["outputs"],
@@ -96,7 +97,7 @@ async function begin(
   }
 }
 
-/** Who reads standard output piece by piece must be the one who gets it. */
+/** Throws if standard output does not go to the method that reads it. */
 function requireReadable({ stdout, grouping }: Spec, reader: string | undefined): void {
   if (reader === undefined) return;
   if (grouping?.kind === "daemon") {
@@ -106,7 +107,7 @@ function requireReadable({ stdout, grouping }: Spec, reader: string | undefined)
   throw new UsageError(`${reader}: it reads standard output, which stdout() has sent elsewhere`);
 }
 
-/** A process, or what stands for it. */
+/** A started process, or the answer of a dry run. */
 type Start = Pick<Started, "plan" | "process" | "killReason">;
 
 async function startDry(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Start> {
@@ -115,7 +116,7 @@ async function startDry(dry: DryRun, spec: Spec, checked: CheckedOptions): Promi
   return { plan, process: await dryProcess(dry, spec), killReason: undefined };
 }
 
-/** The plan of a spec, if the driver can carry it out: the one place where that is checked. */
+/** Makes a plan that the driver can carry out. Throws an UnsupportedError if it cannot. */
 function checkedPlan(
   service: Backend,
   spec: Spec,
@@ -128,8 +129,8 @@ function checkedPlan(
 }
 
 /**
- * Starts the process. That may take as long as a hook, a handshake or a slow file system likes, so
- * the time limit and the signal count from here.
+ * Starts the process. A hook, a handshake or a slow file system may take any time, so the time limit
+ * and the signal already apply here.
  */
 async function start(
   spec: Spec,
@@ -160,31 +161,14 @@ async function start(
 /** Runs a command to its end without the event loop. */
 export function runSynchronously(builder: Builder, options: RunOptions): Result {
   const since = performance.now();
-  const gone = builder.fields.closedFds;
+  const { closedFds } = builder.fields;
   const fdsToClose = takeFdsToClose(builder);
   try {
-    const { spec, checked } = prepare(builder, gone, "runSync", options);
+    const { spec, checked } = prepare(builder, closedFds, "runSync", options);
     if (checked.signal !== undefined) {
       throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
     }
-    const { stdout, stderr } = outputsOf(spec, { mode: "run" });
-    const input = inputBytes(spec);
-    const dry = currentDryRun();
-    const service = chosenBackend(checked.driver);
-    const { system } = service;
-    let plan: MaskedCommand;
-    let outcome: SyncOutcome;
-    if (dry === undefined) {
-      const made = plan = shielded(() => checkedPlan(service, spec, { stdout, stderr }, "runSync"));
-      const buffers = spec.buffers.map(({ bytes }) => bytes);
-      const timeout = limitOf(checked.timeout);
-      outcome = own(
-        shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
-      );
-    } else {
-      plan = maskedCommandOf(spec, system);
-      outcome = own(drySync(dry, spec, input));
-    }
+    const { plan, outcome } = runOrAnswer(spec, checked);
     return checkResult(syncResult({ spec, plan }, outcome, since), checked, {
       spec,
       plan,
@@ -196,6 +180,25 @@ export function runSynchronously(builder: Builder, options: RunOptions): Result 
   }
 }
 
+/** Runs a spec, or lets a dry run answer. */
+function runOrAnswer(
+  spec: Spec,
+  checked: CheckedOptions,
+): { readonly plan: MaskedCommand; readonly outcome: SyncOutcome } {
+  const outputs = outputsOf(spec, { mode: "run" });
+  const input = inputBytes(spec);
+  const dry = currentDryRun();
+  const service = chosenBackend(checked.driver);
+  if (dry !== undefined) {
+    const plan = maskedCommandOf(spec, service.system);
+    return { plan, outcome: own(drySync(dry, spec, input)) };
+  }
+  const plan = shielded(() => checkedPlan(service, spec, outputs, "runSync"));
+  const buffers = spec.buffers.map(({ bytes }) => bytes);
+  const run = { ...checked, timeout: limitOf(checked.timeout), input, buffers };
+  return { plan, outcome: own(shielded(() => service.runSync(plan, run))) };
+}
+
 /** Replaces this process by the program. Returns only to throw. */
 export function execute(builder: Builder): never {
   const { spec } = prepare(builder, builder.fields.closedFds, "exec");
@@ -205,13 +208,13 @@ export function execute(builder: Builder): never {
   return service.exec(checkedPlan(service, spec, { stdin, stdout, stderr }, "exec"));
 }
 
-/** Where the outputs go, those included that the command says nothing about. */
+/** Returns where the outputs go, including those that are not set. */
 export function outputsOf(
   spec: Spec,
-  manner: LaunchMode,
+  mode: LaunchMode,
 ): { stdout: OutputForm; stderr: OutputForm } {
-  const { stdout: piped } = guarded(manner);
-  const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
+  const { stdout: piped } = guarded(mode);
+  const captures = mode.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {
     stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
@@ -221,21 +224,22 @@ export function outputsOf(
   };
 }
 
+/** Freezes and checks a command and its options. */
 function prepare(
   builder: Builder,
-  gone: readonly number[],
+  closedFds: readonly number[],
   mode: Mode,
   options: RunOptions = {},
 ): { spec: Spec; checked: CheckedOptions } {
   const spec = freeze(builder);
   checkRules(spec, mode);
-  requireOpen(spec, gone);
+  requireOpen(spec, closedFds);
   return { spec, checked: checkOptions(options) };
 }
 
-function requireOpen(spec: Spec, gone: readonly number[]): void {
+function requireOpen(spec: Spec, closedFds: readonly number[]): void {
   for (const { fd } of spec.passed) {
-    if (!gone.includes(fd)) continue;
+    if (!closedFds.includes(fd)) continue;
     throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
   }
 }

@@ -29,7 +29,7 @@ export interface OutputPlan {
 export interface OutputEvents {
   /** An output exceeded `maxBuffer`. */
   readonly overflow: (stream: OutputName) => void;
-  /** An output has ended, or somebody has stopped waiting for one. */
+  /** An output has ended, or is no longer awaited. */
   readonly changed: () => void;
 }
 
@@ -47,7 +47,7 @@ export class Outputs {
   readonly #events: OutputEvents;
   readonly #sinks: Partial<Record<OutputName, OutputSink>> = own({});
   #open = 0;
-  /** How many outputs somebody waits for. */
+  /** How many outputs a caller awaits. */
   #awaited = 0;
   /** The outputs that a {@linkcode Reading} drains. */
   readonly #read = new Set<OutputStream>();
@@ -96,7 +96,7 @@ export class Outputs {
     return this.#open > 0;
   }
 
-  /** Whether somebody waits for an output that has not ended. */
+  /** Whether a caller awaits an output that has not ended. */
   get isAwaited(): boolean {
     return this.#awaited > 0;
   }
@@ -142,7 +142,7 @@ export class Outputs {
     }
   }
 
-  /** Registers somebody who reads standard output piece by piece. Returns how to end the reading. */
+  /** Registers a reader of standard output. Returns a function that waits for the output's end. */
   beginReading(): (flow: Flow) => Promise<boolean> {
     this.#awaited++;
     if (this.stdout !== undefined) this.#read.add(this.stdout);
@@ -155,7 +155,7 @@ export class Outputs {
     };
   }
 
-  /** Calls back when nothing more is to be read: after a time limit, a signal, a failed kill. */
+  /** Calls back when reading must end: after a time limit, a signal, a failed kill. */
   onCut(cut: () => void): void {
     if (this.#isCut) cut();
     else this.#cuts = [...this.#cuts, cut];
@@ -176,7 +176,7 @@ export class Outputs {
     for (const each of [this.stdout, this.stderr]) each?.stop();
   }
 
-  /** As `stop()`; and nobody waits for the outputs to end. */
+  /** As `stop()`, and counts all outputs as ended. */
   close(): void {
     this.stop();
     this.#open = 0;

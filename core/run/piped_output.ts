@@ -1,5 +1,5 @@
 /**
- * The standard output of a running program, for those who read it on behalf of the caller.
+ * The standard output of a running program, read piece by piece.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { FULL_PIPE } from "../timing.ts";
 /** The most bytes that are handed over without a turn of the event loop. */
 const BEFORE_TURN = 512 * 1024;
 
-/** The most bytes that are handed over at once. */
+/** The most bytes that are handed over in one piece. */
 const MAX_PIECE = 64 * 1024;
 
 /** So many bytes count as a piece. A runtime may have read ahead, in pieces of any size. */

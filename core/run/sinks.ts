@@ -51,7 +51,7 @@ export function capture(source: Source, limit: number, overflow: () => void): Ou
     }
   };
   let whole: Uint8Array | undefined;
-  return pump(source, {
+  return new Pump(source, {
     patient: true,
     busy: false,
     end: undefined,
@@ -80,13 +80,13 @@ export function pumpTo(source: Source, shared: SharedWriter): OutputSink {
   const { writer } = shared;
   let waiting = Promise.resolve();
   let paused = false;
-  return pump(source, {
+  return new Pump(source, {
     patient: false,
     get busy() {
       return paused;
     },
     chunk(bytes, lent, control) {
-      waiting = writer.write(lent ? bytes.slice() : bytes).catch(control.fail);
+      waiting = writer.write(lent ? bytes.slice() : bytes).catch((error) => control.fail(error));
       if ((writer.desiredSize ?? 0) <= 0) {
         paused = true;
         source.pause();
@@ -115,7 +115,7 @@ export function pumpTo(source: Source, shared: SharedWriter): OutputSink {
 
 /** What a pipe is pumped into. */
 interface Consumer {
-  /** Whether nobody looks at the data before its end: see {@linkcode Source.start}. */
+  /** Whether the data is needed only at its end: see {@linkcode Source.start}. */
   readonly patient: boolean;
   /** Whether it is still taking what it was given. */
   readonly busy: boolean;
@@ -123,7 +123,7 @@ interface Consumer {
   chunk(bytes: Uint8Array, lent: boolean, control: PumpControl): boolean;
   /** Waits until everything is taken. */
   readonly end: ((error: unknown) => Promise<void>) | undefined;
-  /** Stops at once, whatever it is waiting for. */
+  /** Stops immediately, without waiting for a pending write. */
   readonly cancel: () => void;
   bytes(): Uint8Array;
 }
@@ -135,65 +135,79 @@ interface PumpControl {
   touch(): void;
 }
 
-function pump(source: Source, consumer: Consumer): OutputSink {
-  let resolve = () => {};
-  const done = new Promise<void>((each) => resolve = each);
-  let settled = false;
-  const settle = () => {
-    settled = true;
-    resolve();
-  };
-  const state = { pieces: 0, lastArrival: 0, error: undefined as unknown, over: false };
-  let ending = false;
-  const finish = (error: unknown) => {
-    if (state.over) return;
-    state.over = true;
-    state.error ??= error;
-    source.close();
-    if (consumer.end === undefined) return settle();
-    ending = true;
-    consumer.end(state.error).catch((failure) => state.error ??= failure).finally(() => {
-      ending = false;
-      settle();
+/** Moves the data of a pipe to its consumer. */
+class Pump implements OutputSink, PumpControl {
+  readonly done: Promise<void>;
+  pieces = 0;
+  lastArrival = 0;
+  error: unknown;
+  readonly #source: Source;
+  readonly #consumer: Consumer;
+  #isOver = false;
+  #isEnding = false;
+  #isSettled = false;
+  #resolve: () => void = () => {};
+
+  constructor(source: Source, consumer: Consumer) {
+    this.#source = source;
+    this.#consumer = consumer;
+    this.done = new Promise((resolve) => this.#resolve = resolve);
+    // Its own properties: drivers copy a receiver, see own.ts.
+    const receiver: Receiver = {
+      chunk: (bytes, lent) => this.#take(bytes, lent),
+      end: (failure) => this.#finish(failure),
+    };
+    source.start(receiver, { patient: consumer.patient });
+  }
+
+  get busy(): boolean {
+    return this.#isEnding || (!this.#isOver && this.#consumer.busy);
+  }
+
+  touch(): void {
+    this.lastArrival = performance.now();
+  }
+
+  fail(error: unknown): void {
+    this.#finish(error);
+  }
+
+  #take(bytes: Uint8Array, lent: boolean): void {
+    this.pieces++;
+    this.touch();
+    if (!this.#isOver && !this.#consumer.chunk(bytes, lent, this)) this.#finish(undefined);
+  }
+
+  #finish(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.error ??= error;
+    this.#source.close();
+    if (this.#consumer.end === undefined) return this.#settle();
+    this.#isEnding = true;
+    this.#consumer.end(this.error).catch((failure) => this.error ??= failure).finally(() => {
+      this.#isEnding = false;
+      this.#settle();
     });
-  };
-  const touch = () => {
-    state.lastArrival = performance.now();
-  };
-  const hooks = { fail: finish, touch };
-  const receiver: Receiver = {
-    chunk(bytes, lent) {
-      state.pieces++;
-      touch();
-      if (!state.over && !consumer.chunk(bytes, lent, hooks)) finish(undefined);
-    },
-    end: finish,
-  };
-  source.start(receiver, { patient: consumer.patient });
-  return {
-    done,
-    get lastArrival() {
-      return state.lastArrival;
-    },
-    get busy() {
-      return ending || (!state.over && consumer.busy);
-    },
-    get pieces() {
-      return state.pieces;
-    },
-    get error() {
-      return state.error;
-    },
-    bytes: () => consumer.bytes(),
-    stop({ abandoned } = { abandoned: false }) {
-      finish(undefined);
-      if (!abandoned || settled) return;
-      // A consumer that is not stuck has time to finish.
-      after(MIN_DRAIN_MS, () => {
-        if (settled) return;
-        consumer.cancel();
-        settle();
-      });
-    },
-  };
+  }
+
+  bytes(): Uint8Array {
+    return this.#consumer.bytes();
+  }
+
+  stop({ abandoned } = { abandoned: false }): void {
+    this.#finish(undefined);
+    if (!abandoned || this.#isSettled) return;
+    // A consumer that is not stuck has time to finish.
+    after(MIN_DRAIN_MS, () => {
+      if (this.#isSettled) return;
+      this.#consumer.cancel();
+      this.#settle();
+    });
+  }
+
+  #settle(): void {
+    this.#isSettled = true;
+    this.#resolve();
+  }
 }

@@ -99,7 +99,7 @@ export function writableTo(sink: Sink): WritableStream<Chunk> {
   });
 }
 
-/** Makes one error, with a code, of what the runtimes throw if nobody reads a pipe any more. */
+/** Converts the error of a runtime. If the pipe has no reader, it is a SystemCallError EPIPE. */
 function pipeError(cause: unknown): CommandError {
   if (cause instanceof CommandError) return cause;
   const code = codeOf(cause);
