@@ -20,7 +20,6 @@
 import { guarded } from "./backends/border.ts";
 import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
 import type { DriverName } from "./core/drivers.ts";
-import { useCurrentFolder } from "./core/current_folder.ts";
 
 export { Command, run, runSync } from "./core/command.ts";
 export { Child } from "./core/run/child.ts";
@@ -28,21 +27,23 @@ export { Result, type Status, type Usage } from "./core/result/result.ts";
 export type { RunOptions } from "./core/command/options.ts";
 export type { RegexOptions } from "./core/run/lines.ts";
 export {
-  AbortError,
   CommandError,
-  ExitError,
   HandshakeError,
   KillError,
-  MaxBufferError,
   PermissionError,
-  ResultError,
   SpawnError,
   StateError,
   SystemCallError,
-  TimeoutError,
   UnsupportedError,
   UsageError,
 } from "./core/errors.ts";
+export {
+  AbortError,
+  ExitError,
+  MaxBufferError,
+  ResultError,
+  TimeoutError,
+} from "./core/result_errors.ts";
 export {
   type DryAnswer,
   type DryCall,
@@ -74,18 +75,9 @@ export type {
 export type { ErrorDetails, KillFailure, SpawnFailure, SystemCallFailure } from "./core/errors.ts";
 export type { ResultFields } from "./core/result/result.ts";
 export type { Ids } from "./core/command/spec.ts";
-// The parts of the builder, so that its documentation is whole.
-export type { Argument, Draft } from "./core/command/builder.ts";
-export type { ArgumentsDraft } from "./core/command/build_arguments.ts";
-export type {
-  EnvironmentDraft,
-  EnvPassOptions,
-  EnvValue,
-} from "./core/command/build_environment.ts";
-export type { DescriptorsDraft, PassFdOptions } from "./core/command/build_descriptors.ts";
-export type { AttributesDraft } from "./core/command/build_attributes.ts";
-export type { IdentityDraft } from "./core/command/build_identity.ts";
-export type { LifecycleDraft } from "./core/command/build_lifecycle.ts";
+export type { Argument } from "./core/command/builder.ts";
+export type { EnvPassOptions, EnvValue } from "./core/command/build_environment.ts";
+export type { PassFdOptions } from "./core/command/build_descriptors.ts";
 
 /**
  * Which runtime and driver start the programs, why this one, and what it can do. With a driver's
@@ -105,11 +97,10 @@ export function backendInfo(driver?: DriverName): BackendInfo {
 }
 
 // A dynamic import, so that no runtime loads another's code.
-const { createBackend, currentFolder } = "Deno" in globalThis
+const { createBackend } = "Deno" in globalThis
   ? await import("./backends/deno/backend.ts")
   : "Bun" in globalThis
   ? await import("./backends/bun/backend.ts")
   : await import("./backends/node/backend.ts");
 
-useCurrentFolder(currentFolder);
 useBackend((driver) => guarded(() => createBackend(driver)));

@@ -1,7 +1,6 @@
 /**
- * The contract between the core and a backend: what a runtime must be able to do so that a plan
- * becomes a process. Core calls it, each folder under backends/ fulfils it, mod.ts brings the two
- * together.
+ * The contract between the core and a backend: what a runtime must do to turn a plan into a process.
+ * Core calls it, the folders under backends/ implement it, and mod.ts connects the two.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import type { Usage } from "./result/result.ts";
 import type { System } from "./system.ts";
 import type { DriverName } from "./drivers.ts";
 
-/** Which runtime and driver serve, and what they can do. */
+/** The runtime, the driver, and what they can do. */
 export interface BackendInfo {
   /** `deno`, `bun` or `node`. */
   readonly runtime: string;
@@ -24,12 +23,12 @@ export interface BackendInfo {
   readonly os: string;
   /** Processor architecture, as Linux names it: `x86_64`, `aarch64`. */
   readonly arch: string;
-  /** Why this driver was chosen, and not the one before it. */
+  /** Why this driver was chosen, and not a better one. */
   readonly reason: string;
   /**
-   * Native driver: where children go that must not share this process's memory. `memfd`: into a
-   * program file in memory; `copy`: into a copy of this process's memory, which costs the more the
-   * larger it is. `VIRCOMMAND_STAGE=copy` forces the latter.
+   * Native driver: how children leave the memory of this process if they must not share it. `memfd`:
+   * they execute a program file in memory. `copy`: the memory is copied, which costs more the larger
+   * it is. `VIRCOMMAND_STAGE=copy` forces the latter.
    */
   readonly stage?: "memfd" | "copy";
   /**
@@ -43,19 +42,18 @@ export interface BackendInfo {
 
 /** How a child ended. */
 export interface Exit {
-  /** The status as wait(2) gives it. */
+  /** The status as wait(2) returns it. */
   readonly raw: number;
   readonly usage: Usage;
 }
 
-/** Takes what arrives from a descriptor. */
+/** Gets the data of a source. */
 export interface Receiver {
   /**
-   * A piece has arrived. If `lent`, the memory is used again once this returns: copy what is
-   * needed.
+   * A piece has arrived. If `lent`, the memory is reused when this returns: copy what is needed.
    */
   chunk(bytes: Uint8Array, lent: boolean): void;
-  /** No more will come; with an error if reading failed. Called once, not after `close()`. */
+  /** The data has ended; with an error if reading failed. Called once, and not after `close()`. */
   end(error?: Error): void;
 }
 
@@ -68,26 +66,26 @@ export interface Refable {
 /** The reading end of a pipe; its owner closes it. */
 export interface Source extends Refable {
   /**
-   * Starts the flow. Called at most once. A `patient` receiver looks at nothing before the end:
-   * what fits the pipe may stay there until the child has ended.
+   * Starts to read. Called at most once. A `patient` receiver needs the data only at its end: what
+   * fits into the pipe may stay there until the child has ended.
    */
   start(receiver: Receiver, manner?: { readonly patient?: boolean }): void;
   pause(): void;
   resume(): void;
-  /** Stops the flow and closes the descriptor. May be called at any time, any number of times. */
+  /** Stops reading and closes the descriptor. May be called at any time, any number of times. */
   close(): void;
 }
 
 /** The writing end of a pipe; its owner closes it. */
 export interface Sink extends Refable {
   /**
-   * Resolves once the pipe has room for more; rejects with an error whose `code` is `EPIPE` if
-   * nobody reads any more. The bytes must not be changed before that.
+   * Resolves when the pipe has room for more. Rejects with an error with the `code` `EPIPE` if the
+   * pipe has no reader. The bytes must not be changed before that.
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Closes the descriptor after everything was written. */
+  /** Closes the descriptor after everything is written. */
   end(): Promise<void>;
-  /** Closes the descriptor at once. May be called at any time, any number of times. */
+  /** Closes the descriptor immediately. May be called at any time, any number of times. */
   close(): void;
 }
 
@@ -97,22 +95,22 @@ export interface Process extends Refable {
   readonly stdin?: Sink;
   readonly stdout?: Source;
   readonly stderr?: Source;
-  /** For each of the plan's buffers, in order: what to write it to. */
+  /** The pipes of the plan's buffers, in order. */
   readonly buffers: readonly Sink[];
   /** Resolves when the child was reaped; rejects if another part of this process has done that. */
   readonly exited: Promise<Exit>;
   /** The daemon that was left running, after `daemonize`; `pid` is the same then. */
   readonly daemonPid?: number;
   /**
-   * With a handshake: the child has done everything but exec, and waits. This lets it go on, and
-   * resolves when its program runs, or rejects with a SpawnError.
+   * With a handshake: the child waits before exec. This makes it continue, and resolves when its
+   * program runs, or rejects with a SpawnError.
    */
   readonly release?: () => Promise<void>;
   /** Sends a signal; false if the child is gone. Throws a KillError if the system refuses. */
   kill(signal: number): boolean;
 }
 
-/** What `runSync` needs besides the plan. */
+/** The parameters of `runSync` besides the plan. */
 export interface SyncRun {
   readonly input: Uint8Array | undefined;
   readonly buffers: readonly Uint8Array[];
@@ -125,10 +123,10 @@ export interface SyncRun {
   readonly drain: number;
 }
 
-/** What came of a synchronous run. */
+/** The outcome of a synchronous run. */
 export interface SyncOutcome {
   readonly pid: number;
-  /** Undefined if it could not be ended: then `refusal` says why. */
+  /** Undefined if the child cannot be ended: `refusal` is the reason. */
   readonly exit: Exit | undefined;
   readonly refusal?: KillError | undefined;
   readonly stdout: Uint8Array;
@@ -139,12 +137,12 @@ export interface SyncOutcome {
   readonly daemonPid?: number;
 }
 
-/** A value that is seen in one asynchronous context and those that come of it. */
+/** A value of an asynchronous context and of those that it starts. */
 export interface AsyncScope<T> {
   current(): T | undefined;
   /** Calls `fn` in a context that has the value. */
   run<R>(value: T, fn: () => R): R;
-  /** Gives the value to the current context from here on. */
+  /** Sets the value of the current context from here on. */
   enter(value: T | undefined): void;
 }
 
@@ -154,28 +152,28 @@ export type Verb = "start" | "runSync" | "exec";
 /** A driver on a runtime. */
 export interface Backend {
   info(): BackendInfo;
-  /** Makes a scope of its own. */
+  /** Makes a new scope. */
   asyncScope<T>(): AsyncScope<T>;
   readonly system: System;
   /**
-   * Refuses a plan that this driver cannot carry out in this way, before anything is opened or
-   * started. Called once before `start`, `runSync` and `exec`, which rely on it.
+   * Checks that this driver can carry out a plan in this way. Called once before `start`, `runSync`
+   * and `exec`, which rely on it, and before anything is opened or started.
    *
-   * @throws {UnsupportedError} It cannot.
+   * @throws {UnsupportedError} This driver cannot.
    */
   check(plan: Plan, verb: Verb): void;
   /**
-   * Starts the child. Rejects with a SpawnError or an UnsupportedError, leaving nothing behind. If
-   * `cancel` fires meanwhile, the child is killed; a process is returned that has ended so.
+   * Starts the child. Rejects with a SpawnError or an UnsupportedError, and then leaves nothing
+   * behind. If `cancel` fires meanwhile, the child is killed, and the returned process has ended.
    */
   start(plan: Plan, cancel?: AbortSignal): Promise<Process>;
-  /** Starts the child, feeds it, gathers its output and waits for it, without the event loop. */
+  /** Runs the child to its end without the event loop: writes its input and captures its output. */
   runSync(plan: Plan, run: SyncRun): SyncOutcome;
   /** Replaces this process by the program. Returns only to throw. */
   exec(plan: Plan): never;
-  /** The lines of `explain()`: what would happen between clone and exec. */
+  /** Returns the lines of `explain()`: the steps and calls between clone and exec. */
   explain(plan: Plan): string[];
-  /** Closes a descriptor of this process that was handed over with `closeParent`. */
+  /** Closes a descriptor of this process, for `closeParent`. */
   closeFd(fd: number): void;
   /** Writes all of `bytes` to a descriptor of this process. */
   writeFd(fd: number, bytes: Uint8Array): void;
@@ -184,18 +182,18 @@ export interface Backend {
 let make: ((driver: DriverName | undefined) => Backend) | undefined;
 const made = new Map<DriverName | undefined, Backend>();
 
-/** Sets how backends are made. Called once, by mod.ts; making them is left to their first use. */
+/** Sets how backends are made. Called once, by mod.ts. They are made when they are first needed. */
 export function useBackend(create: (driver: DriverName | undefined) => Backend): void {
   make = create;
 }
 
-/** The backend with that driver, or the one that was chosen for this process. */
+/** Returns the backend with this driver; without a driver, the one of this process. */
 export function backend(driver?: DriverName): Backend {
   if (make === undefined) throw new StateError("no backend: import mod.ts, not core");
   const known = made.get(driver);
   if (known !== undefined) return known;
   const fresh = make(driver);
-  // The chosen one is not made twice when it is asked for by its name.
+  // So that the default one is not made again when a caller names its driver.
   const { driver: name } = fresh.info();
   const one = made.get(name as DriverName) ?? fresh;
   made.set(driver, one).set(name as DriverName, one);

@@ -1,31 +1,29 @@
 /**
- * Everything that can go wrong, as classes with fields for programs and a message for people. The
- * first line of a message stands alone in a log: what was attempted, on what, why it failed and,
- * where there is one, the way out.
+ * The errors, as classes with fields for programs and a message for people. The first line of a
+ * message makes sense alone in a log: what was attempted, on what, why it failed and, if there is
+ * one, the way out. Errors about a program that ran are in result_errors.ts.
  *
  * @module
  */
 
 import { errnoName, errnoText } from "./tables/errno.ts";
 import { displayArgument, escaped, escapedLines, quoted } from "./text/escape.ts";
-import type { Result } from "./result/result.ts";
 import { signalName } from "./tables/signals.ts";
-import { STILL_RUNNING } from "./result/status.ts";
 
-/** What an error may be made with besides its message. */
+/** The parts of an error besides its message. */
 export interface ErrorDetails {
   /** The command, with secrets and environment values masked. */
   readonly command?: string | undefined;
-  /** What the error goes back to. */
+  /** The original error. */
   readonly cause?: unknown;
-  /** What a program wrote, masked: quoted below the message, on lines of its own. */
+  /** Output of a program, masked. It is quoted below the message, on separate lines. */
   readonly output?: string | undefined;
 }
 
 /**
- * What all errors of this library have in common. Every error that its functions throw or reject
- * with is one, except those of the caller's own code: what an iterable for `stdin`, a callback or a
- * handler throws reaches the caller as it is.
+ * The base class of all errors of this library. Every error that its functions throw or reject with
+ * is one, except those of the caller's own code: an error of an iterable for `stdin`, a callback or a
+ * handler reaches the caller unchanged.
  *
  * Messages are safe to print: control characters and marks that change the direction of text are
  * shown by their code (`\x1b`), and only the quoted output of a program has several lines.
@@ -49,8 +47,8 @@ export class CommandError extends Error {
 }
 
 /**
- * A builder method was used wrongly. Builder methods never throw: the first misuse is kept, with
- * the stack of the call that was wrong, and thrown by whatever first needs the command.
+ * A builder method was used wrongly. Builder methods never throw: the command keeps the first misuse,
+ * with the stack of the wrong call, and the first method that needs the command throws it.
  */
 export class UsageError extends CommandError {
   /** The class name. */
@@ -71,7 +69,7 @@ export class UnsupportedError extends CommandError {
   readonly feature: string;
   /** The driver that had to refuse: `native`, `launcher` or `portable`. */
   readonly driver: string;
-  /** What would make it work. */
+  /** How to make it work. */
   readonly remedy: string;
 
   /** Composes the message from the three fields. */
@@ -103,11 +101,11 @@ export class UnsupportedError extends CommandError {
 export class PermissionError extends CommandError {
   /** The class name. */
   override readonly name: string = "PermissionError";
-  /** How the runtime calls its error: `NotCapable` (Deno), `ERR_ACCESS_DENIED` (Node). */
+  /** The runtime's name for its error: `NotCapable` (Deno), `ERR_ACCESS_DENIED` (Node). */
   readonly code: string;
-  /** What is missing, by the runtime's name for it: `run`, `env`, `ChildProcess`. */
+  /** The missing permission, by the runtime's name: `run`, `env`, `ChildProcess`. */
   readonly permission: string | undefined;
-  /** What it is missing for, such as the path of a program; undefined if the runtime names none. */
+  /** The resource, such as the path of a program; undefined if the runtime names none. */
   readonly resource: string | undefined;
 
   /** Composes the message from what the runtime reported. */
@@ -120,17 +118,17 @@ export class PermissionError extends CommandError {
     },
   ) {
     const { permission, resource, command } = fields;
-    const what = permission === undefined ? "" : `: ${permission}`;
+    const name = permission === undefined ? "" : `: ${permission}`;
     const on = resource === undefined ? "" : ` ${quoted(resource)}`;
-    const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`not permitted by the runtime${what}${on}: ${reported}${whose}`, fields);
+    const suffix = command === undefined ? "" : `; command: ${command}`;
+    super(`not permitted by the runtime${name}${on}: ${reported}${suffix}`, fields);
     this.code = fields.code;
     this.permission = permission;
     this.resource = resource;
   }
 }
 
-/** What is known of a system call of this process that failed. */
+/** The details of a failed system call of this process. */
 export interface SystemCallFailure extends ErrorDetails {
   /** The file or folder at fault, if one is. */
   readonly path?: string | undefined;
@@ -160,8 +158,8 @@ export class SystemCallError extends CommandError {
     const { path, detail, command } = failure;
     const code = errnoName(errno);
     const on = path === undefined ? "" : ` ${quoted(path)}`;
-    const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`${syscall}${on}: ${code}: ${detail ?? errnoText(errno)}${whose}`, failure);
+    const suffix = command === undefined ? "" : `; command: ${command}`;
+    super(`${syscall}${on}: ${code}: ${detail ?? errnoText(errno)}${suffix}`, failure);
     this.syscall = syscall;
     this.errno = errno;
     this.code = code;
@@ -172,14 +170,14 @@ export class SystemCallError extends CommandError {
 /** The largest error number: the kernel returns no other negative results, see errno.h. */
 const MAX_ERRNO = 4095;
 
-/** Whether a number can be an error number. */
+/** Reports whether a number can be an error number. */
 export function isErrno(number: number): boolean {
   return Number.isInteger(number) && number >= 1 && number <= MAX_ERRNO;
 }
 
 /**
- * A result that is no error number was read in the wrong place. An error that names it would blame
- * the system for a mistake of this library.
+ * Throws if a result is not an error number. Then it is a mistake of this library, and an error with
+ * this number would blame the system.
  */
 function requireErrno(call: string, errno: number, { command, cause }: ErrorDetails): void {
   if (isErrno(errno)) return;
@@ -189,7 +187,7 @@ function requireErrno(call: string, errno: number, { command, cause }: ErrorDeta
   );
 }
 
-/** What is known of a child that did not come to run its program. */
+/** The details of a child that did not reach its program. */
 export interface SpawnFailure {
   /** The step of the plan that failed: `umask`, `fds`, `limits`, `chdir`, `exec`, … */
   readonly step: string;
@@ -201,11 +199,11 @@ export interface SpawnFailure {
   readonly errno: number;
   /** The file or folder at fault, if one is. */
   readonly path?: string | undefined;
-  /** The message of a `preExec` module, or another word on the cause. */
+  /** The message of a `preExec` module, or another explanation. */
   readonly detail?: string | undefined;
   /** The command, masked. */
   readonly command?: string | undefined;
-  /** What the failure goes back to, such as the error that a `preExec` module threw. */
+  /** The original error, such as the one that a `preExec` module threw. */
   readonly cause?: unknown;
 }
 
@@ -262,13 +260,13 @@ export class SpawnError extends CommandError {
     this.exitCode = failure.step !== "exec" ? 125 : code === "ENOENT" ? 127 : 126;
   }
 
-  /** The same as {@linkcode SpawnError.code}, for those who look for the errno's name. */
+  /** The same as {@linkcode SpawnError.code}. */
   get errnoName(): string {
     return this.code;
   }
 }
 
-/** What is known of a signal that could not be sent. */
+/** The details of a signal that could not be sent. */
 export interface KillFailure {
   /** The process that it was meant for. */
   readonly pid: number;
@@ -278,7 +276,7 @@ export interface KillFailure {
   readonly errno: number;
   /** The command, masked. */
   readonly command?: string | undefined;
-  /** What the failure goes back to, such as the runtime's own error. */
+  /** The original error, such as that of the runtime. */
   readonly cause?: unknown;
 }
 
@@ -316,8 +314,11 @@ export class KillError extends CommandError {
   constructor(failure: KillFailure) {
     const { pid, errno, command } = failure;
     const [signal, code] = [signalName(failure.signal), errnoName(errno)];
-    const whose = command === undefined ? "" : `; command: ${command}`;
-    super(`cannot send ${signal} to process ${pid}: ${code}: ${errnoText(errno)}${whose}`, failure);
+    const suffix = command === undefined ? "" : `; command: ${command}`;
+    super(
+      `cannot send ${signal} to process ${pid}: ${code}: ${errnoText(errno)}${suffix}`,
+      failure,
+    );
     this.pid = pid;
     this.signal = signal;
     this.errno = errno;
@@ -325,145 +326,7 @@ export class KillError extends CommandError {
   }
 }
 
-/**
- * What all errors about a program that did run carry: the whole result. An
- * {@linkcode AbortError} is one too if there is a result. `json()` throws this class itself, for an
- * output that is not JSON.
- */
-export class ResultError extends CommandError {
-  /** The class name. */
-  override readonly name: string = "ResultError";
-  /** Status, output, times and all. */
-  readonly result: Result;
-
-  /** Keeps the result beside the message. */
-  constructor(
-    message: string,
-    result: Result,
-    options: ErrorDetails = {},
-  ) {
-    super(message, options);
-    this.result = result;
-  }
-
-  /**
-   * An AbortError is a ResultError if and only if the program was started. It cannot inherit from
-   * this class, since one that fired before the start has no result.
-   */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return Function.prototype[Symbol.hasInstance].call(this, value) ||
-      (this === ResultError && value instanceof AbortError && value.result !== undefined);
-  }
-
-  /** The exit code, or null if a signal ended the program. */
-  get code(): number | null {
-    return this.result.code;
-  }
-
-  /**
-   * The exit code as a shell would report it: 128 + n after signal n. NaN of a program that could
-   * not be ended and is still running.
-   */
-  get exitCode(): number {
-    return exitCodeOf(this.result);
-  }
-
-  /** Why the program could not be ended and is still running, if that is so. */
-  get killError(): CommandError | undefined {
-    return this.result.status === STILL_RUNNING ? this.cause as CommandError : undefined;
-  }
-
-  /** The signal that ended the program, or null. */
-  get signal(): string | null {
-    return this.result.signal;
-  }
-
-  /** The captured standard output; empty if it was not captured. */
-  get stdout(): string {
-    return this.result.stdout;
-  }
-
-  /** The captured standard error; empty if it was not captured. */
-  get stderr(): string {
-    return this.result.stderr;
-  }
-}
-
-function exitCodeOf({ status: { code, raw } }: Result): number {
-  return code ?? 128 + (raw & 0x7f);
-}
-
-/** The program ran and ended with a status that was not asked for. */
-export class ExitError extends ResultError {
-  /** The class name. */
-  override readonly name: string = "ExitError";
-}
-
-/** The program had not ended within `timeout` and was killed. */
-export class TimeoutError extends ResultError {
-  /** The class name. */
-  override readonly name: string = "TimeoutError";
-}
-
-/** The program wrote more than `maxBuffer` bytes to a captured stream and was killed. */
-export class MaxBufferError extends ResultError {
-  /** The class name. */
-  override readonly name: string = "MaxBufferError";
-}
-
-/**
- * The `AbortSignal` fired. `cause` is its reason. If the program had been started, this is a
- * {@linkcode ResultError} as well; if the signal had fired before, there is no `result` and nothing
- * of it.
- */
-export class AbortError extends CommandError {
-  /** The class name. */
-  override readonly name: string = "AbortError";
-  /** What the program did until it was stopped; undefined if nothing was started. */
-  readonly result: Result | undefined;
-  /** Why the program could not be ended and is still running, if that is so. */
-  readonly killError: CommandError | undefined;
-
-  /** Keeps the result beside the message. */
-  constructor(
-    message: string,
-    options: ErrorDetails & {
-      readonly result?: Result | undefined;
-      readonly killError?: CommandError | undefined;
-    } = {},
-  ) {
-    super(message, options);
-    this.result = options.result;
-    this.killError = options.killError;
-  }
-
-  /** The exit code, or null if a signal ended the program. */
-  get code(): number | null | undefined {
-    return this.result?.code;
-  }
-
-  /** The exit code as a shell would report it: 128 + n after signal n. */
-  get exitCode(): number | undefined {
-    return this.result === undefined ? undefined : exitCodeOf(this.result);
-  }
-
-  /** The signal that ended the program, or null. */
-  get signal(): string | null | undefined {
-    return this.result?.signal;
-  }
-
-  /** The captured standard output; empty if it was not captured. */
-  get stdout(): string | undefined {
-    return this.result?.stdout;
-  }
-
-  /** The captured standard error; empty if it was not captured. */
-  get stderr(): string | undefined {
-    return this.result?.stderr;
-  }
-}
-
-/** The child died, or its parent gave up, between the two halves of a handshake. */
+/** The child ended between the two halves of a handshake. */
 export class HandshakeError extends CommandError {
   /** The class name. */
   override readonly name: string = "HandshakeError";

@@ -1,11 +1,11 @@
 /**
- * Options as own properties. Whoever can set a property of `Object.prototype` must not be able to
- * choose a folder, a user or a time limit for every program that is started afterwards.
+ * Options as own properties. A property of `Object.prototype` must not set a folder, a user or a time
+ * limit for every program that is started afterwards.
  *
  * @module
  */
 
-/** A copy of the object's own properties that inherits from nothing. */
+/** Returns a copy of an object's own properties, without a prototype. */
 export function own<T extends object>(options: T): T {
   return Object.assign(Object.create(null) as T, options);
 }
@@ -24,7 +24,7 @@ export type Defined<T> =
   & { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
 
-/** What every object has from birth; V8's and JavaScriptCore's own are the same. */
+/** The standard properties of `Object.prototype`, the same in V8 and JavaScriptCore. */
 const STANDARD: ReadonlySet<string | symbol> = new Set([
   "constructor",
   "hasOwnProperty",
@@ -40,12 +40,12 @@ const STANDARD: ReadonlySet<string | symbol> = new Set([
   "__proto__",
 ]);
 
-/** Whether it has been asked and nothing can change meanwhile, since only code of ours runs. */
+/** Whether the prototype was checked, and only code of this library has run since. */
 let isClean = false;
 
 /**
- * Whether somebody has set a property that all objects inherit. Where many small objects are read,
- * that is asked once, and only then are they copied with {@linkcode own}.
+ * Reports whether `Object.prototype` has a property that it should not have. Code that reads many
+ * small objects checks this once, and copies them with {@linkcode own} only if it is so.
  */
 export function isPolluted(): boolean {
   if (isClean) return false;
@@ -54,17 +54,17 @@ export function isPolluted(): boolean {
 }
 
 /**
- * An object's own properties, for what every start makes: to copy a few costs less than to ask
- * whether there are others.
+ * Returns an object with its own properties only, for the objects of every start. To copy a few
+ * properties costs less than to check the prototype.
  */
 export function guarded<T extends object>(object: T): T {
   return isClean ? object : own(object);
 }
 
 /**
- * Calls `action`, a function of the runtime, while no object inherits such a property: Node makes
- * the sockets of a child from options of its own, which do. Only what happens before it returns is
- * protected; a property that cannot be removed for that long stays.
+ * Calls `action`, a function of the runtime, while `Object.prototype` has only standard properties.
+ * Node makes the sockets of a child from objects that inherit. Only the synchronous part is
+ * protected, and a property that cannot be removed stays.
  */
 export function shielded<T>(action: () => T): T {
   if (isClean) return action();

@@ -1,13 +1,13 @@
 /**
- * What the core asks of the machine and of its own process while it plans.
+ * What plans need to know about this machine and this process.
  *
  * @module
  */
 
-/** What stands in the way of executing a path: nothing, or an errno name. */
+/** Whether a path can be executed: `ok`, or the name of the errno. */
 export type Access =
   | "ok"
-  /** The runtime will not tell: whoever starts the program has to look for it. */
+  /** The runtime does not report it: the driver must look for the program. */
   | "unknown"
   | "ENOENT"
   | "EACCES"
@@ -28,7 +28,7 @@ export interface User {
   readonly gid: number;
 }
 
-/** What the core asks of the machine while it plans. Everything here is synchronous. */
+/** This machine and this process. Everything here is synchronous. */
 export interface System {
   /** All variables of this process. */
   environment(): Record<string, string>;

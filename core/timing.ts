@@ -1,46 +1,46 @@
 /**
- * When a program is ended and when its output is given up: one policy for every way of running.
- * Pure: it is given the time, in milliseconds from any origin, and never asks for it. The drivers
- * and the core supply the clocks; the supervisor of a synchronous run, which is a child program,
- * takes its numbers from here.
+ * When a program is ended, and when the wait for its output ends: one policy for all ways of running.
+ * Pure: the functions get the time, in milliseconds from any origin, and never read a clock. The core
+ * and the drivers have the clocks. The supervisor of a synchronous run, which is a child program, gets
+ * its numbers from here.
  *
  * @module
  */
 
-/** The first signal of `abort()`, and what a run sends unless `killSignal` says otherwise. */
+/** The first signal of `abort()`, and the default of `killSignal`. */
 export const SIGTERM = 15;
 
-/** What cannot be ignored. */
+/** The signal that cannot be ignored. */
 export const SIGKILL = 9;
 
-/** How many times `drain` may be started again by output that keeps coming. */
+/** How many times output that keeps arriving may restart `drain`. */
 const DRAIN_ROUNDS = 4;
 
-/** Milliseconds in which what is in the pipes at the program's end can be read, even with drain 0. */
+/** Milliseconds to read what is in the pipes at the program's end, also with drain 0. */
 export const MIN_DRAIN_MS = 50;
 
-/** What the largest pipe holds, in bytes: the default of fs.pipe-max-size, see pipe(7). */
+/** The size of the largest pipe, in bytes: the default of fs.pipe-max-size, see pipe(7). */
 export const FULL_PIPE: number = 1024 * 1024;
 
-/** The pages of such a pipe: no more pieces can be in it. */
+/** The number of pages of such a pipe, which is the most pieces that it can hold. */
 export const FULL_PIPE_PIECES: number = FULL_PIPE / 4096;
 
 /** The default of `drain`, in milliseconds. */
 export const DRAIN = 1000;
 
-/** `drain` of a program that had to be ended: its run is to be over, whatever was asked for. */
+/** Returns `drain` for a program that is killed: not more than the default. */
 export function hurriedDrain(drain: number): number {
   return Math.min(drain, DRAIN);
 }
 
-/** The longest time that output may keep coming after the program's end, in milliseconds. */
+/** Returns the longest time for output after the program's end, in milliseconds. */
 export function longestDrain(drain: number): number {
   return Math.max(DRAIN_ROUNDS * drain, MIN_DRAIN_MS);
 }
 
 /**
  * The wait for outputs after their program's end. A descendant may hold a pipe open for ever: `drain`
- * milliseconds of silence end the wait, and so does output that goes on and on.
+ * milliseconds without output end the wait, and so does output that never ends.
  */
 export class Draining {
   readonly #drain: number;
@@ -53,12 +53,12 @@ export class Draining {
     this.#latest = endedAt;
   }
 
-  /** Something has arrived, now or earlier: the silence begins again. */
+  /** Output has arrived, now or earlier: `drain` starts again. */
   arrived(at: number): void {
     this.#latest = Math.max(this.#latest, at);
   }
 
-  /** The reader itself took until now, with what the program had written: that does not count. */
+  /** The reader was busy until now with what the program wrote: this time does not count. */
   heldUp(now: number): void {
     this.#begun = now;
   }
@@ -69,10 +69,11 @@ export class Draining {
   }
 
   /**
-   * Whether the wait is over. What is in the pipes at the program's end is read in any case, so
-   * that `drain: 0` loses nothing: past the deadline, it is over once nothing was ready to be read.
+   * Reports whether the wait is over. Data that is in the pipes at the program's end is always read,
+   * also with `drain: 0`: after the deadline, the wait is over when it is `quiet`, that is, when
+   * nothing was ready to be read.
    */
-  isOver(now: number, quiet: boolean): boolean {
+  isOver(now: number, { quiet }: { readonly quiet: boolean }): boolean {
     return now >= this.#bound || (quiet && now >= this.deadline);
   }
 
@@ -81,9 +82,15 @@ export class Draining {
   }
 }
 
-/** When SIGKILL follows a signal that asks a program to end. */
+/** Ends a program: with a signal that asks it to end, and with SIGKILL after `grace`. */
 export class Escalation {
+  readonly #send: (signal: number) => boolean;
   #killAt = Infinity;
+
+  /** `send` sends a signal, and returns false if the program is gone. */
+  constructor(send: (signal: number) => boolean) {
+    this.#send = send;
+  }
 
   /** When SIGKILL is due; Infinity if it is not. */
   get killAt(): number {
@@ -91,16 +98,25 @@ export class Escalation {
   }
 
   /**
-   * The program was asked to end. Whether SIGKILL is due earlier by that: asking again and again
-   * does not put it off.
+   * Asks the program to end. To ask again does not put SIGKILL off. If this signal cannot be sent,
+   * the program has nothing to react to, and gets SIGKILL at once; throws if that cannot be sent.
    */
-  ask(now: number, grace: number): boolean {
-    if (now + grace >= this.#killAt) return false;
-    this.#killAt = now + grace;
-    return true;
+  ask(signal: number, now: number, grace: number): void {
+    try {
+      if (!this.#send(signal)) return;
+    } catch {
+      return this.force();
+    }
+    this.#killAt = Math.min(this.#killAt, now + grace);
   }
 
-  /** SIGKILL was sent, or the program has ended. */
+  /** Sends SIGKILL. Throws if it cannot be sent. */
+  force(): void {
+    this.done();
+    this.#send(SIGKILL);
+  }
+
+  /** The program has ended, or SIGKILL was sent: nothing is due any more. */
   done(): void {
     this.#killAt = Infinity;
   }

@@ -40,11 +40,6 @@ function requireDescriptors(driver: DriverName): void {
   });
 }
 
-/** Returns the current folder, absolute. Throws if it was removed. */
-export function currentFolder(): string {
-  return process.cwd();
-}
-
 /** Returns the backend of this process; the one with the driver `asked` for, if any. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = bunHost();

@@ -17,11 +17,6 @@ import { canAdoptDescriptors, denoHost } from "./host.ts";
 import { denoLibc } from "./libc.ts";
 import { denoSpawner } from "./spawner.ts";
 
-/** Returns the current folder, absolute. Throws if it was removed. */
-export function currentFolder(): string {
-  return Deno.cwd();
-}
-
 /** Returns the backend of this process; the one with the driver `asked` for, if any. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const { os, arch } = Deno.build;

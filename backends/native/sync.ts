@@ -114,17 +114,20 @@ export function waitSync(
 /** How often a child that has no pidfd is looked at, in milliseconds. */
 const LOOK_EVERY = 2;
 
-/** Sends a signal to a child that was not reaped: its pid is its own. */
-function send(kernel: Kernel, { pid }: Running, signal: number): void {
+/**
+ * Sends a signal to a child that was not reaped, so that its pid is its own; returns false if it has
+ * ended.
+ */
+function send(kernel: Kernel, { pid }: Running, signal: number): boolean {
   const result = kernel.raw("kill", pid, signal);
   if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
+  return result >= 0;
 }
 
 /** What is to happen when: the time limit, the end of grace, the end of draining. */
 class Clock {
-  readonly #send: (signal: number) => void;
   readonly #run: SyncRun;
-  readonly #escalation = new Escalation();
+  readonly #escalation: Escalation;
   #timeoutAt: number;
   #draining: Draining | undefined;
   #condemned = false;
@@ -132,8 +135,8 @@ class Clock {
   /** Why the child cannot be ended, although it should be. */
   refusal: KillError | undefined;
 
-  constructor(send: (signal: number) => void, run: SyncRun) {
-    this.#send = send;
+  constructor(send: (signal: number) => boolean, run: SyncRun) {
+    this.#escalation = new Escalation(send);
     this.#run = run;
     this.#timeoutAt = performance.now() + (run.timeout ?? Infinity);
   }
@@ -142,13 +145,8 @@ class Clock {
     if (this.#condemned) return;
     this.#condemned = true;
     this.#timeoutAt = Infinity;
-    try {
-      this.#send(this.#run.killSignal);
-    } catch {
-      // It has got nothing to react to, so that there is nothing to wait for.
-      return this.#force();
-    }
-    this.#escalation.ask(performance.now(), this.#run.grace);
+    const { killSignal, grace } = this.#run;
+    this.#attempt(() => this.#escalation.ask(killSignal, performance.now(), grace));
   }
 
   exited(): void {
@@ -180,14 +178,13 @@ class Clock {
       if (this.#draining !== undefined) return true;
       this.condemn();
     }
-    if (now >= this.#escalation.killAt) this.#force();
-    return this.refusal !== undefined || this.#draining?.isOver(now, quiet) === true;
+    if (now >= this.#escalation.killAt) this.#attempt(() => this.#escalation.force());
+    return this.refusal !== undefined || this.#draining?.isOver(now, { quiet }) === true;
   }
 
-  #force(): void {
-    this.#escalation.done();
+  #attempt(action: () => void): void {
     try {
-      this.#send(SIGKILL);
+      action();
     } catch (error) {
       if (!(error instanceof KillError)) throw error;
       this.refusal = error;

@@ -23,11 +23,6 @@ import { nodeFfi, nodeLibc } from "./libc.ts";
 const FFI_REMEDY =
   "use Node 26.9 or newer, or Node 26.1 to 26.8 with --experimental-ffi; with --permission, add --allow-ffi";
 
-/** Returns the current folder, absolute. Throws if it was removed. */
-export function currentFolder(): string {
-  return process.cwd();
-}
-
 /** Returns the backend of this process; the one with the driver `asked` for, if any. */
 export function createBackend(asked: DriverName | undefined): Backend {
   const host = nodeHost();

@@ -1,105 +1,70 @@
 /**
- * The part of the builder that gathers the argument list.
+ * The argument list of a command: checks arguments and adds them to a {@linkcode Builder}.
  *
  * @module
  */
 
-import {
-  add,
-  type Argument,
-  displayValue,
-  Draft,
-  misuse,
-  noted,
-  notes,
-  typeName,
-  word,
-} from "./builder.ts";
+import { type Builder, displayValue, type Fields, word } from "./builder.ts";
+import { typeName } from "./type_name.ts";
 import { prefixed, reveal } from "../text/secret.ts";
 
-/** A draft that takes arguments. Base of {@linkcode Command}. */
-export abstract class ArgumentsDraft extends Draft {
-  /**
-   * Adds one argument. Numbers are written in decimal; nothing is split, expanded or unquoted.
-   *
-   * @example
-   * ```ts
-   * import { Command } from "@vircommand/vircommand";
-   *
-   * const { stdout } = await new Command("printf", "%s").arg("two words").run();
-   * console.log(stdout); // two words
-   * ```
-   */
-  arg(value: Argument): this {
-    return this.#add("arg", value);
-  }
-
-  /** Adds several arguments, in order. Adding none is fine. */
-  args(...values: Argument[]): this {
-    for (const value of values) this.#add("args", value);
-    return this;
-  }
-
-  /**
-   * Adds `name=value` as one argument.
-   *
-   * @example
-   * ```ts
-   * import { Command } from "@vircommand/vircommand";
-   *
-   * console.log(new Command("dd").argPair("bs", 4096).argv); // ["dd", "bs=4096"]
-   * ```
-   */
-  argPair(name: string, value: Argument): this {
-    if (typeof name !== "string") {
-      misuse(this, `argPair(${displayValue(name)}): the name must be text`);
-      return this;
-    }
-    const checkedName = word(this, "argPair(name)", name);
-    const checked = word(this, `argPair(${displayValue(name)})`, value);
-    if (checkedName !== undefined && checked !== undefined && this.error === undefined) {
-      add(this, "args", prefixed(`${name}=`, checked));
-    }
-    return this;
-  }
-
-  /** Sets argv[0], which is otherwise the binary as it was given. The file that runs is the same. */
-  arg0(name: Argument): this {
-    const checked = word(this, "arg0", name);
-    if (checked !== undefined && this.error === undefined) notes(this).arg0 = checked;
-    return this;
-  }
-
-  /**
-   * The argument list, argv[0] first, as the program would get it: secrets are in clear, so hand
-   * it to programs only. Empty if the command was misused before it had a binary.
-   */
-  get argv(): string[] {
-    const { arg0, binary, args } = noted(this);
-    return [arg0 ?? binary, ...args].map(reveal);
-  }
-
-  #add(call: string, value: unknown): this {
-    const where = `${call}: argument ${noted(this).args.length + 1}`;
-    const checked = word(this, where, value);
-    if (checked !== undefined && this.error === undefined) add(this, "args", checked);
-    return this;
-  }
+/** Sets the binary and adds the first arguments. */
+export function setProgram(builder: Builder, binary: unknown, args: readonly unknown[]): void {
+  builder.set("binary", checkedBinary(builder, binary) ?? "");
+  addArguments(builder, args);
 }
 
-/** Puts the binary and the first arguments into a new draft. */
-export function begin(draft: ArgumentsDraft, binary: unknown, args: readonly unknown[]): void {
+function checkedBinary(builder: Builder, binary: unknown): string | undefined {
   if (typeof binary !== "string" || binary === "") {
     const given = binary === "" ? "empty text" : typeName(binary);
-    misuse(draft, `Command: the binary must be a path or a name, not ${given}`);
-    return;
+    builder.misuse(`Command: the binary must be a path or a name, not ${given}`);
+    return undefined;
   }
-  const checked = word(draft, "Command: the binary", binary);
-  if (checked !== undefined) notes(draft).binary = binary;
-  addAll(draft, args);
+  return word(builder, "Command: the binary", binary) === undefined ? undefined : binary;
 }
 
-/** Adds arguments one by one: spread into a call, a long list does not fit on the stack. */
-export function addAll(draft: ArgumentsDraft, args: Iterable<unknown>): void {
-  for (const each of args) draft.args(each as Argument);
+/** Sets binary and arguments from one list. A string is no list: to split it takes a shell. */
+export function setArgv(builder: Builder, argv: unknown): void {
+  if (!Array.isArray(argv)) {
+    const given = typeName(argv);
+    builder.misuse(`Command.from: expected an array such as ["ls", "-l"], not ${given}`);
+    return;
+  }
+  setProgram(builder, argv[0], argv.slice(1));
+}
+
+/** Adds arguments in order. */
+export function addArguments(builder: Builder, values: readonly unknown[]): void {
+  for (const value of values) addArgument(builder, value, "args");
+}
+
+/** Adds one argument; `call` names the method in messages. */
+export function addArgument(builder: Builder, value: unknown, call: "arg" | "args"): void {
+  const where = `${call}: argument ${builder.fields.args.length + 1}`;
+  const checked = word(builder, where, value);
+  if (checked !== undefined && builder.error === undefined) builder.add("args", checked);
+}
+
+/** Adds `name=value` as one argument. */
+export function addPair(builder: Builder, name: unknown, value: unknown): void {
+  if (typeof name !== "string") {
+    builder.misuse(`argPair(${displayValue(name)}): the name must be text`);
+    return;
+  }
+  const checkedName = word(builder, "argPair(name)", name);
+  const checked = word(builder, `argPair(${displayValue(name)})`, value);
+  if (checkedName !== undefined && checked !== undefined && builder.error === undefined) {
+    builder.add("args", prefixed(`${name}=`, checked));
+  }
+}
+
+/** Sets argv[0]. */
+export function setArg0(builder: Builder, name: unknown): void {
+  const checked = word(builder, "arg0", name);
+  if (checked !== undefined && builder.error === undefined) builder.set("arg0", checked);
+}
+
+/** Returns the argument list, secrets in clear. */
+export function argvOf({ arg0, binary, args }: Pick<Fields, "arg0" | "binary" | "args">): string[] {
+  return [arg0 ?? binary, ...args].map(reveal);
 }

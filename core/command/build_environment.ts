@@ -1,29 +1,15 @@
 /**
- * The part of the builder that gathers the environment. Any call here, even one that adds nothing,
- * ends inheritance: the child gets what was chosen and nothing else.
+ * The environment of a command. Any call of these functions, even one that adds nothing, ends
+ * inheritance: the child gets what was chosen and nothing else.
  *
  * @module
  */
 
-import { ArgumentsDraft } from "./build_arguments.ts";
-import { add, areOptions, displayValue, misuse, notes, typeName, word } from "./builder.ts";
+import { areOptions, type Builder, displayValue, word } from "./builder.ts";
+import { typeName } from "./type_name.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "./env_ops.ts";
 import { own } from "../own.ts";
 import { reveal, Secret } from "../text/secret.ts";
-
-/** A name in a message, without what follows an `=`: that is a value, put in the wrong place. */
-function displayName(name: unknown): string {
-  const at = typeof name === "string" ? name.indexOf("=") : -1;
-  return typeof name !== "string" || at < 0
-    ? displayValue(name)
-    : displayValue(`${name.slice(0, at)}=…`);
-}
-
-/** What came in place of an assignment: only what reads as a name, for else it may be a value. */
-function displayAssignment(given: unknown): string {
-  if (typeof given !== "string") return typeName(given);
-  return given === "" || /^[A-Z_][A-Z0-9_]{0,31}$/.test(given) ? displayValue(given) : '"…"';
-}
 
 /** A value of a variable. */
 export type EnvValue = string | number | bigint | Secret;
@@ -36,128 +22,107 @@ export interface EnvPassOptions {
   readonly setuid?: "pass" | "block";
 }
 
-/** A draft that takes variables. Base of {@linkcode Command}. */
-export abstract class EnvironmentDraft extends ArgumentsDraft {
-  /**
-   * Sets one variable, or each entry of a record. A name that was set before keeps its place and
-   * gets the new value.
-   *
-   * @example
-   * ```ts
-   * import { Command } from "@vircommand/vircommand";
-   *
-   * const { stdout } = await new Command("env").env("A", 1).env({ B: "two" }).run();
-   * console.log(stdout); // A=1\nB=two\n
-   * ```
-   */
-  env(name: string, value: EnvValue): this;
-  /** Sets each variable of a record. */
-  env(variables: Readonly<Record<string, EnvValue>>): this;
-  env(first: string | Readonly<Record<string, EnvValue>>, value?: EnvValue): this {
-    if (typeof first === "string") return this.#set("env", first, value);
-    if (typeof first !== "object" || first === null) {
-      misuse(this, `env: expected a name or a record, not ${typeName(first)}`);
-      return this;
-    }
-    this.#end();
-    for (const [name, each] of Object.entries(first)) this.#set("env", name, each);
-    return this;
+/** Sets one variable, or each entry of a record. */
+export function setEnv(
+  builder: Builder,
+  first: string | Readonly<Record<string, EnvValue>>,
+  value: EnvValue | undefined,
+): void {
+  if (typeof first === "string") return setVariable(builder, "env", first, value);
+  if (typeof first !== "object" || first === null) {
+    builder.misuse(`env: expected a name or a record, not ${typeName(first)}`);
+    return;
   }
+  // An empty record ends inheritance, too.
+  if (builder.fields.envOps.length === 0) addEnvOp(builder, { op: "clear" });
+  for (const [name, each] of Object.entries(first)) setVariable(builder, "env", name, each);
+}
 
-  /** Sets a variable from `NAME=VALUE`. */
-  envString(assignment: string): this {
-    const at = typeof assignment === "string" ? assignment.indexOf("=") : -1;
-    if (at < 0) {
-      misuse(this, `envString(${displayAssignment(assignment)}): expected NAME=VALUE`);
-      return this;
-    }
-    return this.#set("envString", assignment.slice(0, at), assignment.slice(at + 1));
+/** Sets a variable from `NAME=VALUE`. */
+export function setEnvString(builder: Builder, assignment: unknown): void {
+  const at = typeof assignment === "string" ? assignment.indexOf("=") : -1;
+  if (typeof assignment !== "string" || at < 0) {
+    builder.misuse(`envString(${displayAssignment(assignment)}): expected NAME=VALUE`);
+    return;
   }
+  setVariable(builder, "envString", assignment.slice(0, at), assignment.slice(at + 1));
+}
 
-  /**
-   * Passes a variable of the parent on, if the parent has it when the command runs.
-   *
-   * @example
-   * ```ts
-   * import { Command } from "@vircommand/vircommand";
-   *
-   * const cmd = new Command("env").envPass("NO_SUCH_VARIABLE", { default: "none" });
-   * console.log((await cmd.run()).stdout); // NO_SUCH_VARIABLE=none\n
-   * ```
-   */
-  envPass(name: string, options: EnvPassOptions = {}): this {
-    if (!this.#named("envPass", name)) return this;
-    const call = `envPass(${displayValue(name)})`;
-    if (!areOptions(options)) {
-      misuse(this, `${call}: expected options, not ${typeName(options)}`);
-      return this;
-    }
-    const { setuid = "pass", default: otherwise } = own(options);
-    if (setuid !== "pass" && setuid !== "block") {
-      misuse(this, `${call}: setuid is "pass" or "block"`);
-      return this;
-    }
-    if (otherwise === undefined) return this.#push({ op: "pass", name, setuid });
-    const checked = word(this, `${call}: default`, otherwise);
-    if (checked === undefined || this.error !== undefined) return this;
-    // Shown as *** from then on, also if the parent has another value: it is one just as much.
-    if (checked instanceof Secret) this.#keep(name, { secret: true });
-    return this.#push({ op: "pass", name, setuid, default: reveal(checked) });
+/** Passes a variable of the parent on. */
+export function passEnv(builder: Builder, name: string, options: EnvPassOptions): void {
+  if (!isVariableName(builder, "envPass", name)) return;
+  const call = `envPass(${displayValue(name)})`;
+  if (!areOptions(options)) {
+    builder.misuse(`${call}: expected options, not ${typeName(options)}`);
+    return;
   }
+  const { setuid = "pass", default: fallback } = own(options);
+  if (setuid !== "pass" && setuid !== "block") {
+    builder.misuse(`${call}: setuid is "pass" or "block"`);
+    return;
+  }
+  if (fallback === undefined) return addEnvOp(builder, { op: "pass", name, setuid });
+  const checked = word(builder, `${call}: default`, fallback);
+  if (checked === undefined || builder.error !== undefined) return;
+  // The parent's value is masked, too: it is just as secret as the default.
+  if (checked instanceof Secret) markSecret(builder, name, { secret: true });
+  addEnvOp(builder, { op: "pass", name, setuid, default: reveal(checked) });
+}
 
-  /**
-   * Sets LC_ALL=C and passes LD_PRELOAD, LD_LIBRARY_PATH, PATH, HOME, USER, LOGNAME and TMPDIR.
-   * Under setuid the LD_* are dropped and PATH is /bin:/usr/bin.
-   */
-  envPassCommon(): this {
-    for (const op of passCommonOps()) this.#push(op);
-    return this;
-  }
+/** Adds the variables of `envPassCommon()`. */
+export function passCommonEnv(builder: Builder): void {
+  for (const op of passCommonOps()) addEnvOp(builder, op);
+}
 
-  /** Sets XDG_DATA_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME to the usual places under `dir`. */
-  envXdg(dir: string): this {
-    const checked = word(this, "envXdg", dir);
-    if (checked === undefined) return this;
-    for (const op of xdgOps(reveal(checked))) this.#push(op);
-    return this;
-  }
+/** Sets the base folders of the XDG specification. */
+export function setXdgEnv(builder: Builder, dir: unknown): void {
+  const checked = word(builder, "envXdg", dir);
+  if (checked === undefined) return;
+  for (const op of xdgOps(reveal(checked))) addEnvOp(builder, op);
+}
 
-  /** Drops every variable that was chosen so far and ends inheritance. */
-  envClear(): this {
-    return this.#push({ op: "clear" });
-  }
+/** Drops every variable and ends inheritance. */
+export function clearEnv(builder: Builder): void {
+  addEnvOp(builder, { op: "clear" });
+}
 
-  #set(call: string, name: unknown, value: unknown): this {
-    if (!this.#named(call, name)) return this;
-    const checked = word(this, `${call}(${displayValue(name)})`, value);
-    if (checked === undefined || this.error !== undefined) return this;
-    this.#keep(name, { secret: checked instanceof Secret });
-    return this.#push({ op: "set", name, value: reveal(checked) });
-  }
+function setVariable(builder: Builder, call: string, name: unknown, value: unknown): void {
+  if (!isVariableName(builder, call, name)) return;
+  const checked = word(builder, `${call}(${displayValue(name)})`, value);
+  if (checked === undefined || builder.error !== undefined) return;
+  markSecret(builder, name, { secret: checked instanceof Secret });
+  addEnvOp(builder, { op: "set", name, value: reveal(checked) });
+}
 
-  /** Has the variable shown as `***`, or as it is. */
-  #keep(name: string, { secret }: { secret: boolean }): void {
-    const kept = notes(this);
-    if (secret === kept.secretEnv.has(name)) return;
-    const others = [...kept.secretEnv].filter((each) => each !== name);
-    kept.secretEnv = new Set(secret ? [...others, name] : others);
-  }
+/** Sets whether the value of a variable is shown as `***`. */
+function markSecret(builder: Builder, name: string, { secret }: { secret: boolean }): void {
+  const { secretEnv } = builder.fields;
+  if (secret === secretEnv.has(name)) return;
+  const others = [...secretEnv].filter((each) => each !== name);
+  builder.set("secretEnv", new Set(secret ? [...others, name] : others));
+}
 
-  #named(call: string, name: unknown): name is string {
-    const problem = typeof name === "string" ? envNameProblem(name) : "the name must be text";
-    const display = call === "envPass" ? displayValue : displayName;
-    if (problem !== undefined) misuse(this, `${call}(${display(name)}): ${problem}`);
-    return problem === undefined;
-  }
+function isVariableName(builder: Builder, call: string, name: unknown): name is string {
+  const problem = typeof name === "string" ? envNameProblem(name) : "the name must be text";
+  const display = call === "envPass" ? displayValue : displayName;
+  if (problem !== undefined) builder.misuse(`${call}(${display(name)}): ${problem}`);
+  return problem === undefined;
+}
 
-  #push(op: EnvOp): this {
-    if (this.error === undefined) add(this, "envOps", op);
-    return this;
-  }
+function addEnvOp(builder: Builder, op: EnvOp): void {
+  if (builder.error === undefined) builder.add("envOps", op);
+}
 
-  /** An empty record says "nothing of the parent's", as any other call here does. */
-  #end(): void {
-    const { envOps } = notes(this);
-    if (envOps.length === 0) this.#push({ op: "clear" });
-  }
+/** A name in a message, without what follows an `=`, which may be a secret value. */
+function displayName(name: unknown): string {
+  const at = typeof name === "string" ? name.indexOf("=") : -1;
+  return typeof name !== "string" || at < 0
+    ? displayValue(name)
+    : displayValue(`${name.slice(0, at)}=…`);
+}
+
+/** A wrong assignment in a message. It is shown only if it looks like a name, not like a value. */
+function displayAssignment(given: unknown): string {
+  if (typeof given !== "string") return typeName(given);
+  return given === "" || /^[A-Z_][A-Z0-9_]{0,31}$/.test(given) ? displayValue(given) : '"…"';
 }

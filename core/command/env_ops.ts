@@ -1,10 +1,10 @@
 /**
- * What a command says about the environment, as operations on that of its parent.
+ * The environment of a command, as operations on that of the parent.
  *
  * @module
  */
 
-/** One thing that was said about the environment. */
+/** One operation. */
 export type EnvOp =
   | { readonly op: "set"; readonly name: string; readonly value: string }
   | {
@@ -12,12 +12,12 @@ export type EnvOp =
     readonly name: string;
     readonly default?: string;
     readonly setuid?: "pass" | "block";
-    /** Whether it is kept from a program that another user will run. Default: passed. */
+    /** `block`: not passed to a program that runs as another user. Default: passed. */
     readonly otherUser?: "block";
   }
   | { readonly op: "clear" };
 
-/** What is wrong with the name of a variable, if anything. */
+/** Reports what is wrong with the name of a variable; undefined if nothing is. */
 export function envNameProblem(name: string): string | undefined {
   if (name === "") return "the name is empty";
   if (name.includes("=")) return "the name contains =";
@@ -27,12 +27,12 @@ export function envNameProblem(name: string): string | undefined {
 }
 
 /**
- * The usual surroundings of a program: a fixed locale, so that its output can be understood, and
- * what it needs to find libraries, programs, its user and a place for temporary files.
+ * The usual environment of a program: a fixed locale, so that its output can be parsed, and what it
+ * needs to find libraries, programs, its user and a folder for temporary files.
  *
- * Of a setuid process only USER and LOGNAME are passed: what loads code (LD_*) or decides where
- * files are found is in the hands of whoever started it. Nor does a program that is to run as
- * another user load what this one wants loaded.
+ * A setuid process passes only USER and LOGNAME: its caller controls the variables that load code
+ * (LD_*) or determine where files are found. LD_* are not passed to a program that runs as another
+ * user either.
  */
 export function passCommonOps(): EnvOp[] {
   const block = (name: string) => ({ op: "pass", name, setuid: "block" }) as const;
@@ -48,7 +48,7 @@ export function passCommonOps(): EnvOp[] {
   ];
 }
 
-/** The base folders of the XDG specification, under `dir`. */
+/** Sets the base folders of the XDG specification, under `dir`. */
 export function xdgOps(dir: string): EnvOp[] {
   return [
     { op: "set", name: "XDG_DATA_HOME", value: `${dir}/.local/share` },

@@ -1,27 +1,28 @@
 /**
- * The options of a run, checked once and completed with their defaults.
+ * The options of a run: checks them and adds the defaults.
  *
  * @module
  */
 
 import { type DriverName, DRIVERS } from "../drivers.ts";
-import { areOptions, displayValue, typeName } from "./builder.ts";
+import { areOptions, displayValue } from "./builder.ts";
+import { typeName } from "./type_name.ts";
 import { UsageError } from "../errors.ts";
 import { own } from "../own.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
 import { isAbortSignal } from "./stdio.ts";
 import { DRAIN, SIGTERM } from "../timing.ts";
 
-/** How a child is watched and judged. */
+/** How a program is watched, and which ends are errors. */
 export interface RunOptions {
-  /** Whether a bad end is an error. With false, any status is returned. Default true. */
+  /** Whether a status other than success is an error. With false, any is returned. Default true. */
   readonly check?: boolean;
   /** The exit codes that count as success. Default `[0]`. */
   readonly okCodes?: readonly number[];
   /**
-   * Milliseconds until the child is killed, and until the run is over: what a caller's stream has
-   * not taken by then, or a descendant of the program still holds, is given up. Default, and 0:
-   * no limit.
+   * Milliseconds until the child is killed and the run ends. Data that a stream of the caller has
+   * not accepted by then is lost, and outputs that a descendant of the program still holds are
+   * closed. Default, and 0: no limit.
    */
   readonly timeout?: number;
   /** Does the same when it fires. If it has fired already, nothing is started. */
@@ -37,7 +38,7 @@ export interface RunOptions {
   readonly maxBuffer?: number;
   /**
    * Milliseconds to wait, after the program has ended, for a descendant that still holds a
-   * captured stream; each byte that arrives starts them anew, up to four times in all. Default
+   * captured stream. Each byte that arrives starts the time again, up to four times in all. Default
    * 1000.
    */
   readonly drain?: number;
@@ -61,7 +62,7 @@ export interface CheckedOptions {
   readonly driver: DriverName | undefined;
 }
 
-/** The options of a run that says nothing of them. */
+/** No options: the defaults. */
 export const NO_OPTIONS: RunOptions = own({});
 
 const DEFAULTS: CheckedOptions = {
@@ -79,7 +80,7 @@ const DEFAULTS: CheckedOptions = {
 /** The longest delay of a JavaScript timer; a longer one would fire at once. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
-/** Checks options; `base` holds what was said at an earlier call. Throws a UsageError. */
+/** Checks options; `base` holds the options of an earlier call. Throws a UsageError. */
 export function checkOptions(given: RunOptions, base: CheckedOptions = DEFAULTS): CheckedOptions {
   if (given === NO_OPTIONS) return base;
   if (!areOptions(given)) throw new UsageError(`expected options, not ${typeName(given)}`);
@@ -88,7 +89,7 @@ export function checkOptions(given: RunOptions, base: CheckedOptions = DEFAULTS)
   const number = signalNumber(killSignal);
   if (number === undefined || number === 0) {
     throw new UsageError(
-      `killSignal: ${displayValue(killSignal)} is no signal that ends a program`,
+      `killSignal: ${displayValue(killSignal)} is not a signal that ends a program`,
     );
   }
   if (!Array.isArray(okCodes) || !okCodes.every(isExitCode)) {
@@ -114,14 +115,15 @@ export function checkOptions(given: RunOptions, base: CheckedOptions = DEFAULTS)
   };
 }
 
-/** The time limit that an option asks for; 0 asks for none. */
+/** Returns the time limit; undefined if there is none, as for 0. */
 export function limitOf(timeout: number | undefined): number | undefined {
   return timeout === 0 ? undefined : timeout;
 }
 
 /**
- * Runs `action` after `delay` milliseconds; returns what stops it. No delay is too long. If not
- * `held`, the event loop need not stay alive for it; on Deno it does, where a timer is a number.
+ * Runs `action` after `delay` milliseconds; returns a function that stops the timer. No delay is too
+ * long. If not `ref`, the event loop need not stay alive for it; on Deno, where a timer is a number,
+ * it does.
  */
 export function after(
   delay: number,
@@ -134,7 +136,7 @@ export function after(
   return () => clearTimeout(timer as number);
 }
 
-/** What is in a list, or what there is instead of one. */
+/** Formats a list, or a value that should be one. */
 function displayList(value: unknown): string {
   return Array.isArray(value) ? value.map(displayValue).join() : displayValue(value);
 }

@@ -1,5 +1,5 @@
 /**
- * Extra calls for a child, as data: what the palette is made of. syscalls.ts is the palette.
+ * Extra system calls as data: how syscalls.ts makes them.
  *
  * @module
  */
@@ -17,13 +17,13 @@ export interface PaletteCall {
   readonly name: string | number;
   /** Its arguments, up to six. */
   readonly args: readonly PaletteArgument[];
-  /** The arguments as people read them. */
+  /** The arguments as text for people. */
   readonly shown: readonly string[];
   /** The file or folder that a failure is about. */
   readonly path?: string;
 }
 
-/** Whether a value is a call such as the palette makes. */
+/** Reports whether a value is a call as the palette makes them. */
 export function isPaletteCall(value: unknown): value is PaletteCall {
   if (typeof value !== "object" || value === null) return false;
   const { name, args, shown, path } = value as Partial<PaletteCall>;
@@ -50,7 +50,7 @@ export interface Shown {
   readonly text: string;
 }
 
-/** Names from a table, or'ed together and rendered as in C. */
+/** Combines constants of a table, and formats them as in C. */
 export function flags(table: Table, given: unknown, call: string): Shown {
   const parts = Array.isArray(given) ? given : [given];
   let value = 0n;
@@ -64,7 +64,7 @@ export function flags(table: Table, given: unknown, call: string): Shown {
   return { value, text: parts.map((part) => constant(table, part)).join("|") || "0" };
 }
 
-/** A number as a constant, where exactly one has that value. */
+/** Formats a number as a constant, or as several if the table consists of bits. */
 function constant(table: Table, part: unknown): string {
   if (typeof part !== "number" || part === 0) {
     const zero = part === 0 ? Object.keys(table).find((name) => table[name] === 0) : undefined;
@@ -74,7 +74,7 @@ function constant(table: Table, part: unknown): string {
   if (exact !== undefined) return exact;
   if (part < 0) return String(part);
   const hex = `0x${part.toString(16)}`;
-  // Only bits add up: 3 is another option of prctl(2), not the first and the second.
+  // Only bits can be combined: 3 is an option of prctl(2), and not 1 and 2.
   if (!Object.values(table).every((value) => (value & (value - 1)) === 0)) return hex;
   const names = Object.keys(table).filter((name) => {
     const bit = table[name] ?? 0;
@@ -84,7 +84,7 @@ function constant(table: Table, part: unknown): string {
   return covered === part ? names.join("|") : hex;
 }
 
-/** A whole number that a register holds, with or without a sign. */
+/** A whole number of 64 bits, with or without a sign. */
 export function number(given: unknown, call: string): Shown {
   const whole = typeof given === "bigint" || Number.isSafeInteger(given);
   if (!whole) throw new UsageError(`${call}: ${String(given)} is no whole number`);
@@ -115,7 +115,7 @@ export function optionalText(given: string | null, call: string): Shown {
   return given === null ? { value: null, text: "NULL" } : text(given, call);
 }
 
-/** Whatever a call takes that this table does not know better. */
+/** An argument of any type. */
 export function any(given: PaletteArgument, call: string): Shown {
   if (given === null) return { value: null, text: "NULL" };
   if (typeof given === "string") return text(given, call);
@@ -125,14 +125,14 @@ export function any(given: PaletteArgument, call: string): Shown {
   return number(given, call);
 }
 
-/** A call of these arguments. */
+/** Makes a call. */
 export function make(name: string | number, args: readonly Shown[], path?: string): PaletteCall {
   if (args.length > 6) throw new UsageError(`${name}: a system call has six arguments at most`);
   const call = { name, args: args.map((each) => each.value), shown: args.map((each) => each.text) };
   return path === undefined ? call : { ...call, path };
 }
 
-/** Which processors, as bits: sched_setaffinity(2) takes an array of unsigned longs. */
+/** Returns processors as the array of unsigned longs that sched_setaffinity(2) takes. */
 export function cpuMask(cpus: readonly number[]): Uint8Array {
   const last = Math.max(...cpus);
   const mask = new Uint8Array((Math.floor(last / 64) + 1) * 8);

@@ -1,5 +1,5 @@
 /**
- * Text as one word of a shell, for those who write scripts themselves.
+ * Quotes text for a shell.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { UsageError } from "../errors.ts";
 import { shellWord } from "../text/quote.ts";
 
 /**
- * Text as one word of a shell: in single quotes if it is empty or contains white space or a
- * character that shells treat specially, else unchanged.
+ * Returns text as one word of a shell: in single quotes if it is empty or contains white space or a
+ * character that is special to shells, otherwise unchanged.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * What does not go together, checked before a run: each rule in one place, whoever runs.
+ * What cannot be combined. Checked before each run.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { OutputForm, StdinForm } from "./stdio.ts";
 /** How a command is about to be run. */
 export type Mode = "run" | "spawn" | "runSync" | "exec";
 
-/** The forms of streams that need somebody in the parent at the other end. */
+/** The forms of streams whose other end is in the parent. */
 const NEEDS_PARENT: readonly (StdinForm | OutputForm)["kind"][] = [
   "pipe",
   "bytes",
@@ -27,15 +27,21 @@ export function checkRules(spec: Spec, mode: Mode): void {
   for (const name of STREAMS) {
     const form = spec[name];
     if (form === undefined) continue;
-    // A pipe that nobody can hold would leave the program waiting for ever.
+    // Nobody could use its other end, and the program would wait for ever.
     if (form.kind === "pipe" && mode !== "spawn") {
-      throw new UsageError(`${name}("pipe") needs spawn(): ${mode}() gives nobody its other end`);
+      throw new UsageError(
+        `${name}("pipe") needs spawn(): ${mode}() does not return its other end`,
+      );
     }
     if (daemon && NEEDS_PARENT.includes(form.kind)) {
-      throw new UsageError(`daemonize: ${name} cannot be tended: use a file, a descriptor or null`);
+      throw new UsageError(
+        `daemonize: ${name} of a daemon cannot be connected to this process: use a file, a descriptor or null`,
+      );
     }
     if (mode === "exec" && NEEDS_PARENT.includes(form.kind)) {
-      throw new UsageError(`exec: nobody is left to tend ${name}: use a file or a descriptor`);
+      throw new UsageError(
+        `exec: ${name} cannot be connected to this process, which is replaced: use a file or a descriptor`,
+      );
     }
     if (mode === "runSync" && form.kind === "stream" && name !== "stdin") {
       throw new UsageError(`runSync: ${name} cannot be a stream`);
@@ -48,7 +54,7 @@ export function checkRules(spec: Spec, mode: Mode): void {
     throw new UsageError("dieWithParent: a daemon has no parent to die with");
   }
   if (spec.pidFile !== undefined && !daemon) {
-    throw new UsageError("pidFile: only a daemon has one: say daemonize()");
+    throw new UsageError("pidFile: only a daemon has one: add daemonize()");
   }
   if (spec.handshake && mode !== "spawn") {
     throw new UsageError(`handshake: ${mode}() would wait for itself: use spawn()`);

@@ -1,6 +1,6 @@
 /**
- * The spec: what a builder has gathered, as frozen data. A run works on a spec, so that changing
- * the builder while a child runs changes nothing about that child.
+ * The spec: what a command asks for, as frozen data. A run works on a spec, so that changes to the
+ * builder do not affect a child that is running.
  *
  * @module
  */
@@ -28,34 +28,34 @@ export interface PassedFd {
   readonly as: number;
 }
 
-/** Bytes that the child can read from a descriptor of its own. */
+/** Bytes that the child can read from a descriptor. */
 export interface SendBuffer {
   /** The number in the child. */
   readonly as: number;
   readonly bytes: Uint8Array;
 }
 
-/** What is to be done about the child's session and process group. */
+/** The child's session and process group. */
 export type Grouping =
   | { readonly kind: "session" }
-  /** A session of its own that it does not lead, and no parent but init. */
+  /** A new session that it does not lead; its parent is init. */
   | { readonly kind: "daemon" }
   | { readonly kind: "group"; readonly pgid: number };
 
-/** With whom the child may share a processor core, see core-scheduling in the kernel's docs. */
+/** The processes with which the child may share a core, see core-scheduling in the kernel's docs. */
 export type CoreScheduling =
   | { readonly kind: "alone" }
   | { readonly kind: "among"; readonly pid: number };
 
 /** A JavaScript module to run in the child. */
 export interface PreExec {
-  /** Its URL. */
+  /** Its URL; in a spec, a path as well. */
   readonly module: string;
-  /** What it gets, as JSON. */
+  /** Its data, as JSON. */
   readonly data: string;
 }
 
-/** Everything that a {@linkcode Command} says, at one moment. */
+/** Everything that a {@linkcode Command} asks for, at one moment. */
 export interface Spec {
   readonly binary: string;
   readonly arg0: Word | undefined;
@@ -98,7 +98,7 @@ export interface Spec {
   readonly handshake: boolean;
 }
 
-/** Ids to become. What is undefined stays as it is. */
+/** The ids of a program. Those that are undefined are not changed. */
 export interface Ids {
   /** The user id. */
   readonly uid: number | undefined;

@@ -1,9 +1,10 @@
 /**
- * The forms that `stdin`, `stdout` and `stderr` take: what people write, and what is kept of it.
+ * The standard streams of a command: what callers pass, and the form in which a spec keeps it.
  *
  * @module
  */
 
+import { typeName } from "./type_name.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { own } from "../own.ts";
 
@@ -11,19 +12,19 @@ import { own } from "../own.ts";
 export type Chunk = string | Uint8Array;
 
 /**
- * A file by its path; relative paths count from the parent's current folder. A FIFO is not waited
- * for, since that would stop the event loop: one that nobody writes to yet is an empty input.
+ * A file by its path. Relative paths count from the parent's current folder. A FIFO without a writer
+ * is an empty input: to wait for a writer would block the event loop.
  */
 export interface InputFile {
   /** The path. */
   readonly file: string;
 }
 
-/** A file to write to; made if it is missing, emptied unless `append` is set. */
+/** A file to write to. It is created if it is missing, and emptied unless `append` is set. */
 export interface OutputFile {
   /** The path; relative paths count from the parent's current folder. */
   readonly file: string;
-  /** Write at the end of what is there. Default false: the file is emptied first. */
+  /** Append to the file. Default false: the file is emptied first. */
   readonly append?: boolean;
   /** Permission bits of a new file, less the parent's umask. Default 0o666. */
   readonly mode?: number;
@@ -51,7 +52,7 @@ export type StdoutOutput =
   | WritableStream<Uint8Array>
   | OutputFile;
 
-/** What `stderr()` takes: as `stdout()`, and `"stdout"` for the same place in true order. */
+/** What `stderr()` takes: as `stdout()`, and `"stdout"` for the same target. */
 export type StderrOutput = StdoutOutput | "stdout";
 
 /** Standard input as a spec keeps it. */
@@ -74,7 +75,7 @@ export type OutputForm =
     readonly mode: number;
   };
 
-/** Turns what was written into the kept form, or into a sentence on what is wrong with it. */
+/** Converts an input; returns a message if it is invalid. */
 export function stdinForm(input: StdinInput): StdinForm | string {
   switch (input) {
     case "null":
@@ -85,7 +86,7 @@ export function stdinForm(input: StdinInput): StdinForm | string {
   if (typeof input === "number") return fdForm(input);
   if (typeof input === "string") return { kind: "bytes", bytes: new TextEncoder().encode(input) };
   if (isBytes(input)) return { kind: "bytes", bytes: copied(input) };
-  // Their iterators would give numbers, of which no byte order is known.
+  // Their iterators yield numbers of several bytes, whose byte order is unknown.
   if (ArrayBuffer.isView(input)) return "bytes are a Uint8Array, not another view of memory";
   if (typeof input !== "object" || input === null) return `${typeof input} is no input`;
   if (isReadableStream(input)) return { kind: "stream", source: chunksOf(input) };
@@ -99,7 +100,7 @@ export function stdinForm(input: StdinInput): StdinForm | string {
   return "expected null, inherit, pipe, a descriptor, text, bytes, a stream or { file }";
 }
 
-/** Turns what was written into the kept form, or into a sentence on what is wrong with it. */
+/** Converts an output; returns a message if it is invalid. */
 export function outputForm(output: StderrOutput, stream: "stdout" | "stderr"): OutputForm | string {
   switch (output) {
     case "stdout":
@@ -124,14 +125,14 @@ export function outputForm(output: StderrOutput, stream: "stdout" | "stderr"): O
 }
 
 /**
- * A copy: what the caller does with its array later must not change the command. The `slice` of a
- * Buffer would share its memory.
+ * Copies bytes, so that later changes by the caller do not change the command. Not with `slice`: that
+ * of a Buffer shares its memory.
  */
 export function copied(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** What is wrong with a path, if anything. */
+/** Reports what is wrong with a path; undefined if nothing is. */
 export function pathProblem(path: unknown): string | undefined {
   if (typeof path !== "string") return `a path is text, not ${typeof path}`;
   if (path === "") return "the path is empty";
@@ -140,7 +141,7 @@ export function pathProblem(path: unknown): string | undefined {
   return undefined;
 }
 
-/** Whether a number can be a file descriptor. */
+/** Reports whether a value can be a file descriptor. */
 export function isFd(fd: unknown): fd is number {
   return typeof fd === "number" && Number.isInteger(fd) && fd >= 0 && fd < 0x7fff_ffff;
 }
@@ -149,39 +150,35 @@ function fdForm(fd: number): { kind: "fd"; fd: number } | string {
   return isFd(fd) ? { kind: "fd", fd } : `${fd} is no file descriptor`;
 }
 
-/** The bytes of a piece of input. Throws a UsageError for what is no piece. */
+/** Returns the bytes of a piece of input. Throws a UsageError if it is neither text nor bytes. */
 export function bytesIn(piece: unknown, encoder: TextEncoder): Uint8Array {
   if (typeof piece === "string") return encoder.encode(piece);
   if (isBytes(piece)) return piece;
-  throw new UsageError(`stdin: a piece of input is text or a Uint8Array, not ${kindOf(piece)}`);
+  throw new UsageError(`stdin: a piece of input is text or a Uint8Array, not ${typeName(piece)}`);
 }
 
-function kindOf(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
-}
-
-/** The tag of typed arrays, which those of other realms (node:vm, jsdom) have as well. */
+/** Reads the tag of a typed array. It works for other realms (node:vm, jsdom), too. */
 const TAG = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
 )?.get;
 
-/** Whether a value is a Uint8Array, of whatever realm. */
+/** Reports whether a value is a Uint8Array, of any realm. */
 export function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array || TAG?.call(value) === "Uint8Array";
 }
 
-/** Whether a value is a stream to read, of whatever realm or polyfill. */
+/** Reports whether a value is a stream to read, of any realm or polyfill. */
 export function isReadableStream(value: unknown): value is ReadableStream<Chunk> {
   return value instanceof ReadableStream || (has(value, "getReader") && has(value, "cancel"));
 }
 
-/** Whether a value is a stream to write, of whatever realm or polyfill. */
+/** Reports whether a value is a stream to write, of any realm or polyfill. */
 export function isWritableStream(value: unknown): value is WritableStream<Uint8Array> {
   return value instanceof WritableStream || (has(value, "getWriter") && has(value, "abort"));
 }
 
-/** Whether a value is an AbortSignal, of whatever realm or polyfill. */
+/** Reports whether a value is an AbortSignal, of any realm or polyfill. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   return value instanceof AbortSignal ||
     (has(value, "addEventListener") && has(value, "removeEventListener") &&
@@ -194,28 +191,28 @@ function has(value: unknown, method: string): boolean {
 }
 
 /**
- * An emitter that fails before anybody listens ends the process: a file that is missing fails soon
- * after it was opened, and the pieces of a stream are first asked for when the program runs. The
- * failure itself is kept by the stream, and met by its iterator.
+ * Listens for errors of a Node stream. An emitter without a listener ends the process if it fails,
+ * and a stream of a missing file fails before the program runs and the stream is read. Its iterator
+ * throws the same error later.
  */
 function listenForErrors(source: object): void {
   if (!has(source, "on")) return;
   (source as { on(event: "error", listener: () => void): unknown }).on("error", () => {});
 }
 
-/** The pieces of a stream, whose lock is taken when they are asked for. */
+/** Returns the pieces of a stream. The stream is locked when they are first read. */
 function chunksOf(stream: ReadableStream<Chunk>): AsyncIterable<Chunk> {
   return { [Symbol.asyncIterator]: () => new StreamPieces(stream) };
 }
 
 /**
- * The pieces of a stream. Its own iterator will not do: asked to return while a read is pending, it
- * waits for that read, and a stream that never yields again would never be cancelled.
+ * The pieces of a stream. Its own iterator waits for a pending read before it returns, so that a
+ * stream that never yields again would never be cancelled.
  */
 export class StreamPieces implements AsyncIterator<Chunk, undefined> {
   readonly #reader: ReadableStreamDefaultReader<Chunk>;
 
-  /** Takes the stream. Throws a StateError if somebody else has. */
+  /** Locks the stream. Throws a StateError if it is locked already. */
   constructor(stream: ReadableStream<Chunk>) {
     if (stream.locked) {
       throw new StateError("stdin: the ReadableStream is locked: it is read already");
@@ -233,7 +230,7 @@ export class StreamPieces implements AsyncIterator<Chunk, undefined> {
     return this.#over();
   }
 
-  /** Gives the stream back. */
+  /** Unlocks the stream. */
   release(): void {
     this.#reader.releaseLock();
   }

@@ -94,7 +94,7 @@ export function umount2(target: string, how: Flags<keyof typeof UMOUNT> = 0): Pa
   return make("umount2", [text(target, "umount2"), flags(UMOUNT, how, "umount2")], target);
 }
 
-/** chroot(2). The binary is looked up before, in the old root: give a path that is in both. */
+/** chroot(2). The binary is looked up before, in the old root: use a path that exists in both. */
 export function chroot(path: string): PaletteCall {
   return make("chroot", [text(path, "chroot")], path);
 }
@@ -105,12 +105,12 @@ export function pivot_root(newRoot: string, putOld: string): PaletteCall {
   return make("pivot_root", args, newRoot);
 }
 
-/** chdir(2), for after chroot or pivot_root; else say `cwd()`. */
+/** chdir(2), for use after chroot or pivot_root; otherwise use `cwd()`. */
 export function chdir(path: string): PaletteCall {
   return make("chdir", [text(path, "chdir")], path);
 }
 
-/** sethostname(2), in a UTS namespace of one's own. */
+/** sethostname(2). Needs a new UTS namespace, or it changes the name of this machine. */
 export function sethostname(name: string): PaletteCall {
   const display = text(name, "sethostname");
   return make("sethostname", [display, number(new TextEncoder().encode(name).length, "")]);
@@ -128,9 +128,9 @@ export function ioctl(
 
 /** prlimit64(2) on the child itself, as `limit()` does, but after the change of user. */
 export function prlimit64(name: LimitName, soft: LimitValue, hard: LimitValue = soft): PaletteCall {
-  const [softly, firmly] = [limitValue(soft), limitValue(hard)];
+  const [softValue, hardValue] = [limitValue(soft), limitValue(hard)];
   const known = typeof name === "string" && Object.hasOwn(limits, name);
-  if (!known || softly === undefined || firmly === undefined) {
+  if (!known || softValue === undefined || hardValue === undefined) {
     const given = [name, soft, hard].map(displayValue).join(", ");
     throw new UsageError(`prlimit64: ${given}: no such limit`);
   }
@@ -138,7 +138,7 @@ export function prlimit64(name: LimitName, soft: LimitValue, hard: LimitValue = 
     number(0, ""),
     { value: limits[name], text: `RLIMIT_${name.toUpperCase()}` },
     {
-      value: new Uint8Array(new BigUint64Array([softly, firmly]).buffer),
+      value: new Uint8Array(new BigUint64Array([softValue, hardValue]).buffer),
       text: `{rlim_cur=${soft}, rlim_max=${hard}}`,
     },
     { value: null, text: "NULL" },

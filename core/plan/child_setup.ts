@@ -1,16 +1,16 @@
 /**
- * The frame of a plan: every step before exec. Most children of a program differ only in what they
- * execute, and have one frame; it is kept, so that what is made of it is made once.
+ * The setup of a child: every step before exec. Most children of a program differ only in what they
+ * execute, so setups are cached, and so is what drivers make of them.
  *
  * @module
  */
 
 import type { System } from "../system.ts";
-import { sayings } from "../command/builder.ts";
+import { setFields } from "../command/builder.ts";
 import { SpawnError, SystemCallError } from "../errors.ts";
 import { resolveCaps, resolveIds } from "./identity.ts";
 import { limits } from "../tables/limits.ts";
-import { absolute } from "../text/path.ts";
+import { absolute, fileUrl } from "../text/path.ts";
 import { guarded } from "../own.ts";
 import { inOrder, type StepName } from "./order.ts";
 import type { Spec } from "../command/spec.ts";
@@ -23,13 +23,13 @@ export type Streams = Pick<Spec, "stdin" | "stdout" | "stderr">;
 /** The steps before exec. */
 export class ChildSetup {
   readonly steps: readonly SetupStep[];
-  /** Whether other plans may have it as well. */
+  /** Whether later plans get the same object. */
   readonly cached: boolean;
   readonly #first = new Map<SetupStep["step"], SetupStep>();
 
-  constructor(steps: readonly SetupStep[], isKept: boolean) {
+  constructor(steps: readonly SetupStep[], { cached }: { readonly cached: boolean }) {
     this.steps = inOrder(steps);
-    this.cached = isKept;
+    this.cached = cached;
     for (const each of this.steps) {
       if (!this.#first.has(each.step)) this.#first.set(each.step, each);
     }
@@ -44,23 +44,23 @@ export class ChildSetup {
 /** Where the three standard streams come from. */
 type StdioSources = readonly [FdSource, FdSource, FdSource];
 
-/** A frame, and what commands have it. */
+/** A cached setup, and everything that it depends on. */
 interface CacheEntry {
   readonly setup: ChildSetup;
   readonly system: System;
   readonly sources: StdioSources;
-  readonly attributes: string;
+  readonly key: string;
 }
 
-/** The last ones first. */
+/** The newest first. */
 const CACHE: CacheEntry[] = [];
 
-/** More ways of starting children than this are seldom used in turns. */
+/** How many setups are cached. Few programs use more of them in turns. */
 const MAX_CACHED = 8;
 
 /**
- * The frame for a spec. Streams come from the spec unless they are given; `command` is how to speak
- * of it.
+ * Returns the setup for a spec. Streams come from the spec unless they are given; `command` formats
+ * the command for errors.
  *
  * @throws {SpawnError} The system refuses what a step has to look up.
  */
@@ -76,20 +76,18 @@ export function childSetup(
     outputSource(stdout, 1),
     outputSource(stderr, 2),
   ];
-  const attributes = attributesOf(spec);
-  for (const kept of CACHE) {
-    if (
-      kept.attributes === attributes && kept.system === system && areSame(kept.sources, sources)
-    ) {
-      return kept.setup;
+  const key = cacheKey(spec);
+  for (const entry of CACHE) {
+    if (entry.key === key && entry.system === system && areSame(entry.sources, sources)) {
+      return entry.setup;
     }
   }
   const steps = stepsOf(spec, system, sources, command);
-  if (attributes === undefined || !sources.every((each) => SHARED.has(each))) {
-    return new ChildSetup(steps, false);
+  if (key === undefined || !sources.every((each) => SHARED.has(each))) {
+    return new ChildSetup(steps, { cached: false });
   }
-  const setup = new ChildSetup(steps, true);
-  CACHE.unshift({ setup, system, sources, attributes });
+  const setup = new ChildSetup(steps, { cached: true });
+  CACHE.unshift({ setup, system, sources, key });
   if (CACHE.length > MAX_CACHED) CACHE.pop();
   return setup;
 }
@@ -98,8 +96,11 @@ function areSame(some: StdioSources, others: StdioSources): boolean {
   return some[0] === others[0] && some[1] === others[1] && some[2] === others[2];
 }
 
-/** What makes no difference to the frame, or is looked at otherwise. */
-const IGNORED_FIELDS: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
+/**
+ * The fields that no step before exec depends on, and the streams, which are compared by their
+ * sources.
+ */
+const NOT_IN_SETUP: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
   "binary",
   "arg0",
   "args",
@@ -111,28 +112,42 @@ const IGNORED_FIELDS: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
   "stderr",
 ]);
 
-/** What has to be looked up anew each time: users, capabilities and the current folder change. */
-const LOOKED_UP: ReadonlySet<keyof Spec> = new Set<keyof Spec>([
-  "pidFile",
-  "user",
-  "uid",
-  "gid",
-  "clearCaps",
+/** The fields that a text can hold. */
+type ScalarField = {
+  [K in keyof Spec]: Spec[K] extends string | number | boolean | undefined ? K : never;
+}[keyof Spec];
+
+/**
+ * The fields whose value alone determines their steps. Not among them: what is looked up at each
+ * start, since users, capabilities and the current folder change; and what is no scalar, since
+ * comparing costs more than it saves.
+ */
+const CACHED_BY_VALUE: ReadonlySet<keyof Spec> = new Set<ScalarField>([
+  "cwd",
+  "umask",
+  "nonblocking",
+  "selinuxLabel",
+  "apparmorProfile",
+  "oomScoreAdj",
+  "nice",
+  "noNewPrivs",
+  "dieWithParent",
+  "handshake",
 ]);
 
 /**
- * All that a command says of its frame, as text to compare; undefined if no text can say it, or if
- * two commands that say the same may mean different things.
+ * The fields on which the setup depends, as text to compare; undefined if it must not be cached.
+ * That is so as soon as a field is set that is in neither list: one that was forgotten makes a start
+ * slower, and never gives a child the setup of another command.
  */
-function attributesOf(spec: Spec): string | undefined {
-  let text = "";
-  for (const name of sayings(spec)) {
-    if (IGNORED_FIELDS.has(name)) continue;
-    const value = spec[name];
-    if (typeof value === "object" || LOOKED_UP.has(name)) return undefined;
-    text += `${name} ${JSON.stringify(value)}\n`;
+function cacheKey(spec: Spec): string | undefined {
+  let key = "";
+  for (const name of setFields(spec)) {
+    if (NOT_IN_SETUP.has(name)) continue;
+    if (!CACHED_BY_VALUE.has(name)) return undefined;
+    key += `${name} ${JSON.stringify(spec[name])}\n`;
   }
-  return text;
+  return key;
 }
 
 const SIGNALS: SetupStep = { step: "signals" };
@@ -148,11 +163,15 @@ function stepsOf(
   if (spec.umask !== undefined) steps.push({ step: "umask", mask: spec.umask });
   if (spec.grouping !== undefined) steps.push({ step: "session", grouping: spec.grouping });
   if (spec.pidFile !== undefined) {
-    const folder = lookingUp("pidFile", () => system.currentFolder(), command);
+    const folder = lookUp("pidFile", () => system.currentFolder(), command);
     steps.push({ step: "pidFile", path: absolute(spec.pidFile, folder) });
   }
   addLimits(steps, spec, system);
-  if (spec.preExec !== undefined) steps.push({ step: "preExec", hook: spec.preExec });
+  if (spec.preExec !== undefined) {
+    const { module, data } = spec.preExec;
+    const url = lookUp("preExec", () => moduleUrl(module, system), command);
+    steps.push({ step: "preExec", hook: { module: url, data } });
+  }
   if (spec.oomScoreAdj !== undefined) steps.push({ step: "oomScoreAdj", score: spec.oomScoreAdj });
   if (spec.cpuAffinity !== undefined) steps.push({ step: "cpuAffinity", cpus: spec.cpuAffinity });
   if (spec.ioPriority !== undefined) steps.push({ step: "ioPriority", priority: spec.ioPriority });
@@ -165,11 +184,11 @@ function stepsOf(
   if (spec.coreScheduling !== undefined) {
     steps.push({ step: "coreSched", scheduling: spec.coreScheduling });
   }
-  const ids = lookingUp("identity", () => resolveIds(spec, system), command);
-  const caps = lookingUp("capabilities", () => resolveCaps(spec, system), command);
+  const ids = lookUp("identity", () => resolveIds(spec, system), command);
+  const caps = lookUp("capabilities", () => resolveCaps(spec, system), command);
   if (ids !== undefined || caps !== undefined) steps.push({ step: "identity", ids, caps });
   if (spec.cwd !== undefined) steps.push({ step: "chdir", path: spec.cwd });
-  // A daemon must not keep the folder busy that it happened to be started from.
+  // A daemon must not keep the file system busy that it was started from.
   else if (spec.grouping?.kind === "daemon") steps.push({ step: "chdir", path: "/" });
   if (spec.noNewPrivs) steps.push({ step: "noNewPrivs" });
   if (spec.dieWithParent !== undefined) {
@@ -181,11 +200,18 @@ function stepsOf(
   return steps;
 }
 
+/** The URL of a module. A path is relative to the current folder. */
+function moduleUrl(module: string, system: System): string {
+  return /^[a-z][a-z0-9+.-]+:/i.test(module)
+    ? module
+    : fileUrl(absolute(module, system.currentFolder()));
+}
+
 /**
- * Looks something up for a step: what the system refuses there keeps the program from running, as
- * the step itself would.
+ * Looks something up for a step. If the system refuses that, the program does not run, and the error
+ * is that of the step.
  */
-export function lookingUp<T>(
+export function lookUp<T>(
   step: StepName,
   look: () => T,
   command: (() => string) | undefined,
@@ -216,7 +242,7 @@ function childFds(spec: Spec, sources: StdioSources): ChildFd[] {
   return all;
 }
 
-/** The sources that say nothing but what they are, each one object. */
+/** The sources without parameters. Each is one object, so that setups can be compared quickly. */
 const NULL: FdSource = { from: "null" };
 const AS_STDOUT: FdSource = { from: "same", as: 1 };
 const INHERITED: Readonly<Record<0 | 1 | 2, FdSource>> = {
@@ -236,7 +262,7 @@ const SHARED: ReadonlySet<FdSource> = new Set([
   ...Object.values(PIPES),
 ]);
 
-/** What nothing is said about goes to /dev/null. */
+/** A stream that is not set is /dev/null. */
 function inputSource(form: StdinForm | undefined): FdSource {
   switch (form?.kind) {
     case undefined:

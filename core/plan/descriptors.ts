@@ -1,6 +1,6 @@
 /**
- * The layout of a child's descriptors: which calls turn a copy of the parent's table into exactly
- * the one that the child is to have, whatever overlaps.
+ * The layout of a child's descriptors: the calls that turn a copy of the parent's table into the
+ * child's table, also if the numbers overlap.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface Mapping {
 
 /** One move. */
 export type FdMove =
-  /** dup3(2): `to` becomes a copy of `from`, whatever it was before. */
+  /** dup3(2): `to` becomes a copy of `from`, and what it was before is closed. */
   | { readonly kind: "dup"; readonly from: number; readonly to: number; readonly cloexec: boolean }
   /** The descriptor stays where it is, and survives exec. */
   | { readonly kind: "keep"; readonly fd: number }
@@ -22,29 +22,28 @@ export type FdMove =
 
 /** How the descriptors of a child are laid out. */
 export interface Layout {
-  /** What is to be done, in order. */
+  /** The moves in order. */
   readonly moves: readonly FdMove[];
   /** Where the reserved descriptors are afterwards. */
   readonly reserved: readonly number[];
-  /** Numbers that nothing has afterwards, the lowest first. */
+  /** Returns numbers that are not in use afterwards, the lowest first. */
   free(): number[];
 }
 
 /** The largest number that close_range(2) takes. */
 export const LAST_FD = 0xffff_ffff;
 
-/** Below this, programs look for their standard streams. */
+/** The first number after the standard streams. */
 const FIRST_FREE = 3;
 
 /**
- * Lays descriptors out. The child starts with a copy of the parent's table; after the moves,
- * exactly the targets are open, and each of the `reserved` descriptors (channels to the parent),
- * which are closed on exec, at a number that is returned.
+ * Lays descriptors out. The child starts with a copy of the parent's table. After the moves, exactly
+ * the targets are open, and each of the `reserved` descriptors (channels to the parent), which are
+ * closed on exec, at a number that is returned.
  *
- * A source that a target would overwrite is first moved away, to a number that is nobody's source
- * or target. That number may be in use for something else in the child's table; everything else is
- * going to be closed anyway, unless `isTaken` says that it is to stay. Knowing all numbers
- * beforehand is what lets later steps be plain data.
+ * A source that a target would overwrite is moved first, to a number that is no source and no target.
+ * The child may have something else there, which would be closed anyway, unless `isTaken` reports
+ * that it stays. All numbers are known in advance, so that later steps are plain data.
  *
  * @throws {RangeError} Two mappings have the same target.
  */
@@ -84,17 +83,17 @@ export function layout(
   return { moves, reserved: channels, free: () => lowestFree([...targets, ...channels]) };
 }
 
-/** As many as a child opens files of its own. */
+/** How many files a child opens itself at most. */
 const FREE = 3;
 
-/** The lowest numbers that are not taken. */
+/** Returns the lowest numbers that are not taken. */
 export function lowestFree(taken: readonly number[]): number[] {
   const free: number[] = [];
   for (let fd = 0; free.length < FREE; fd++) if (!taken.includes(fd)) free.push(fd);
   return free;
 }
 
-/** Closes the gaps between the kept numbers, and all that is above. */
+/** Closes the gaps between the kept numbers, and everything above. */
 function closeAllBut(kept: number[], moves: FdMove[]): void {
   let first = 0;
   for (const fd of kept.sort((a, b) => a - b)) {

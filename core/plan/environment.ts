@@ -1,5 +1,5 @@
 /**
- * The rules by which a child's environment is made, as operations on the parent's.
+ * How the environment of a child is made from that of the parent.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { own } from "../own.ts";
 import type { EnvOp } from "../command/env_ops.ts";
 
 /**
- * The environment that the operations make; undefined if there are none: then the child inherits
- * everything. Any operation ends inheritance, even one that adds nothing, so that passing a
- * variable that happens to be unset does not hand over all the others.
+ * Returns the environment that the operations make; undefined if there are none, since then the child
+ * inherits everything. Any operation ends inheritance, even one that adds nothing. Otherwise, to pass
+ * a variable that is not set would pass all others.
  *
  * A name that is set again keeps its place and gets the new value.
  */
@@ -33,7 +33,7 @@ export function buildEnv(
       case "pass": {
         const pass = own(each);
         if (options.otherUser === true && pass.otherUser === "block") break;
-        const value = passed(pass, parent, options.setuid === true);
+        const value = passed(pass, parent, { elevated: options.setuid === true });
         if (value !== undefined) env.set(pass.name, value);
         break;
       }
@@ -45,10 +45,10 @@ export function buildEnv(
 }
 
 function passed(
-  { name, default: otherwise, setuid = "pass" }: Extract<EnvOp, { op: "pass" }>,
+  { name, default: fallback, setuid = "pass" }: Extract<EnvOp, { op: "pass" }>,
   parent: Readonly<Record<string, string>>,
-  elevated: boolean,
+  { elevated }: { readonly elevated: boolean },
 ): string | undefined {
-  if (elevated && setuid === "block") return otherwise;
-  return (Object.hasOwn(parent, name) ? parent[name] : undefined) ?? otherwise;
+  if (elevated && setuid === "block") return fallback;
+  return (Object.hasOwn(parent, name) ? parent[name] : undefined) ?? fallback;
 }

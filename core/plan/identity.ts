@@ -1,5 +1,5 @@
 /**
- * Which user and groups a child gets, and which capabilities, decided before anything is started.
+ * The ids and capabilities of a child. They are resolved before anything is started.
  *
  * @module
  */
@@ -10,29 +10,29 @@ import type { Spec } from "../command/spec.ts";
 import type { CapSets } from "../system.ts";
 import type { Ids } from "../command/spec.ts";
 
-/** Capabilities to have. */
+/** The capabilities of a program. */
 export interface Caps {
-  /** Whether everything else is taken away, also from the bounding set. */
+  /** Whether all others are dropped, also from the bounding set. */
   readonly clear: boolean;
-  /** Those that the program has, by number, ascending. */
+  /** The allowed ones by number, ascending. */
   readonly allowed: readonly number[];
   /** The highest number that this kernel knows. */
   readonly last: number;
-  /** What this process has. */
+  /** The capabilities of this process. */
   readonly current: CapSets;
 }
 
-/** What a command says of ids. */
-export type Wanted = Pick<Spec, "user" | "uid" | "gid" | "groups">;
+/** The ids of a command, before they are resolved. */
+export type RequestedIds = Pick<Spec, "user" | "uid" | "gid" | "groups">;
 
 /**
- * Completes what the command says: a user brings its primary group and its supplementary groups
- * along, so that nobody keeps root's by accident. Undefined if the command says nothing.
+ * Resolves the ids of a command. A user gets its primary group and its supplementary groups, so that
+ * no program keeps those of root by accident. Returns undefined if the command sets no id.
  *
- * @throws {UsageError} The user is unknown, and the command does not say all there is to know.
+ * @throws {UsageError} The user is unknown, and a group id is missing.
  */
-export function resolveIds(wanted: Wanted, system: System): Ids | undefined {
-  const { user, uid, gid, groups } = wanted;
+export function resolveIds(requested: RequestedIds, system: System): Ids | undefined {
+  const { user, uid, gid, groups } = requested;
   if (user === undefined && uid === undefined && gid === undefined) {
     return groups === undefined ? undefined : { uid: undefined, gid: undefined, groups };
   }
@@ -59,7 +59,7 @@ function withGroup(groups: readonly number[], gid: number): number[] {
   return groups.includes(gid) ? [...groups] : [...groups, gid];
 }
 
-/** The capabilities to have; undefined if the command says nothing. */
+/** Returns the capabilities of the program; undefined if the command does not change them. */
 export function resolveCaps(
   spec: Pick<Spec, "clearCaps" | "allowedCaps">,
   system: System,

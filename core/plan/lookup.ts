@@ -1,27 +1,25 @@
 /**
- * Where a program is found. A name without a slash is looked up in PATH, in the parent, before
- * anything is started: in the child's PATH if the command sets one, else in the parent's.
+ * How a program is found. A name without a slash is looked up in PATH by the parent, before anything
+ * is started: in the child's PATH if the command sets one, otherwise in the parent's.
  *
  * @module
  */
 
 import type { Access } from "../system.ts";
-import { absolute } from "../text/path.ts";
-import { join } from "../text/path.ts";
+import { absolute, join } from "../text/path.ts";
 
-/** Where a program was found, or why not. */
+/** The path of a program, or why it was not found. */
 export type Found =
   | { readonly path: string }
   | { readonly code: "ENOENT" | "EACCES"; readonly path: string };
 
-/** The search path of a system that says nothing, see execvp(3). */
+/** The search path if PATH is not set, see execvp(3). */
 export const DEFAULT_PATH = "/bin:/usr/bin";
 
 /**
- * Finds `name`. A name with a slash is no subject of a search: it is made absolute from `cwd` and
- * left to execve(2) to judge. In a search, an empty entry of PATH is the current folder, and a
- * file that may not be executed is passed over and remembered, so that the answer is EACCES if
- * nothing better comes.
+ * Finds `name`. A name with a slash is made absolute from `cwd`, and not checked: execve(2) does
+ * that. In a search, an empty entry of PATH is the current folder. A file that may not be executed
+ * is skipped, and the result is EACCES if no other is found.
  */
 export function findProgram(
   name: string,

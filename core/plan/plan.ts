@@ -1,7 +1,7 @@
 /**
- * The plan: what must happen in the child between clone and exec, as an ordered list of plain
- * data. A spec says what is wanted; a plan says what is done about it on this machine, with every
- * look-up already made. Backends turn it into a process, `explain()` into text.
+ * The plan: the steps between clone and exec, as an ordered list of plain data. A spec describes
+ * what the caller asks for. A plan describes how this machine does it; everything has been looked
+ * up. Backends turn a plan into a process, and `explain()` turns it into text.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { System } from "../system.ts";
 import { buildEnv } from "./environment.ts";
 import { SpawnError } from "../errors.ts";
 import { displayCommand, quoted } from "../text/escape.ts";
-import { type ChildSetup, childSetup, lookingUp, type Streams } from "./child_setup.ts";
+import { type ChildSetup, childSetup, lookUp, type Streams } from "./child_setup.ts";
 import { findProgram } from "./lookup.ts";
 import { formatCommand, type FormatOptions } from "../text/quote.ts";
 import { display, MASK, maskSecrets, reveal } from "../text/secret.ts";
@@ -18,7 +18,7 @@ import type { Spec } from "../command/spec.ts";
 import type { ExecStep, SetupStep, Step } from "./steps.ts";
 import { E } from "../tables/kernel.ts";
 
-/** What is to be done, in order, and how to speak of it. */
+/** The steps of a child in order, and the command for messages. */
 export interface Plan {
   /** The steps before exec. */
   readonly setup: ChildSetup;
@@ -34,10 +34,10 @@ export interface Plan {
   mask(text: string): string;
 }
 
-/** How to speak of a command. */
+/** A command for messages. */
 export type MaskedCommand = Pick<Plan, "command">;
 
-/** The step of a kind, if the plan has one. */
+/** Returns the first step of a kind; undefined if the plan has none. */
 export function findStep<K extends SetupStep["step"]>(
   { setup }: Plan,
   kind: K,
@@ -45,7 +45,7 @@ export function findStep<K extends SetupStep["step"]>(
   return setup.find(kind);
 }
 
-/** The step of a kind, which the plan must have. */
+/** Returns the first step of a kind. Throws if the plan has none. */
 export function stepOf<K extends SetupStep["step"]>(
   { setup }: Plan,
   kind: K,
@@ -56,23 +56,23 @@ export function stepOf<K extends SetupStep["step"]>(
 }
 
 /**
- * Makes the plan. Streams come from the spec unless they are given; those that nothing is said
- * about go to /dev/null.
+ * Makes the plan. Streams come from the spec unless they are given. A stream that is not set is
+ * /dev/null.
  *
  * @throws {SpawnError} The program cannot be found.
  */
 export function makePlan(spec: Spec, system: System, streams: Partial<Streams> = {}): Plan {
   const environment = chosenEnv(spec, system);
   const setup = childSetup(spec, system, streams, () => maskedCommand(spec, environment));
-  return new MadePlan(spec, environment, setup, new Execution(spec, system, environment));
+  return new CommandPlan(spec, environment, setup, new LazyExecStep(spec, system, environment));
 }
 
-/** How to speak of a command that needs no plan, since it is answered instead of run. */
+/** Returns a command for messages, without a plan: a dry run has none. */
 export function maskedCommandOf(spec: Spec, system: System): MaskedCommand {
   return new LazyMaskedCommand(spec, chosenEnv(spec, system));
 }
 
-/** Most commands never fail, and then nobody reads this. */
+/** Formats the command only if it is read. Most commands never fail. */
 class LazyMaskedCommand implements MaskedCommand {
   readonly #spec: Spec;
   readonly #environment: [string, string][] | undefined;
@@ -92,8 +92,8 @@ class LazyMaskedCommand implements MaskedCommand {
   }
 }
 
-/** Steps, and a command to speak of. */
-class MadePlan extends LazyMaskedCommand implements Plan {
+/** The plan of one command. */
+class CommandPlan extends LazyMaskedCommand implements Plan {
   readonly setup: ChildSetup;
   readonly exec: ExecStep;
 
@@ -113,17 +113,17 @@ class MadePlan extends LazyMaskedCommand implements Plan {
   }
 }
 
-/** The program that the command would run. Throws a SpawnError if there is none. */
+/** Returns the path of the program. Throws a SpawnError if there is none. */
 export function resolveProgram(spec: Spec, system: System): string {
   return findBinary(spec, system, chosenEnv(spec, system));
 }
 
-/** The command as text: environment first, then the arguments, quoted; secrets are masked. */
+/** Formats the command: environment first, then the arguments, quoted. Secrets are masked. */
 export function describe(spec: Spec, system: System, options: FormatOptions = {}): string {
   return formatCommand(displayParts(spec, system), options);
 }
 
-/** What the command says of environment and arguments, as people may see it. */
+/** Returns environment and arguments with secrets masked. */
 export function displayParts(
   spec: Spec,
   system: System,
@@ -131,7 +131,7 @@ export function displayParts(
   return { env: displayEnv(spec, chosenEnv(spec, system) ?? []), argv: displayArgv(spec) };
 }
 
-/** The argument list as people may see it. */
+/** Returns the argument list with secrets masked. */
 export function displayArgv(spec: Spec): string[] {
   return [spec.arg0 ?? spec.binary, ...spec.args].map(display);
 }
@@ -140,16 +140,16 @@ function displayEnv(spec: Spec, env: readonly [string, string][]): [string, stri
   return env.map(([name, value]) => [name, spec.secretEnv.has(name) ? MASK : value]);
 }
 
-/** For messages: they travel to places where no environment value should be read. */
+/** Formats the command for messages, in which all environment values are masked. */
 function maskedCommand(spec: Spec, env: readonly [string, string][] | undefined): string {
   const masked = (env ?? []).map(([name]): [string, string] => [name, MASK]);
   return displayCommand(formatCommand({ env: masked, argv: displayArgv(spec) }));
 }
 
-/** The environment that was chosen; undefined if the child inherits all. */
+/** Returns the environment of the child; undefined if it inherits the whole one. */
 export function chosenEnv(spec: Spec, system: System): [string, string][] | undefined {
   if (spec.envOps.length === 0) return undefined;
-  // Single variables are asked for by name: Deno grants --allow-env by name.
+  // Variables are read one by one, because Deno grants --allow-env by name.
   const parent: Record<string, string> = Object.create(null);
   for (const each of spec.envOps) {
     if (each.op !== "pass") continue;
@@ -157,19 +157,19 @@ export function chosenEnv(spec: Spec, system: System): [string, string][] | unde
     if (value !== undefined) parent[each.name] = value;
   }
   const otherUser = [spec.user, spec.uid, spec.gid].some((each) => each !== undefined);
-  // That takes several system calls, for what few commands say.
-  const asks = spec.envOps.some((each) => each.op === "pass" && each.setuid === "block");
-  return buildEnv(spec.envOps, parent, { setuid: asks && system.elevated(), otherUser });
+  // elevated() takes several system calls, and few commands need it.
+  const needsElevated = spec.envOps.some((each) => each.op === "pass" && each.setuid === "block");
+  return buildEnv(spec.envOps, parent, { setuid: needsElevated && system.elevated(), otherUser });
 }
 
-/** The last step. What is only shown, and what not every driver needs, is made when it is read. */
-class Execution implements ExecStep {
+/** The last step. What only some drivers or only messages need is made when it is read. */
+class LazyExecStep implements ExecStep {
   readonly step = "exec";
   readonly path: string;
   readonly argv: readonly string[];
   readonly inherits: boolean;
   readonly #spec: Spec;
-  readonly #around: System;
+  readonly #system: System;
   #environment: [string, string][] | undefined;
 
   constructor(spec: Spec, system: System, chosen: [string, string][] | undefined) {
@@ -177,7 +177,7 @@ class Execution implements ExecStep {
     this.argv = [spec.arg0 ?? spec.binary, ...spec.args].map(reveal);
     this.inherits = chosen === undefined;
     this.#spec = spec;
-    this.#around = system;
+    this.#system = system;
     this.#environment = chosen;
   }
 
@@ -194,13 +194,13 @@ class Execution implements ExecStep {
   }
 
   #variables(): [string, string][] {
-    return this.#environment ??= Object.entries(this.#around.environment());
+    return this.#environment ??= Object.entries(this.#system.environment());
   }
 }
 
 /**
- * A missing bare name and a missing path fail alike (libvirt tells them apart): with a SpawnError
- * of step `exec`.
+ * Finds the program. Unlike in libvirt, a missing bare name fails as a missing path does: with a
+ * SpawnError of step `exec`.
  */
 function findBinary(
   spec: Spec,
@@ -211,7 +211,7 @@ function findBinary(
   const found = findProgram(
     spec.binary,
     spec.binary.includes("/") ? undefined : childPath ?? system.variable("PATH"),
-    () => lookingUp("exec", () => system.currentFolder(), () => maskedCommand(spec, chosen)),
+    () => lookUp("exec", () => system.currentFolder(), () => maskedCommand(spec, chosen)),
     (path) => system.access(path),
   );
   if (!("code" in found)) return found.path;

@@ -72,10 +72,10 @@ export interface ExecStep {
   readonly path: string;
   readonly argv: readonly string[];
   readonly env: readonly string[];
-  /** `argv` and `env` as people may see them. */
+  /** `argv` and `env` with secrets masked. */
   readonly displayArgv: readonly string[];
   readonly displayEnv: readonly string[];
-  /** Whether `env` is all that the parent has, and not what was chosen. */
+  /** Whether `env` is the whole environment of the parent. */
   readonly inherits: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a finished command tells: plain fields, and text that is decoded only when it is looked at.
+ * The result of a command: plain fields, and text that is decoded when it is first read.
  *
  * @module
  */
@@ -15,17 +15,17 @@ export interface Usage {
   /** Time on a processor in the kernel, in milliseconds. */
   readonly systemMs: number;
   /**
-   * The largest resident size, in bytes; `NaN` if it cannot be known. Linux counts from before exec,
-   * when the child still shared this process's memory: only a size that is clearly greater than any
-   * that this process has had itself is the program's own.
+   * The largest resident size, in bytes; `NaN` if it is unknown. Linux counts from before exec, when
+   * the child still shared this process's memory. So the size is known only if it is clearly greater
+   * than any that this process has had.
    */
   readonly maxRssBytes: number;
 }
 
-/** What nobody has counted is not a number. */
+/** The usage of a process whose resources were not counted. */
 export const UNKNOWN_USAGE: Usage = { userMs: NaN, systemMs: NaN, maxRssBytes: NaN };
 
-/** What a {@linkcode Result} is made from: its fields that are not derived from others. */
+/** The fields of a {@linkcode Result} that are not derived from others. */
 export type ResultFields = Pick<
   Result,
   | "command"
@@ -64,9 +64,9 @@ export class Result {
   readonly pid: number;
   /** How the program ended. */
   readonly status: Status;
-  /** What was captured of standard output. */
+  /** The captured standard output. */
   readonly stdoutBytes: Uint8Array;
-  /** What was captured of standard error. */
+  /** The captured standard error. */
   readonly stderrBytes: Uint8Array;
   /** From before the start to the end of program and streams, in milliseconds. */
   readonly durationMs: number;
@@ -106,18 +106,18 @@ export class Result {
     return this.status.signal;
   }
 
-  /** Captured standard output as UTF-8 text; bytes that are none become U+FFFD. */
+  /** The captured standard output as UTF-8 text. Invalid bytes become U+FFFD. */
   get stdout(): string {
     return this.#stdout ??= decode(this.stdoutBytes);
   }
 
-  /** Captured standard error as UTF-8 text; bytes that are none become U+FFFD. */
+  /** The captured standard error as UTF-8 text. Invalid bytes become U+FFFD. */
   get stderr(): string {
     return this.#stderr ??= decode(this.stderrBytes);
   }
 }
 
 function decode(bytes: Uint8Array): string {
-  // A byte order mark belongs to what the program wrote.
+  // A byte order mark is part of the output.
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }

@@ -1,19 +1,16 @@
 /**
- * Whether a result is what was asked for: the one place where a bad end becomes an error.
+ * Turns the end of a program into a result, or into an error.
  *
  * @module
  */
 
-import {
-  AbortError,
-  type CommandError,
-  ExitError,
-  MaxBufferError,
-  TimeoutError,
-} from "../errors.ts";
+import type { CommandError } from "../errors.ts";
+import { AbortError, ExitError, MaxBufferError, TimeoutError } from "../result_errors.ts";
+import type { Exit } from "../backend.ts";
 import type { CheckedOptions } from "../command/options.ts";
 import type { MaskedCommand } from "../plan/plan.ts";
-import type { Result } from "../result/result.ts";
+import { type Result, UNKNOWN_USAGE } from "../result/result.ts";
+import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
 import { maskSecrets } from "../text/secret.ts";
 import type { Spec } from "../command/spec.ts";
 
@@ -24,30 +21,37 @@ export type KillReason =
   | { readonly why: "overflow"; readonly stream: string; readonly limit: number }
   | { readonly why: "input" };
 
-/** What a judgement looks at besides the result. */
+/** What `checkResult` needs besides the result. */
 export interface CheckContext {
   readonly spec: Spec;
   readonly plan: MaskedCommand;
   readonly killReason: KillReason | undefined;
-  /** Why the program could not be ended and is still running, if that is so. */
+  /** Why the program cannot be ended and still runs, if that is so. */
   readonly refusal?: CommandError | undefined;
 }
 
 /** The most of standard error that an error message quotes, in characters. */
 const QUOTED = 2000;
 
-/** Returns the result, or throws what is wrong with it. */
+/** Returns the fields of a result that come from the exit; undefined: the program still runs. */
+export function exitFields(exit: Exit | undefined): Pick<Result, "status" | "usage"> {
+  return exit === undefined
+    ? { status: STILL_RUNNING, usage: UNKNOWN_USAGE }
+    : { status: decodeStatus(exit.raw), usage: exit.usage };
+}
+
+/** Returns the result, or throws the error that it means. */
 export function checkResult(
   result: Result,
   options: CheckedOptions,
   { spec, plan, killReason, refusal }: CheckContext,
 ): Result {
   const { code, signal } = result.status;
-  // The codes are those of a program that has ended, and a daemon's has not.
+  // A daemon's program has not ended: `okCodes` does not apply to it.
   const runs = result.daemonPid !== undefined && code === 0;
   const isRight = runs || (code !== null && options.okCodes.includes(code));
-  const asked = !options.check || isRight;
-  if (asked && killReason === undefined) return result;
+  const isAccepted = !options.check || isRight;
+  if (isAccepted && killReason === undefined) return result;
   const { command } = plan;
   const still = refusal === undefined ? "" : `, and cannot be ended (${refusal.message})`;
   const cause = refusal === undefined ? {} : { cause: refusal };
@@ -65,9 +69,9 @@ export function checkResult(
     throw new TimeoutError(message, result, { command, ...cause });
   }
   if (refusal !== undefined) throw refusal;
-  if (asked) return result;
+  if (isAccepted) return result;
   const what = code === null ? `killed by ${signal}` : `exit status ${code}`;
-  // Masked as a whole: what is left of a secret that the cut goes through would not be found.
+  // Masked before it is cut: a part of a secret would not be found.
   const output = tail(maskSecrets(result.stderr, spec.secrets));
   throw new ExitError(`${what}: ${command}`, result, { command, output });
 }

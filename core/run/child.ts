@@ -1,66 +1,52 @@
 /**
- * A child that was started: its streams, its signals, its end. The one place where a process, what
- * is fed to it, what is gathered from it, its time limit and its judgement come together.
+ * A child that was started: its signals, its streams, its handshake, its end and its result.
  *
  * @module
  */
 
 import type { Exit, Process, Refable } from "../backend.ts";
-import { endOf, type Flow } from "./drain.ts";
+import type { Flow } from "./drain.ts";
 import { displayValue } from "../command/builder.ts";
-import { CommandError, HandshakeError, KillError, StateError, UsageError } from "../errors.ts";
-import { checkResult, type KillReason } from "./check_result.ts";
+import { type CommandError, HandshakeError, KillError, StateError, UsageError } from "../errors.ts";
+import { checkResult, exitFields, type KillReason } from "./check_result.ts";
+import type { Claims } from "./claims.ts";
+import { Ending } from "./ending.ts";
+import { Inputs } from "./inputs.ts";
 import { type Event, type State, transition } from "./lifecycle.ts";
-import {
-  after,
-  type CheckedOptions,
-  checkOptions,
-  limitOf,
-  type RunOptions,
-} from "../command/options.ts";
+import { type CheckedOptions, checkOptions, type RunOptions } from "../command/options.ts";
+import { Outputs } from "./outputs.ts";
 import { guarded, own } from "../own.ts";
 import { displayArgv, type MaskedCommand } from "../plan/plan.ts";
 import { Result, UNKNOWN_USAGE } from "../result/result.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
 import type { Spec } from "../command/spec.ts";
-import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
+import { STILL_RUNNING } from "../result/status.ts";
 import type { Chunk, OutputForm } from "../command/stdio.ts";
-import {
-  capture,
-  type Claims,
-  type InputPump,
-  type OutputSink,
-  type OutputStream,
-  pumpBytes,
-  pumpStream,
-  pumpTo,
-  readableFrom,
-  writableTo,
-} from "./streams.ts";
-import { Escalation, hurriedDrain, SIGKILL, SIGTERM } from "../timing.ts";
+import { SIGKILL, SIGTERM } from "../timing.ts";
+import { type Limits, watch } from "./watch.ts";
 
-/** What a child is made from. */
+/** A started process, and how to run it. */
 export interface Started {
   readonly spec: Spec;
   readonly plan: MaskedCommand;
   readonly process: Process;
   readonly options: CheckedOptions;
   readonly outputs: { readonly stdout: OutputForm; readonly stderr: OutputForm };
-  /** What was taken of the caller's streams. */
+  /** The streams of the caller that the run uses. */
   readonly claims: Claims;
-  /** Why it was killed before it came to its program, if it was. */
+  /** Why it was killed before its program ran, if it was. */
   readonly killReason: KillReason | undefined;
-  /** When the start was begun, as `performance.now()` counts. */
+  /** When the start began, as `performance.now()` counts. */
   readonly since: number;
 }
 
-/** For those who read a child's output on its caller's behalf, piece by piece. */
+/** What is needed to read a child's standard output piece by piece. */
 export interface Reading {
   /** Resolves when the program has ended. */
   readonly exited: Promise<unknown>;
-  /** Calls back when nothing more is to be read: a limit, a signal, an end that failed. */
+  /** Calls back when reading must end: after a time limit, a signal, a failed kill. */
   readonly onCut: (cut: () => void) => void;
-  /** Waits for the output's end once the program has ended; false if it was given up. */
+  /** Waits for the output's end once the program has ended; reports whether it came. */
   readonly drain: (flow: Flow) => Promise<boolean>;
   /** Ends the program: a piece was longer than `maxBuffer`. */
   readonly overflow: (piece: string) => void;
@@ -68,7 +54,7 @@ export interface Reading {
   readonly limit: number;
 }
 
-/** Takes part in the reading of a child's standard output. */
+/** Begins to read a child's standard output piece by piece. */
 export let readingOf: (child: Child) => Reading;
 
 /**
@@ -88,109 +74,92 @@ export let readingOf: (child: Child) => Reading;
 export class Child implements AsyncDisposable {
   readonly #started: Started;
   readonly #process: Process;
-  readonly #input: InputPump[] = [];
-  readonly #outputs: { stdout?: OutputSink; stderr?: OutputSink } = own({});
+  readonly #inputs: Inputs;
+  readonly #outputs: Outputs;
+  readonly #ending: Ending;
   readonly #exited: Promise<Exit>;
-  #stdin: WritableStream<Chunk> | undefined;
-  #stdout: OutputStream | undefined;
-  #stderr: OutputStream | undefined;
+  /** Ends the watch over the time limit and the signal that `spawn()` was given. */
+  readonly #stopWatching: () => void;
   #state: State = "running";
-  #openStreams = 0;
-  /** How many outputs are on their way to a caller who waits for all of them. */
-  #unsettled = 0;
   #killReason: KillReason | undefined;
-  readonly #escalation = new Escalation();
-  #stopEscalation: () => void = NOTHING_TO_STOP;
-  /** Who is to be told that the program cannot be ended. */
-  #refused: readonly ((error: CommandError) => void)[] = NO_ONE;
-  /** Why it cannot be ended, although its time is up. */
+  /** Why the program cannot be ended, although it should be. */
   #refusal: CommandError | undefined;
-  /** Who waits for the end and is not to wait any longer then. */
-  readonly #givenUp: (() => void)[] = [];
-  /** Whether it was left to itself because it cannot be ended. */
-  #isLetGo = false;
-  /** Who waits for outputs that may be cut short. */
-  #cuts: readonly (() => void)[] = NO_ONE;
-  #isCut = false;
-  /** When the program has ended, as `performance.now()` counts. */
-  #endedAt = Infinity;
-  /** Ends the watch over time limit and signal that were given to `spawn()`. */
-  #stopWatching: () => void = NOTHING_TO_STOP;
-  #finished: Promise<Result> | undefined;
-  #waited = false;
+  /** Called when the program cannot be ended, to end the waits for it. */
+  readonly #refusalListeners: (() => void)[] = [];
+  /** Whether it was unref'ed because it cannot be ended. */
+  #isDetached = false;
+  #handshakeAwaited = false;
   #released: Promise<void> | undefined;
+  #finished: Promise<Result> | undefined;
+  /** What the failed exec after a handshake, or a failed wait for the process, threw. */
   #failure: unknown;
-  /** Outputs that somebody reads who waits for their end himself. */
-  readonly #isRead = new Set<OutputStream>();
-  /** Whether who read the output has given it up before its end. */
-  #gaveUp = false;
 
   static {
     readingOf = (child) => child.#reading();
   }
 
-  /** Takes a started process over. Children are made by `Command.spawn()`. */
+  /** Takes over a started process. Children are made by `Command.spawn()`. */
   constructor(started: Started) {
     this.#started = started;
-    this.#process = guarded(started.process);
-    this.#killReason = started.killReason;
-    if (this.#process.release !== undefined) this.#state = "handshaking";
-    this.#connect();
+    const process = this.#process = guarded(started.process);
     const { options } = started;
-    this.#stopWatching = this.#watch(options, options.timeout, options.signal);
-    const ended = (exit: Exit) => {
-      this.#endedAt = performance.now();
-      if (this.#state !== "failed") this.#step("exit");
-      this.#stopEscalation();
-      this.#escalation.done();
-      this.#refused = NO_ONE;
-      if (this.#process.daemonPid === undefined) {
-        this.#stopFeeding();
-        // Nobody else closes a pipe that its caller has forgotten.
-        if (this.#stdin !== undefined) this.#process.stdin?.close();
-      }
-      // A daemon goes on reading its buffers when the process that was our child is gone.
-      this.#closeIfEnded();
-      if (this.#openStreams > 0) this.#drainOutlets();
-      return exit;
-    };
-    this.#exited = this.#process.exited.then(ended, (error) => {
-      // Who waits is told.
+    if (process.release !== undefined) this.#state = "handshaking";
+    this.#ending = new Ending((signal) => this.#send(signal), () => this.#command);
+    this.#inputs = new Inputs(process, started, () => this.#killFor({ why: "input" }, options));
+    this.#outputs = new Outputs(process, started, {
+      overflow: (stream) => this.#killForOverflow(stream),
+      changed: () => this.#closeIfEnded(),
+    });
+    if (started.killReason !== undefined) this.#setKillReason(started.killReason);
+    this.#stopWatching = this.#watch(options, options);
+    this.#exited = process.exited.then((exit) => this.#exit(exit), (error) => {
+      // wait() throws it.
       this.#failure ??= error;
-      return ended(UNKNOWN_EXIT);
+      return this.#exit(UNKNOWN_EXIT);
     });
   }
 
-  /** The process id. After the child's end it may belong to another process. */
+  #exit(exit: Exit): Exit {
+    this.#outputs.programEnded();
+    if (this.#state !== "failed") this.#step("exit");
+    this.#ending.done();
+    // A daemon reads its buffers after the process that was our child has ended.
+    if (this.#process.daemonPid === undefined) this.#inputs.stop();
+    this.#closeIfEnded();
+    if (this.#outputs.isOpen) this.#outputs.drainStreams();
+    return exit;
+  }
+
+  /** The process id. After the child's end, another process may have it. */
   get pid(): number {
     return this.#process.pid;
   }
 
-  /** Where the child is in its life: `running`, `exited`, `closed`, … */
+  /** The state of the child: `running`, `exited`, `closed`, … */
   get state(): State {
     return this.#state;
   }
 
-  /** What goes into the program, with `stdin("pipe")`; else a StateError. */
+  /** The program's standard input, with `stdin("pipe")`; otherwise a StateError. */
   get stdin(): WritableStream<Chunk> {
-    return this.#stdin ?? notPiped("stdin");
+    return this.#inputs.stdin ?? notPiped("stdin");
   }
 
-  /** What comes out of the program, with `stdout("pipe")`; else a StateError. */
+  /** What the program writes to standard output, with `stdout("pipe")`; otherwise a StateError. */
   get stdout(): ReadableStream<Uint8Array> {
-    return this.#stdout?.stream ?? notPiped("stdout");
+    return this.#outputs.stdout?.stream ?? notPiped("stdout");
   }
 
-  /** What the program complains about, with `stderr("pipe")`; else a StateError. */
+  /** What the program writes to standard error, with `stderr("pipe")`; otherwise a StateError. */
   get stderr(): ReadableStream<Uint8Array> {
-    return this.#stderr?.stream ?? notPiped("stderr");
+    return this.#outputs.stderr?.stream ?? notPiped("stderr");
   }
 
   /**
-   * Sends a signal to the program, and never to another process that has got its pid: there is
-   * none before the program was reaped, and afterwards nothing is sent.
+   * Sends a signal to the program, and never to another process with the same pid: there is none
+   * before the program is reaped, and nothing is sent afterwards.
    *
-   * @returns Whether the child was there to get it; false after its end.
+   * @returns Whether the signal was sent; false after the program's end.
    * @throws {KillError} The system does not let this process send it.
    */
   kill(signal: SignalName | number = "SIGTERM"): boolean {
@@ -211,8 +180,8 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the child has done everything but exec and waits. From here to
-   * `handshakeNotify()` the pid is valid and the program has not started.
+   * Resolves when the child waits before exec. From here to `handshakeNotify()` the pid is valid and
+   * the program has not started.
    *
    * @throws {StateError} There is no `handshake()`, or this was called before.
    * @throws {HandshakeError} The child has ended.
@@ -220,13 +189,13 @@ export class Child implements AsyncDisposable {
   // deno-lint-ignore require-await -- a state error must reject, not throw
   async handshakeWait(): Promise<void> {
     this.#requireHandshake("handshakeWait");
-    if (this.#waited) throw new StateError("handshakeWait: it was called before");
-    this.#waited = true;
+    if (this.#handshakeAwaited) throw new StateError("handshakeWait: it was called before");
+    this.#handshakeAwaited = true;
     if (this.#isOver()) throw new HandshakeError(`the child has ended: ${this.#command}`);
   }
 
   /**
-   * Lets the child go: it executes the program. Resolves when the program runs.
+   * Lets the child execute the program. Resolves when the program runs.
    *
    * @throws {StateError} There is no `handshake()`, or this was called before.
    * @throws {HandshakeError} The child has ended.
@@ -234,7 +203,7 @@ export class Child implements AsyncDisposable {
    */
   handshakeNotify(): Promise<void> {
     const released = this.#release();
-    // Who does not wait here learns of a failure from wait().
+    // A caller that does not wait here gets the failure from wait().
     released.catch(() => {});
     return released;
   }
@@ -265,11 +234,11 @@ export class Child implements AsyncDisposable {
 
   /**
    * Waits for the program's end, and for the end of what is captured from it. Called again, it
-   * gives the same result. Options that were given to `spawn()` hold here as well; `maxBuffer`, and
-   * how a time limit given there ends the program, are settled there.
+   * gives the same result. The options of `spawn()` are the defaults of these. `maxBuffer`, and how
+   * the time limit of `spawn()` ends the program, cannot be changed here.
    *
-   * A program that cannot be ended when it should be (this process may not send it signals) is
-   * not waited for: the errors below say so, with a KillError, and it is reaped whenever it ends.
+   * A program that should end and cannot be ended (this process may not send it signals) is not
+   * waited for: the errors below have a KillError as their cause. It is reaped when it ends.
    *
    * @throws {ExitError} It ended badly, and `check` is not false.
    * @throws {TimeoutError} It was killed because its time was up.
@@ -281,15 +250,15 @@ export class Child implements AsyncDisposable {
     const { options: given } = this.#started;
     const asked = options === undefined ? undefined : own(options);
     const checked = asked === undefined ? given : checkOptions(asked, given);
-    // What spawn() was told is watched since then; only what is new here is watched from here.
+    // The limits of spawn() are watched since then; only new ones are watched from here.
     const timeout = asked?.timeout === undefined ? undefined : checked.timeout;
-    const stopWatching = this.#watch(checked, timeout, asked?.signal);
-    if (this.#isLetGo && this.#refusal === undefined && !this.#isOver()) this.ref();
+    const stopWatching = this.#watch({ timeout, signal: asked?.signal }, checked);
+    if (this.#isDetached && this.#refusal === undefined && !this.#isOver()) this.ref();
     try {
       this.#finished ??= this.#finish(checked.drain);
       const result = await this.#finished;
       const refusal = result.status === STILL_RUNNING ? this.#refusal : undefined;
-      // The next one who waits may find that it has ended.
+      // The next call may find that it has ended.
       if (refusal !== undefined) this.#finished = undefined;
       if (this.#failure !== undefined) throw this.#failure;
       this.#throwStreamError(refusal);
@@ -304,21 +273,21 @@ export class Child implements AsyncDisposable {
    * Ends the child: SIGTERM, then SIGKILL if it is still there after `grace` milliseconds (default
    * 2000). When this resolves, the child was reaped. It does nothing to a child that has ended.
    *
-   * @throws {KillError} The system does not let this process send it signals. The child lives on,
-   * does not keep the event loop alive any more, and is reaped when it ends.
+   * @throws {KillError} The system does not let this process send it signals. The child runs on, no
+   * longer keeps the event loop alive, and is reaped when it ends.
    */
   async abort(options: { readonly grace?: number } = {}): Promise<void> {
     const { grace } = checkOptions(options, this.#started.options);
     const refusal = await new Promise<CommandError | undefined>((resolve, reject) => {
       this.#exited.then(() => resolve(undefined), reject);
-      this.#end(SIGTERM, grace, resolve);
+      this.#ending.begin(SIGTERM, grace, resolve);
     });
     if (refusal === undefined) return;
-    this.#letGo();
+    this.#detach();
     throw refusal;
   }
 
-  /** Lets the child keep the event loop alive again, after `unref()`. */
+  /** Makes the child keep the event loop alive again, after `unref()`. */
   ref(): void {
     for (const each of this.#refables()) each.ref();
   }
@@ -333,25 +302,15 @@ export class Child implements AsyncDisposable {
     try {
       await this.abort();
     } finally {
-      this.#closeStreams();
-      this.#openStreams = 0;
+      this.#inputs.stop();
+      this.#outputs.close();
       this.#closeIfEnded();
     }
   }
 
-  /** Closes our ends of everything; nobody is waited for. */
-  #closeStreams(): void {
-    this.#stopFeeding();
-    this.#cutOutputs();
-    const { stdout, stderr } = this.#outputs;
-    for (const each of [stdout, stderr]) each?.stop(true);
-    for (const each of [this.#stdout, this.#stderr]) each?.stop();
-    this.#process.stdin?.close();
-  }
-
-  /** Leaves a child to itself that cannot be ended. */
-  #letGo(): void {
-    this.#isLetGo = true;
+  /** Stops waiting for a child that cannot be ended. */
+  #detach(): void {
+    this.#isDetached = true;
     this.unref();
   }
 
@@ -361,213 +320,79 @@ export class Child implements AsyncDisposable {
     return [this.#process, stdin, stdout, stderr, ...buffers].filter((each) => each !== undefined);
   }
 
-  #stopFeeding(): void {
-    for (const each of this.#input) each.stop();
+  #watch(limits: Limits, options: CheckedOptions): () => void {
+    // The child itself keeps the event loop alive, if anything does.
+    return watch(limits, (reason) => this.#killFor(reason, options), { ref: false });
   }
 
-  #connect(): void {
-    const { spec, outputs } = this.#started;
-    this.#feed();
-    spec.buffers.forEach(({ bytes }, index) => {
-      const sink = this.#process.buffers[index];
-      if (sink !== undefined) this.#input.push(pumpBytes(sink, bytes));
-    });
-    this.#stdout = this.#output("stdout", outputs.stdout);
-    this.#stderr = this.#output("stderr", outputs.stderr);
-  }
-
-  #feed(): void {
-    const { spec, options, claims } = this.#started;
-    const { stdin } = this.#process;
-    if (stdin === undefined) return;
-    if (spec.stdin?.kind === "pipe") this.#stdin = writableTo(stdin);
-    if (spec.stdin?.kind === "bytes") this.#input.push(pumpBytes(stdin, spec.stdin.bytes));
-    if (claims.input !== undefined) {
-      const failed = () => this.#killFor({ why: "input" }, options);
-      this.#input.push(pumpStream(stdin, claims.input, failed));
-    }
-  }
-
-  #output(
-    stream: "stdout" | "stderr",
-    form: OutputForm,
-  ): OutputStream | undefined {
-    const source = this.#process[stream];
-    if (source === undefined) return undefined;
-    this.#openStreams++;
-    const ended = () => {
-      this.#openStreams--;
-      this.#closeIfEnded();
-    };
-    if (form.kind === "pipe") return readableFrom(source, ended);
-    const { options, claims } = this.#started;
-    const shared = form.kind === "stream" ? claims.writers.get(form.sink) : undefined;
-    const { maxBuffer: limit } = options;
-    const gathering = shared !== undefined ? pumpTo(source, shared) : capture(
-      source,
-      limit,
-      () => this.#killFor({ why: "overflow", stream, limit }, options),
-    );
-    this.#unsettled++;
-    gathering.done.then(() => {
-      this.#unsettled--;
-      ended();
-    });
-    this.#outputs[stream] = gathering;
-    return undefined;
-  }
-
-  /** Kills the child when its time is up or the signal fires. Returns what stops the watch. */
-  #watch(
-    options: CheckedOptions,
-    asked: number | undefined,
-    signal: AbortSignal | undefined,
-  ): () => void {
-    const timeout = limitOf(asked);
-    if (timeout === undefined && signal === undefined) return NOTHING_TO_STOP;
-    const abort = () => this.#killFor({ why: "abort", reason: signal?.reason }, options);
-    if (signal?.aborted === true) abort();
-    signal?.addEventListener("abort", abort);
-    const stopTimer = timeout === undefined
-      ? NOTHING_TO_STOP
-      : after(timeout, () => this.#killFor({ why: "timeout", timeout }, options), UNREF);
-    return () => {
-      signal?.removeEventListener("abort", abort);
-      stopTimer();
-    };
-  }
-
-  /** The first reason to kill the child is the one that counts. */
+  /** Kills the child. The first reason counts. */
   #killFor(killReason: KillReason, options: CheckedOptions): void {
-    if (this.#isBeyondReach()) {
-      // Too much output is too much also when it is read, or comes, after the program's end; and
-      // what is still on its way then is bounded as the program was.
-      if (killReason.why !== "overflow" && this.#unsettled === 0) return;
-      this.#killReason ??= killReason;
-      if (killReason.why !== "overflow") this.#cutOutputs();
+    if (!this.#isBeyondReach()) {
+      this.#setKillReason(killReason);
+      this.#ending.begin(options.killSignal, options.grace, (error) => this.#refuse(error));
       return;
     }
-    this.#killReason ??= killReason;
-    this.#end(options.killSignal, options.grace, (error) => {
-      this.#refusal = error;
-      this.#letGo();
-      this.#closeStreams();
-      for (const each of this.#givenUp.splice(0)) each();
-    });
+    // The program has ended. The limits of the run still bound its outputs, and too much output is
+    // an error also if it is read after the program's end.
+    if (killReason.why === "overflow") return this.#setKillReason(killReason);
+    if (!this.#outputs.isAwaited) return;
+    this.#setKillReason(killReason);
+    this.#outputs.cut();
   }
 
-  /** Sends a signal, and SIGKILL when `grace` is over. `refused` learns of it if neither can be sent. */
-  #end(signal: number, grace: number, refused: (error: CommandError) => void): void {
-    this.#refused = [...this.#refused, refused];
-    try {
-      if (!this.#send(signal)) return;
-    } catch {
-      // It has got nothing to react to, so that there is nothing to wait for.
-      return this.#force();
-    }
-    if (!this.#escalation.ask(performance.now(), grace)) return;
-    this.#stopEscalation();
-    this.#stopEscalation = after(grace, () => this.#force(), UNREF);
+  #killForOverflow(stream: string): void {
+    const { options } = this.#started;
+    this.#killFor({ why: "overflow", stream, limit: options.maxBuffer }, options);
   }
 
-  #force(): void {
-    this.#stopEscalation();
-    this.#escalation.done();
-    try {
-      this.#send(SIGKILL);
-    } catch (error) {
-      const refused = this.#refused;
-      this.#refused = NO_ONE;
-      const reason = error instanceof CommandError
-        ? error
-        : new CommandError(`kill: ${String(error)}`, { cause: error, command: this.#command });
-      for (const each of refused) each(reason);
-    }
+  #setKillReason(reason: KillReason): void {
+    this.#killReason ??= reason;
+    this.#outputs.hurry();
   }
 
-  #onCut(cut: () => void): void {
-    if (this.#isCut) cut();
-    else this.#cuts = [...this.#cuts, cut];
-  }
-
-  #cutOutputs(): void {
-    this.#isCut = true;
-    for (const each of this.#cuts) each();
-    this.#cuts = NO_ONE;
+  /** The program cannot be killed: ends every wait for it. */
+  #refuse(error: CommandError): void {
+    this.#refusal = error;
+    this.#detach();
+    this.#inputs.stop();
+    this.#outputs.stop();
+    for (const listener of this.#refusalListeners.splice(0)) listener();
   }
 
   #reading(): Reading {
-    const { options } = this.#started;
-    const { maxBuffer: limit } = options;
-    this.#unsettled++;
-    if (this.#stdout !== undefined) this.#isRead.add(this.#stdout);
     return {
       exited: this.#exited,
-      onCut: (cut) => this.#onCut(cut),
-      limit,
-      overflow: (piece) => this.#killFor({ why: "overflow", stream: piece, limit }, options),
-      drain: async (flow) => {
-        const drained = await this.#drain([flow], options.drain);
-        this.#unsettled--;
-        this.#stopWatchingIfSettled();
-        if (!drained) this.#gaveUp = true;
-        return drained;
-      },
+      onCut: (cut) => this.#outputs.onCut(cut),
+      limit: this.#started.options.maxBuffer,
+      overflow: (piece) => this.#killForOverflow(piece),
+      drain: this.#outputs.beginReading(),
     };
   }
 
-  #drain(flows: readonly Flow[], drain: number): Promise<boolean> {
-    return endOf(flows, {
-      drain: this.#killReason === undefined ? drain : hurriedDrain(drain),
-      endedAt: this.#endedAt,
-      hurried: () => this.#killReason !== undefined,
-      onCut: (cut) => this.#onCut(cut),
-      ref: true,
-    });
-  }
-
-  /**
-   * A caller who reads the program's output to its end must not wait for ever either. What he does
-   * not read stays where it is; and it is his stream: no time limit takes it from him.
-   */
-  #drainOutlets(): void {
-    const { drain } = this.#started.options;
-    const manner = { drain, endedAt: this.#endedAt, hurried: () => false, onCut() {}, ref: false };
-    for (const each of [this.#stdout, this.#stderr]) {
-      if (each !== undefined && !this.#isRead.has(each)) void endOf([each], manner);
-    }
-  }
-
-  /** Resolves when it has ended; undefined if it was to end, and cannot be ended. */
+  /** Resolves when the program has ended; with undefined if it cannot be ended. */
   #exitOrRefusal(): Promise<Exit | undefined> {
     if (this.#refusal !== undefined && !this.#isOver()) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
       this.#exited.then(resolve, reject);
-      this.#givenUp.push(() => resolve(undefined));
+      this.#refusalListeners.push(() => resolve(undefined));
     });
   }
 
   async #finish(drain: number): Promise<Result> {
     const { spec, plan, since } = this.#started;
-    // Said while the program runs: nobody waits for it then.
+    // Formatted while the program runs, when nobody waits for it.
     const [command, argv] = [plan.command, displayArgv(spec)];
     const exit = await this.#exitOrRefusal();
     if (this.#released !== undefined && exit !== undefined) await this.#released.catch(() => {});
-    const { stdout, stderr } = this.#outputs;
-    const gathered = [stdout, stderr].filter((each) => each !== undefined);
-    const drained = exit !== undefined &&
-      (gathered.length === 0 || await this.#drain(gathered, drain)) && !this.#gaveUp;
-    if (this.#process.daemonPid === undefined && exit !== undefined) {
-      for (const each of this.#input) await each.done;
-    }
+    const drained = exit !== undefined && await this.#outputs.drain(drain);
+    if (this.#process.daemonPid === undefined && exit !== undefined) await this.#inputs.done();
     return new Result({
       command,
       argv,
       pid: this.pid,
-      status: exit === undefined ? STILL_RUNNING : decodeStatus(exit.raw),
-      usage: exit === undefined ? UNKNOWN_USAGE : exit.usage,
-      stdoutBytes: stdout?.bytes() ?? NOTHING,
-      stderrBytes: stderr?.bytes() ?? NOTHING,
+      ...exitFields(exit),
+      stdoutBytes: this.#outputs.bytes("stdout"),
+      stderrBytes: this.#outputs.bytes("stderr"),
       durationMs: performance.now() - since,
       timedOut: this.#killReason?.why === "timeout",
       drained,
@@ -575,19 +400,17 @@ export class Child implements AsyncDisposable {
     });
   }
 
-  /** What an iterable or a stream of the caller threw comes before any judgement. */
+  /** Throws what a stream or an iterable of the caller threw. It comes before the exit status. */
   #throwStreamError(refusal: CommandError | undefined): void {
-    const { stdout, stderr } = this.#outputs;
-    const input = this.#input.find(({ error }) => error !== undefined)?.error;
-    const error = input ?? stdout?.error ?? stderr?.error;
+    const error = this.#inputs.error ?? this.#outputs.error;
     if (error === undefined) return;
     if (!(refusal instanceof KillError)) throw error;
-    // That the program lives on is worse, and says the same of its streams.
+    // That the program still runs is worse, and explains the error of its streams.
     const { pid, errno, command } = refusal;
     throw new KillError({ pid, signal: SIGKILL, errno, command, cause: error });
   }
 
-  /** Whether it has ended, or runs as a daemon: its starter's limits are not meant for that. */
+  /** Whether it has ended, or runs as a daemon, which the limits of its starter do not end. */
   #isBeyondReach(): boolean {
     const { daemonPid } = this.#process;
     return this.#isOver() || (daemonPid !== undefined && this.#state === "running");
@@ -598,12 +421,8 @@ export class Child implements AsyncDisposable {
   }
 
   #closeIfEnded(): void {
-    this.#stopWatchingIfSettled();
-    if (this.#state === "exited" && this.#openStreams === 0) this.#step("close");
-  }
-
-  #stopWatchingIfSettled(): void {
-    if (this.#isOver() && this.#unsettled === 0) this.#stopWatching();
+    if (this.#isOver() && !this.#outputs.isAwaited) this.#stopWatching();
+    if (this.#state === "exited" && !this.#outputs.isOpen) this.#step("close");
   }
 
   #step(event: Event): void {
@@ -611,7 +430,7 @@ export class Child implements AsyncDisposable {
   }
 }
 
-/** Ends a process that no child was made of, and lets go of everything that belongs to it. */
+/** Kills a process for which no Child could be made, and closes its pipes. */
 export async function killAndClose(started: Process): Promise<void> {
   const { stdin, stdout, stderr, buffers, exited } = own(started);
   for (const each of [stdin, stdout, stderr, ...buffers]) each?.close();
@@ -621,21 +440,12 @@ export async function killAndClose(started: Process): Promise<void> {
     started.unref();
     throw error;
   }
-  // Whoever has reaped it instead, it is gone.
+  // If another part of this process has reaped it, it is gone as well.
   await exited.catch(() => {});
 }
 
-const NOTHING = new Uint8Array(0);
-
-/** Of a child that somebody else has reaped; never shown. */
+/** The exit of a child that another part of this process has reaped. Never shown. */
 const UNKNOWN_EXIT: Exit = { raw: 0, usage: UNKNOWN_USAGE };
-
-const NOTHING_TO_STOP = () => {};
-
-const NO_ONE: readonly [] = [];
-
-/** The child itself keeps the event loop alive, if anything is to. */
-const UNREF = { ref: false };
 
 function notPiped(stream: string): never {
   throw new StateError(`${stream} is no pipe: say ${stream}("pipe") before spawn()`);

@@ -11,43 +11,43 @@ import { Draining, FULL_PIPE_PIECES } from "../timing.ts";
 const TURN = 10;
 
 /**
- * How many turns without an arrival are silence. A busy process may not have come to its event loop
- * for longer than `drain`: then the timer is due together with what has been in the pipes for long,
- * and a runtime needs some turns to hand that over.
+ * How many turns without an arrival end the wait. If the event loop was blocked for longer than
+ * `drain`, the timer is due, and so is data that has been in the pipes for a long time. A runtime
+ * needs some turns to deliver it.
  */
 const QUIET_TURNS = 3;
 
-/** An output on its way to somebody. */
+/** An output that is being read. */
 export interface Flow {
-  /** Resolves when it has ended, or was given up. Never rejects. */
+  /** Resolves when it has ended or was stopped. Never rejects. */
   readonly done: Promise<void>;
   /** When something last arrived, as `performance.now()` counts; 0 if nothing did. */
   readonly lastArrival: number;
-  /** Whether what has arrived is still being taken: then silence says nothing. */
+  /** Whether its consumer is still busy with what has arrived. Then nothing more can arrive. */
   readonly busy: boolean;
   /** How many pieces have arrived. */
   readonly pieces: number;
-  /** Takes no more, and closes the descriptor. If `abandoned`, nobody waits for its taker. */
-  stop(abandoned?: boolean): void;
+  /** Reads no more, and closes the descriptor. If `abandoned`, its consumer is not waited for. */
+  stop(how?: { readonly abandoned: boolean }): void;
 }
 
 /** What bounds a wait. */
 export interface Bounds {
-  /** Milliseconds of silence after which a descendant that holds the pipe is not waited for. */
+  /** Milliseconds without an arrival after which the wait ends, if a descendant holds the pipe. */
   readonly drain: number;
   /** When the program ended, as `performance.now()` counts. */
   readonly endedAt: number;
-  /** Whether the run is to be over: slow takers get no more time than `drain` gives. */
+  /** Whether the program is being killed. Then slow consumers get no more time than `drain`. */
   readonly hurried: () => boolean;
-  /** Calls back when a time limit or a signal ends the wait at once. */
+  /** Calls back when a time limit or a signal ends the wait. */
   readonly onCut: (cut: () => void) => void;
   /** Whether the event loop stays alive for the wait. */
   readonly ref: boolean;
 }
 
 /**
- * Waits for the end of the outputs of a program that has ended; reports whether it came. Takers of
- * what was read may be slow, for as much as a pipe can have held.
+ * Waits for the end of the outputs of a program that has ended; reports whether it came. A slow
+ * consumer gets the time that it needs, but for no more data than a pipe can hold.
  */
 export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boolean> {
   const { drain, endedAt, hurried, onCut, ref } = bounds;
@@ -60,7 +60,7 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
   });
   onCut(() => {
     cut = true;
-    for (const each of flows) each.stop(true);
+    for (const each of flows) each.stop({ abandoned: true });
     wake();
   });
   const sleep = (ms: number) =>
@@ -74,8 +74,8 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
   const draining = new Draining(drain, endedAt);
   const arrived = () => flows.reduce((sum, each) => sum + each.pieces, 0);
   const most = arrived() + flows.length * FULL_PIPE_PIECES;
-  /** Whether somebody is still taking what the program may have written. */
-  const look = () => {
+  /** Updates `draining`; returns whether a consumer is busy with what the program wrote. */
+  const update = () => {
     for (const each of flows) draining.arrived(each.lastArrival);
     const busy = !hurried() && flows.some((each) => each.busy) && arrived() <= most;
     if (busy) draining.heldUp(performance.now());
@@ -83,17 +83,17 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
   };
   let quietTurns = 0;
   for (;;) {
-    look();
+    update();
     const before = arrived();
-    // At least one turn of the event loop: what is in the pipes by now is always read.
+    // At least one turn of the event loop, so that what is in the pipes now is always read.
     await sleep(Math.max(draining.deadline - performance.now(), TURN));
     if (cut) break;
     if (over) return true;
-    const busy = look();
+    const busy = update();
     quietTurns = busy || arrived() !== before ? 0 : quietTurns + 1;
-    if (!busy && draining.isOver(performance.now(), quietTurns >= QUIET_TURNS)) break;
+    if (!busy && draining.isOver(performance.now(), { quiet: quietTurns >= QUIET_TURNS })) break;
   }
-  for (const each of flows) each.stop(cut || hurried());
+  for (const each of flows) each.stop({ abandoned: cut || hurried() });
   await ended;
   return false;
 }

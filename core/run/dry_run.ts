@@ -1,15 +1,17 @@
 /**
  * The dry run: commands are recorded and answered instead of run, for tests of the code that runs
- * them. It holds in one asynchronous context; two at once do not see each other, and code outside
- * runs its commands as ever.
+ * them. It applies to one asynchronous context. Two of them do not affect each other, and code outside
+ * runs its commands as usual.
  *
  * @module
  */
 
-import { type AsyncScope, backend, type Exit, type Process, type SyncOutcome } from "../backend.ts";
-import { displayValue, typeName } from "../command/builder.ts";
+import type { AsyncScope, Exit, Process, Receiver, Sink, Source, SyncOutcome } from "../backend.ts";
+import { chosenBackend } from "./chosen_backend.ts";
+import { displayValue } from "../command/builder.ts";
+import { typeName } from "../command/type_name.ts";
 import { UsageError } from "../errors.ts";
-import { own } from "../own.ts";
+import { defined, own } from "../own.ts";
 import { chosenEnv, describe } from "../plan/plan.ts";
 import { reveal } from "../text/secret.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
@@ -20,15 +22,15 @@ import { rawStatus } from "../result/status.ts";
 export interface DryCall {
   /** The argument list, argv[0] first; secrets in clear. */
   readonly argv: readonly string[];
-  /** The environment that was chosen; undefined if the child would inherit everything. */
+  /** The environment of the child; undefined if it inherits the whole one. */
   readonly env: Readonly<Record<string, string>> | undefined;
-  /** Everything that was given as standard input, as text; undefined if nothing was. */
+  /** The whole standard input as text; undefined if there is none. */
   readonly input: string | undefined;
   /** The command as `toString()` shows it. */
   readonly command: string;
 }
 
-/** What a handler lets a command answer. What it leaves out is empty, and success. */
+/** The answer of a handler. The default is a success without output. */
 export interface DryAnswer {
   /** What the program would write to standard output. */
   readonly stdout?: string | Uint8Array;
@@ -40,7 +42,7 @@ export interface DryAnswer {
   readonly signal?: SignalName | number;
 }
 
-/** Answers a command, now or later; undefined for an empty success. */
+/** Answers a command, with a value or a promise; undefined is a success without output. */
 export type DryHandler = (
   call: DryCall,
 ) => DryAnswer | undefined | void | Promise<DryAnswer | undefined | void>;
@@ -49,7 +51,7 @@ let answer: (dry: DryRun, spec: Spec, input: string | undefined) => Answered | P
 let enter: (dry: DryRun, scope: AsyncScope<DryRun>) => DryRun;
 let make: (handler: DryHandler | undefined) => DryRun;
 
-/** A dry run that goes on until it is disposed of. Made by {@linkcode dryRun}. */
+/** A dry run that lasts until it is disposed of. Made by {@linkcode dryRun}. */
 export class DryRun implements Disposable {
   readonly #handler: DryHandler | undefined;
   readonly #log: string[] = [];
@@ -86,12 +88,12 @@ export class DryRun implements Disposable {
   }
 }
 
-/** Whether something is a promise, of whatever realm. */
+/** Reports whether a value is a promise, of any realm. */
 function isPromise<T>(given: T | Promise<T>): given is Promise<T> {
   return given instanceof Promise || Object.prototype.toString.call(given) === "[object Promise]";
 }
 
-/** An answer, with nothing left out. */
+/** A complete answer. */
 interface Answered {
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
@@ -99,7 +101,7 @@ interface Answered {
 }
 
 function callOf(spec: Spec, input: string | undefined): DryCall {
-  const system = backend().system;
+  const system = chosenBackend().system;
   const env = chosenEnv(spec, system);
   return {
     argv: [spec.arg0 ?? spec.binary, ...spec.args].map(reveal),
@@ -125,7 +127,7 @@ function answered(given: DryAnswer | undefined | void): Answered {
 let scope: AsyncScope<DryRun> | undefined;
 let latest: DryRun | undefined;
 
-/** The dry run of the current context, if there is one. */
+/** Returns the dry run of the current context, if there is one. */
 export function currentDryRun(): DryRun | undefined {
   return scope?.current();
 }
@@ -136,14 +138,14 @@ export interface DryRunFunction {
   <R>(handler: DryHandler | null | undefined, fn: (dry: DryRun) => R): R;
   /** Starts a dry run in the current context, until it is disposed of. */
   (handler?: DryHandler | null): DryRun;
-  /** The commands of the current context's dry run; outside of one, of the one begun last. */
+  /** The commands of the current context's dry run; without one, of the last that was started. */
   readonly log: readonly string[];
 }
 
 /**
- * Records commands instead of running them. Everything that would be an error of usage is one
- * here too; nothing is looked up in PATH and nothing is started. Passed descriptors that were to
- * be closed are closed.
+ * Records commands instead of running them. Wrong usage is the same error as in a run. Nothing is
+ * looked up in PATH, and nothing is started. Descriptors that were passed with `closeParent` are
+ * closed.
  *
  * @example
  * ```ts
@@ -162,7 +164,7 @@ export const dryRun: DryRunFunction = Object.defineProperty(
       if (each === undefined || typeof each === "function") continue;
       throw new UsageError(`dryRun: expected a function, not ${typeName(each)}`);
     }
-    scope ??= backend().asyncScope<DryRun>();
+    scope ??= chosenBackend().asyncScope<DryRun>();
     const dry = make(handler ?? undefined);
     latest = dry;
     return fn === undefined ? enter(dry, scope) : scope.run(dry, () => fn(dry));
@@ -173,14 +175,14 @@ export const dryRun: DryRunFunction = Object.defineProperty(
 
 const NO_USAGE: Exit["usage"] = { userMs: 0, systemMs: 0, maxRssBytes: 0 };
 
-/** Above what the kernel ever gives to a process (PID_MAX_LIMIT, 2^22): never somebody else's. */
+/** Greater than any real pid (PID_MAX_LIMIT is 2^22), so that it is never that of a process. */
 let nextPid = 2 ** 22 + 1;
 
-/** What `runSync` gets instead of a child. */
+/** Answers `runSync`. */
 export function drySync(dry: DryRun, spec: Spec, input: Uint8Array | undefined): SyncOutcome {
   const given = answer(dry, spec, input && new TextDecoder().decode(input));
   if (isPromise(given)) {
-    // What it comes to is of no interest any more.
+    // Its rejection must not be an unhandled one.
     given.then(() => {}, () => {});
     throw new UsageError("dryRun: runSync cannot wait for an asynchronous handler");
   }
@@ -194,13 +196,17 @@ export function drySync(dry: DryRun, spec: Spec, input: Uint8Array | undefined):
     timedOut: false,
     overflowed: undefined,
     drained: true,
-    ...(spec.grouping?.kind === "daemon" ? { daemonPid: pid } : {}),
+    ...defined({ daemonPid: daemonPidOf(spec, pid) }),
   };
 }
 
+function daemonPidOf({ grouping }: Spec, pid: number): number | undefined {
+  return grouping?.kind === "daemon" ? pid : undefined;
+}
+
 /**
- * What everything else gets instead of a child: a process that reads its input to the end and then
- * answers, so that streams, lines, time limits and errors work as they do with a real one.
+ * Answers all other ways of running, with a process that reads its input to the end and then answers.
+ * So streams, lines, time limits and errors work as with a real one.
  */
 export async function dryProcess(dry: DryRun, spec: Spec): Promise<Process> {
   const pid = nextPid++;
@@ -225,9 +231,9 @@ export async function dryProcess(dry: DryRun, spec: Spec): Promise<Process> {
   const ask = async (given: string | undefined) => {
     if (!gone) respond(await answer(dry, spec, given));
   };
-  const tended = ["pipe", "bytes", "stream"].includes(spec.stdin?.kind ?? "null");
+  const hasInput = ["pipe", "bytes", "stream"].includes(spec.stdin?.kind ?? "null");
   const decoder = new TextDecoder();
-  const stdin: Process["stdin"] = {
+  const stdin: Sink = {
     write: (bytes) => {
       input += decoder.decode(bytes, { stream: true });
       return Promise.resolve();
@@ -238,29 +244,29 @@ export async function dryProcess(dry: DryRun, spec: Spec): Promise<Process> {
     unref: () => {},
   };
   const release = () => ask(undefined);
-  if (!tended && !spec.handshake) await ask(undefined);
-  return {
+  if (!hasInput && !spec.handshake) await ask(undefined);
+  return defined({
     pid,
     exited,
     buffers: [],
-    ...(tended ? { stdin } : {}),
+    stdin: hasInput ? stdin : undefined,
     ...outputs,
-    kill: (signal) => {
+    kill: (signal: number) => {
       const alive = !gone;
       if (alive && signal !== 0) end(signal);
       return alive;
     },
     ref: () => {},
     unref: () => {},
-    ...(spec.grouping?.kind === "daemon" ? { daemonPid: pid } : {}),
-    ...(spec.handshake ? { release } : {}),
-  };
+    daemonPid: daemonPidOf(spec, pid),
+    release: spec.handshake ? release : undefined,
+  });
 }
 
-/** Bytes that are there already, as a source. */
-class DrySource implements NonNullable<Process["stdout"]> {
+/** A source of bytes that are known in advance. */
+class DrySource implements Source {
   #pieces: Uint8Array[] = [];
-  #receiver: Parameters<NonNullable<Process["stdout"]>["start"]>[0] | undefined;
+  #receiver: Receiver | undefined;
   #finished = false;
   #over = false;
 
@@ -273,12 +279,12 @@ class DrySource implements NonNullable<Process["stdout"]> {
     this.#flow();
   }
 
-  start(receiver: Parameters<NonNullable<Process["stdout"]>["start"]>[0]): void {
+  start(receiver: Receiver): void {
     this.#receiver = receiver;
     this.#flow();
   }
 
-  // In a turn of its own, as from a pipe.
+  // In a later turn, as from a pipe.
   #flow(): void {
     if (this.#receiver === undefined || !this.#finished) return;
     queueMicrotask(() => {

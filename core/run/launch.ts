@@ -1,23 +1,19 @@
 /**
- * From a builder to a child: freeze, check, plan, start. Whatever becomes of it, the descriptors
- * that were handed over with `closeParent` are closed afterwards.
+ * From a builder to a child: freeze, check, plan, start. Afterwards, the descriptors of `closeParent`
+ * are closed, whether or not the start succeeds.
  *
  * @module
  */
 
-import { type Backend, backend, type SyncOutcome, type Verb } from "../backend.ts";
+import type { Backend, SyncOutcome, Verb } from "../backend.ts";
+import { chosenBackend } from "./chosen_backend.ts";
 import { Child, killAndClose, type Started } from "./child.ts";
 import { currentDryRun, dryProcess, type DryRun, drySync } from "./dry_run.ts";
-import { type Draft, freeze, noted, notes } from "../command/builder.ts";
-import { AbortError, StateError, UsageError } from "../errors.ts";
-import { checkResult, type KillReason } from "./check_result.ts";
-import {
-  after,
-  type CheckedOptions,
-  checkOptions,
-  limitOf,
-  type RunOptions,
-} from "../command/options.ts";
+import { type Builder, freeze } from "../command/builder.ts";
+import { StateError, UsageError } from "../errors.ts";
+import { AbortError } from "../result_errors.ts";
+import { checkResult, exitFields, type KillReason } from "./check_result.ts";
+import { type CheckedOptions, checkOptions, limitOf, type RunOptions } from "../command/options.ts";
 import type { Streams } from "../plan/child_setup.ts";
 import { guarded, own, shielded } from "../own.ts";
 import {
@@ -27,36 +23,41 @@ import {
   maskedCommandOf,
   type Plan,
 } from "../plan/plan.ts";
-import { Result, UNKNOWN_USAGE } from "../result/result.ts";
+import { Result } from "../result/result.ts";
 import { checkRules, type Mode } from "../command/rules.ts";
 import type { Spec } from "../command/spec.ts";
-import { claim, type Claims } from "./streams.ts";
-import { decodeStatus, STILL_RUNNING } from "../result/status.ts";
+import { claim, type Claims } from "./claims.ts";
+import { watch } from "./watch.ts";
 import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
 import { concat } from "../bytes.ts";
 
-/** Whether the caller waits for the end (`run`) or gets the child (`spawn`). */
+/** How a command is started. */
 export interface LaunchMode {
+  /** `run`: the caller waits for the end. `spawn`: it gets the child. */
   readonly mode: "run" | "spawn";
-  /** What becomes of standard output if nothing was said; default by mode. */
+  /** Where standard output goes if it is not set. Default: depends on the mode. */
   readonly stdout?: "pipe" | undefined;
-  /** What reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
+  /** The method that reads standard output piece by piece: `lines`, `runRegex`, `runNul`. */
   readonly reader?: string | undefined;
 }
 
 /** Starts a command. */
-export async function launch(draft: Draft, options: RunOptions, given: LaunchMode): Promise<Child> {
-  const manner = guarded(given);
+export async function launch(
+  builder: Builder,
+  options: RunOptions,
+  given: LaunchMode,
+): Promise<Child> {
+  const how = guarded(given);
   const since = performance.now();
-  const gone = noted(draft).closedInParent;
-  const handedOver = takeHandedOver(draft);
+  const { closedFds } = builder.fields;
+  const fdsToClose = takeFdsToClose(builder);
   try {
-    const { spec, checked } = prepare(draft, gone, manner.mode, options);
-    requireReadable(spec, manner.reader);
-    const outputs = outputsOf(spec, manner);
+    const { spec, checked } = prepare(builder, closedFds, how.mode, options);
+    requireReadable(spec, how.reader);
+    const outputs = outputsOf(spec, how);
     const claims = claim(spec, outputs);
-    const { plan, process, killReason } = await begin(spec, checked, outputs, claims);
+    const { plan, process, killReason } = await startOrAnswer(spec, checked, outputs, claims);
     try {
       return new Child({
         plan,
@@ -74,12 +75,12 @@ export async function launch(draft: Draft, options: RunOptions, given: LaunchMod
       throw error;
     }
   } finally {
-    closeAll(handedOver);
+    closeFds(fdsToClose);
   }
 }
 
-/** Starts it, or has the dry run answer. */
-async function begin(
+/** Starts the process, or lets a dry run answer. */
+async function startOrAnswer(
   spec: Spec,
   checked: CheckedOptions,
   outputs: Started["outputs"],
@@ -96,7 +97,7 @@ async function begin(
   }
 }
 
-/** Who reads standard output piece by piece must be the one who gets it. */
+/** Throws if standard output does not go to the method that reads it. */
 function requireReadable({ stdout, grouping }: Spec, reader: string | undefined): void {
   if (reader === undefined) return;
   if (grouping?.kind === "daemon") {
@@ -106,16 +107,16 @@ function requireReadable({ stdout, grouping }: Spec, reader: string | undefined)
   throw new UsageError(`${reader}: it reads standard output, which stdout() has sent elsewhere`);
 }
 
-/** A process, or what stands for it. */
+/** A started process, or the answer of a dry run. */
 type Start = Pick<Started, "plan" | "process" | "killReason">;
 
 async function startDry(dry: DryRun, spec: Spec, checked: CheckedOptions): Promise<Start> {
-  const plan = maskedCommandOf(spec, backend(checked.driver).system);
+  const plan = maskedCommandOf(spec, chosenBackend(checked.driver).system);
   refuseAborted(plan, checked);
   return { plan, process: await dryProcess(dry, spec), killReason: undefined };
 }
 
-/** The plan of a spec, if the driver can carry it out: the one place where that is checked. */
+/** Makes a plan that the driver can carry out. Throws an UnsupportedError if it cannot. */
 function checkedPlan(
   service: Backend,
   spec: Spec,
@@ -128,71 +129,46 @@ function checkedPlan(
 }
 
 /**
- * Starts the process. That may take as long as a hook, a handshake or a slow file system likes, so
- * the time limit and the signal count from here.
+ * Starts the process. A hook, a handshake or a slow file system may take any time, so the time limit
+ * and the signal already apply here.
  */
 async function start(
   spec: Spec,
   checked: CheckedOptions,
   outputs: Started["outputs"],
 ): Promise<Start> {
-  const service = backend(checked.driver);
+  const service = chosenBackend(checked.driver);
   const plan = shielded(() => checkedPlan(service, spec, outputs, "start"));
   refuseAborted(plan, checked);
-  const { signal } = checked;
-  const timeout = limitOf(checked.timeout);
-  if (timeout === undefined && signal === undefined) {
+  if (limitOf(checked.timeout) === undefined && checked.signal === undefined) {
     return { plan, process: await service.start(plan), killReason: undefined };
   }
   const cancel = new AbortController();
   let killReason: KillReason | undefined;
-  const stop = (why: KillReason) => {
-    killReason ??= why;
+  const stopWatching = watch(checked, (reason) => {
+    killReason ??= reason;
     cancel.abort();
-  };
-  const abort = () => stop({ why: "abort", reason: signal?.reason });
-  const stopTimer = timeout === undefined
-    ? () => {}
-    : after(timeout, () => stop({ why: "timeout", timeout }));
-  signal?.addEventListener("abort", abort);
+  }, { ref: true });
   try {
     const process = await service.start(plan, cancel.signal);
-    // A daemon that runs came to its program before it could be ended.
+    // A daemon that runs reached its program before it could be killed.
     return { plan, process, killReason: process.daemonPid === undefined ? killReason : undefined };
   } finally {
-    stopTimer();
-    signal?.removeEventListener("abort", abort);
+    stopWatching();
   }
 }
 
 /** Runs a command to its end without the event loop. */
-export function runSynchronously(draft: Draft, options: RunOptions): Result {
+export function runSynchronously(builder: Builder, options: RunOptions): Result {
   const since = performance.now();
-  const gone = noted(draft).closedInParent;
-  const handedOver = takeHandedOver(draft);
+  const { closedFds } = builder.fields;
+  const fdsToClose = takeFdsToClose(builder);
   try {
-    const { spec, checked } = prepare(draft, gone, "runSync", options);
+    const { spec, checked } = prepare(builder, closedFds, "runSync", options);
     if (checked.signal !== undefined) {
       throw new UsageError("runSync: an AbortSignal cannot fire while the event loop is blocked");
     }
-    const { stdout, stderr } = outputsOf(spec, { mode: "run" });
-    const input = inputBytes(spec);
-    const dry = currentDryRun();
-    const service = backend(checked.driver);
-    const { system } = service;
-    let plan: MaskedCommand;
-    let outcome: SyncOutcome;
-    if (dry === undefined) {
-      const made = plan = shielded(() => checkedPlan(service, spec, { stdout, stderr }, "runSync"));
-      const buffers = spec.buffers.map(({ bytes }) => bytes);
-      const timeout = limitOf(checked.timeout);
-      outcome = own(
-        shielded(() => service.runSync(made, { ...checked, timeout, input, buffers })),
-      );
-    } else {
-      plan = maskedCommandOf(spec, system);
-      outcome = own(drySync(dry, spec, input));
-    }
+    const { plan, outcome } = runOrAnswer(spec, checked);
     return checkResult(syncResult({ spec, plan }, outcome, since), checked, {
       spec,
       plan,
@@ -200,26 +176,45 @@ export function runSynchronously(draft: Draft, options: RunOptions): Result {
       refusal: outcome.refusal,
     });
   } finally {
-    closeAll(handedOver);
+    closeFds(fdsToClose);
   }
 }
 
+/** Runs a spec, or lets a dry run answer. */
+function runOrAnswer(
+  spec: Spec,
+  checked: CheckedOptions,
+): { readonly plan: MaskedCommand; readonly outcome: SyncOutcome } {
+  const outputs = outputsOf(spec, { mode: "run" });
+  const input = inputBytes(spec);
+  const dry = currentDryRun();
+  const service = chosenBackend(checked.driver);
+  if (dry !== undefined) {
+    const plan = maskedCommandOf(spec, service.system);
+    return { plan, outcome: own(drySync(dry, spec, input)) };
+  }
+  const plan = shielded(() => checkedPlan(service, spec, outputs, "runSync"));
+  const buffers = spec.buffers.map(({ bytes }) => bytes);
+  const run = { ...checked, timeout: limitOf(checked.timeout), input, buffers };
+  return { plan, outcome: own(shielded(() => service.runSync(plan, run))) };
+}
+
 /** Replaces this process by the program. Returns only to throw. */
-export function execute(draft: Draft): never {
-  const { spec } = prepare(draft, noted(draft).closedInParent, "exec");
+export function execute(builder: Builder): never {
+  const { spec } = prepare(builder, builder.fields.closedFds, "exec");
   const inherit = { kind: "inherit" } as const;
   const { stdin = inherit, stdout = inherit, stderr = inherit } = spec;
-  const service = backend();
+  const service = chosenBackend();
   return service.exec(checkedPlan(service, spec, { stdin, stdout, stderr }, "exec"));
 }
 
-/** Where the outputs go, those included that the command says nothing about. */
+/** Returns where the outputs go, including those that are not set. */
 export function outputsOf(
   spec: Spec,
-  manner: LaunchMode,
+  mode: LaunchMode,
 ): { stdout: OutputForm; stderr: OutputForm } {
-  const { stdout: piped } = guarded(manner);
-  const captures = manner.mode === "run" && spec.grouping?.kind !== "daemon";
+  const { stdout: piped } = guarded(mode);
+  const captures = mode.mode === "run" && spec.grouping?.kind !== "daemon";
   const unset = captures ? "capture" : "null";
   return {
     stdout: spec.stdout === undefined || spec.stdout.kind === "capture"
@@ -229,21 +224,22 @@ export function outputsOf(
   };
 }
 
+/** Freezes and checks a command and its options. */
 function prepare(
-  draft: Draft,
-  gone: readonly number[],
+  builder: Builder,
+  closedFds: readonly number[],
   mode: Mode,
   options: RunOptions = {},
 ): { spec: Spec; checked: CheckedOptions } {
-  const spec = freeze(draft);
+  const spec = freeze(builder);
   checkRules(spec, mode);
-  requireOpen(spec, gone);
+  requireOpen(spec, closedFds);
   return { spec, checked: checkOptions(options) };
 }
 
-function requireOpen(spec: Spec, gone: readonly number[]): void {
+function requireOpen(spec: Spec, closedFds: readonly number[]): void {
   for (const { fd } of spec.passed) {
-    if (!gone.includes(fd)) continue;
+    if (!closedFds.includes(fd)) continue;
     throw new StateError(`passFd(${fd}): closeParent closed it when the command was first run`);
   }
 }
@@ -256,21 +252,21 @@ function refuseAborted(plan: MaskedCommand, { signal }: CheckedOptions): void {
 
 const NO_FDS: readonly number[] = [];
 
-/** The descriptors that this run is to close: no other run may have them from here on. */
-function takeHandedOver(draft: Draft): Iterable<number> {
-  if (noted(draft).closeInParent.length === 0) return NO_FDS;
-  const kept = notes(draft);
-  const fds = new Set(kept.closeInParent);
-  kept.closeInParent = [];
-  kept.closedInParent = [...kept.closedInParent, ...fds];
+/** Takes the descriptors that this run closes. From here on, no other run may pass them. */
+function takeFdsToClose(builder: Builder): Iterable<number> {
+  const { fdsToClose, closedFds } = builder.fields;
+  if (fdsToClose.length === 0) return NO_FDS;
+  const fds = new Set(fdsToClose);
+  builder.set("fdsToClose", []);
+  builder.set("closedFds", [...closedFds, ...fds]);
   return fds;
 }
 
-/** One that is not open, or not any more, has been told of by the start, and keeps none open. */
-function closeAll(fds: Iterable<number>): void {
+/** Closes descriptors. For one that is not open, the start has already failed with an error. */
+function closeFds(fds: Iterable<number>): void {
   for (const fd of fds) {
     try {
-      backend().closeFd(fd);
+      chosenBackend().closeFd(fd);
     } catch (error) {
       if (codeOf(error) !== "EBADF") throw error;
     }
@@ -298,8 +294,7 @@ function syncResult(
     command: plan.command,
     argv: displayArgv(spec),
     pid: outcome.pid,
-    status: outcome.exit === undefined ? STILL_RUNNING : decodeStatus(outcome.exit.raw),
-    usage: outcome.exit === undefined ? UNKNOWN_USAGE : outcome.exit.usage,
+    ...exitFields(outcome.exit),
     stdoutBytes: outcome.stdout,
     stderrBytes: outcome.stderr,
     durationMs: performance.now() - since,

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Constants of the kernel's interface, the same on x86-64 and aarch64. */
+/** Flags of open(2), without `O_`. */
 export const O = {
   RDONLY: 0,
   WRONLY: 1,
@@ -29,7 +29,7 @@ export const F = {
   SETPIPE_SZ: 1031,
 } as const;
 
-/** The error numbers that the code looks for; system calls return them negative. */
+/** The error numbers that the code compares with. System calls return them negated. */
 export const E = {
   EPERM: 1,
   ENOENT: 2,
@@ -62,9 +62,10 @@ export const AT_FDCWD = -100;
 /** newfstatat(2): of a symbolic link itself. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 
-/** st_mode, see inode(7). */
+/** The bits of st_mode for the type of a file, see inode(7). */
 export const S_IFMT = 0o170000;
 
+/** The type of a regular file in st_mode. */
 export const S_IFREG = 0o100000;
 
 /** execveat(2): the file is the descriptor itself. */
@@ -74,8 +75,8 @@ export const AT_EMPTY_PATH = 0x1000;
 export const SIGCHLD = 17;
 
 /**
- * futex(2): with nobody to wake, 0 if a word has the value in the last argument, else an error. So
- * a child program compares numbers.
+ * futex(2): if no thread waits, the result is 0 if a word has the value of the last argument, and
+ * otherwise an error. A child program compares numbers with it.
  */
 export const FUTEX_CMP_REQUEUE_PRIVATE: number = 4 | 128;
 

@@ -1,6 +1,5 @@
 /**
- * Commands as text: quoted so that a shell would take them, broken into lines for people, or plain
- * for a log.
+ * Commands as text: quoted for a shell, on several lines for people, or plain for a log.
  *
  * @module
  */
@@ -49,9 +48,9 @@ export function formatCommand({ env, argv }: Parts, options: FormatOptions = {})
 }
 
 /**
- * Whether an argument starts a line: an option does; its values stay on its line, as long as
- * another option follows. After the last option only its first value does, since nobody can tell
- * the others from positional arguments.
+ * Reports whether an argument starts a line. An option does, and its values stay on its line if
+ * another option follows. After the last option, only the first value stays on its line, since the
+ * others may be positional arguments.
  */
 function startsLine(args: readonly string[], index: number): boolean {
   const isOption = (arg: string) => arg.startsWith("-");
@@ -60,7 +59,7 @@ function startsLine(args: readonly string[], index: number): boolean {
   return isOption(args[index] ?? "") || !afterOption || !optionFollows;
 }
 
-/** The command on one line, as it is: nothing is quoted. */
+/** Formats the command on one line, without quotes. */
 export function plainCommand({ env, argv }: Parts): string {
   return [...env.map(([name, value]) => `${name}=${value}`), ...argv].join(" ");
 }

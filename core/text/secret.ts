@@ -1,12 +1,12 @@
 /**
- * Text that a program must get and no person may read: a token in an argument, a password in a
- * variable. A {@linkcode Secret} prints as `***` wherever it is shown; only the code that hands it
- * to the child can {@linkcode reveal} it.
+ * Text for a program that no person may read: a token in an argument, a password in a variable. A
+ * {@linkcode Secret} is shown as `***` everywhere. Only code that imports {@linkcode reveal} can read
+ * it.
  *
  * @module
  */
 
-/** What stands in for a secret wherever a command is shown. */
+/** What is shown instead of a secret. */
 export const MASK = "***";
 
 let revealOf: (secret: Secret) => string;
@@ -22,24 +22,24 @@ export class Secret {
     displayOf = (secret) => secret.#display;
   }
 
-  /** Keeps `value`; shows `shown` instead of it. */
+  /** Keeps `value`, and shows `display` instead. */
   constructor(value: string, display: string = MASK) {
     this.#value = value;
     this.#display = display;
   }
 
-  /** The mask: a secret in a template literal does not give itself away. */
+  /** Returns the mask, so that a template literal does not reveal the secret. */
   toString(): string {
     return this.#display;
   }
 
-  /** The mask, so that `JSON.stringify` does not give it away either. */
+  /** Returns the mask, so that `JSON.stringify` does not reveal the secret. */
   toJSON(): string {
     return this.#display;
   }
 }
 
-/** One word of a command line: plain, or one that must not be shown. */
+/** One word of a command line: plain or secret. */
 export type Word = string | Secret;
 
 /**
@@ -60,12 +60,12 @@ export function secret(text: string): Secret {
   return new Secret(text);
 }
 
-/** The word as the program gets it. */
+/** Returns the word as the program gets it. */
 export function reveal(word: Word): string {
   return typeof word === "string" ? word : revealOf(word);
 }
 
-/** The word as people may see it. */
+/** Returns the word as people may see it. */
 export function display(word: Word): string {
   return typeof word === "string" ? word : displayOf(word);
 }
@@ -83,7 +83,7 @@ export function prefixed(prefix: string, word: Word): Word {
  * nothing and makes the sentence unreadable.
  */
 export function maskSecrets(text: string, secrets: Iterable<string>): string {
-  // The longest first: what is left of one that holds another would give it away.
+  // The longest first: masking a part of a secret would reveal the rest.
   const longestFirst = [...secrets].sort((a, b) => b.length - a.length);
   let masked = text;
   for (const value of longestFirst) {

@@ -11,7 +11,7 @@ import { asCommandError, guarded } from "../../backends/border.ts";
 import { StartError } from "../../backends/spawner/spawner.ts";
 import type { Backend, Process, Sink, Source, SyncRun } from "../../core/backend.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import {
   CommandError,
   PermissionError,
@@ -24,7 +24,7 @@ import { secret } from "../../core/text/secret.ts";
 import { imagined } from "../support/system.ts";
 
 const plan = makePlan(
-  freeze(new Command("/bin/tool", secret("hunter2")).env("TOKEN", "hunter2-value")),
+  specOf(new Command("/bin/tool", secret("hunter2")).env("TOKEN", "hunter2-value")),
   imagined(),
 );
 const command = "TOKEN='***' /bin/tool '***'";

@@ -10,7 +10,7 @@ import { reap } from "../../backends/native/reaper.ts";
 import { testedCloner } from "../../backends/native/self_test.ts";
 import { Starter } from "../../backends/native/starter.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { conform } from "../support/harness.ts";
 import { noNativeParts, openKernel } from "../support/native.ts";
@@ -31,7 +31,7 @@ function starterOn(kernel: Kernel): Starter {
 function statusIn(starter: Starter, folder: string): Record<string, string> {
   const file = join(folder, "status");
   const cmd = new Command("/bin/cat", "/proc/self/status").stdout({ file });
-  const plan = makePlan(freeze(cmd), imagined());
+  const plan = makePlan(specOf(cmd), imagined());
   const wiring = starter.setupStdio(plan);
   const { pid } = starter.lastAttempt(plan, wiring, { pidfd: false });
   wiring.close();

@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { explainPlan } from "../../backends/child_program/explain.ts";
 import { featuresOf, portableFeatures, requireFeatures } from "../../backends/portable/needs.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { FEATURES } from "../../core/tables/features.ts";
 import { ORDER, type StepName } from "../../core/plan/order.ts";
@@ -23,7 +23,7 @@ import { imagined } from "../support/system.ts";
 const support = readFileSync(new URL("../../docs/support.md", import.meta.url), "utf8");
 
 const plain = () => new Command("/usr/bin/tool");
-const planOf = (cmd: Command): Plan => makePlan(freeze(cmd), imagined());
+const planOf = (cmd: Command): Plan => makePlan(specOf(cmd), imagined());
 
 /** The plan of a command that has a step, and as little else as that allows. */
 function planWith(step: StepName): Plan {

@@ -2,13 +2,13 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { test } from "node:test";
 import { explainPlan } from "../../backends/child_program/explain.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { secret } from "../../core/text/secret.ts";
 import { imagined } from "../support/system.ts";
 
 function explained(cmd: Command): string[] {
-  return explainPlan(makePlan(freeze(cmd), imagined()));
+  return explainPlan(makePlan(specOf(cmd), imagined()));
 }
 
 test("each line is a step and a system call as strace would print it", () => {

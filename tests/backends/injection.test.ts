@@ -8,7 +8,7 @@ import { keepArenas } from "../../backends/native/memory.ts";
 import { reap } from "../../backends/native/reaper.ts";
 import { Command } from "../../core/command.ts";
 import { layout } from "../../core/plan/descriptors.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { conform } from "../support/harness.ts";
 import { noNativeParts, openKernel } from "../support/native.ts";
@@ -20,7 +20,7 @@ const skip = noNativeParts();
 function wholeProgram(): { program: Program; command: string } {
   const cmd = new Command("/bin/true", "a").umask(0o77).cwd("/").limit("core", 0).session()
     .env("A", "b");
-  const plan = makePlan(freeze(cmd), imagined());
+  const plan = makePlan(specOf(cmd), imagined());
   const { moves } = layout([0, 1, 2].map((fd) => ({ from: fd, to: fd })));
   return { program: lower(plan.steps, { moves, free: () => [3, 4, 5] }), command: plan.command };
 }

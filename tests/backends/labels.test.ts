@@ -20,7 +20,7 @@ import {
 } from "../../backends/child_program/lsm.ts";
 import type { Arena } from "../../backends/child_program/room.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { ARCHES } from "../support/native.ts";
@@ -137,7 +137,7 @@ test("a label that the module refuses is a SpawnError of its step, and says whic
 test("both labels come after the descriptors, before core, ids and folder", () => {
   const cmd = new Command("true").cwd("/").runAlone().uid(1).gid(1).maxFiles(9)
     .apparmorProfile("p").selinuxLabel("u:r:t");
-  const { calls } = lower(makePlan(freeze(cmd), imagined()).steps, {
+  const { calls } = lower(makePlan(specOf(cmd), imagined()).steps, {
     moves: [],
     free: () => [6, 7, 8],
   });
@@ -177,7 +177,7 @@ test("whether a module is on is read from the kernel's own files", () => {
 });
 
 test("a label needs its own module, and no label needs none", () => {
-  const planOf = (cmd: Command) => makePlan(freeze(cmd), imagined());
+  const planOf = (cmd: Command) => makePlan(specOf(cmd), imagined());
   const selinux = planOf(new Command("true").selinuxLabel("u:r:t"));
   const apparmor = planOf(new Command("true").apparmorProfile("p"));
   const onlySelinux = kernelOf({
@@ -199,7 +199,7 @@ test("a label needs its own module, and no label needs none", () => {
 });
 
 test("without a policy, a label is refused and not left out", () => {
-  const plan = makePlan(freeze(new Command("true").selinuxLabel("u:r:t")), imagined());
+  const plan = makePlan(specOf(new Command("true").selinuxLabel("u:r:t")), imagined());
   const kernel = kernelOf({
     "/proc/filesystems": SELINUX_ON,
     "/proc/self/attr/current": "kernel\0",

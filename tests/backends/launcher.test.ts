@@ -19,7 +19,7 @@ import { socketSink, socketSource } from "../../backends/spawner/socket.ts";
 import { systemOf } from "../../backends/posix/system.ts";
 import { childProcessSpawner } from "../../backends/spawner/child_process.ts";
 import type { Spawner } from "../../backends/spawner/spawner.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { outputsOf } from "../../core/run/launch.ts";
 import { makePlan, type Plan } from "../../core/plan/plan.ts";
 import { Command, SpawnError } from "../../mod.ts";
@@ -59,7 +59,7 @@ function emulated(): Spawner {
 const starter = new LauncherStarter(host, aarch64, emulated(), { closeRange: true, pidfds: true });
 
 function planOf(cmd: Command): Plan {
-  const spec = freeze(cmd);
+  const spec = specOf(cmd);
   const system = systemOf(host, { nofile: false });
   return makePlan(spec, system, outputsOf(spec, { mode: "spawn" }));
 }

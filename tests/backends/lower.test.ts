@@ -7,7 +7,7 @@ import { CELLS, EPILOGUE, OPERATION, type Room } from "../../backends/child_prog
 import { lower, lowerPlan } from "../../backends/child_program/lower.ts";
 import { Command } from "../../core/command.ts";
 import { layout } from "../../core/plan/descriptors.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { makePlan, type Plan } from "../../core/plan/plan.ts";
 import { prctl } from "../../core/command/syscalls.ts";
 import { imagined } from "../support/system.ts";
@@ -16,7 +16,7 @@ const nofile = { soft: 1024n, hard: 4096n, note: "as it was" };
 const system = imagined({ startingNofile: () => nofile });
 
 function planOf(cmd: Command): Plan {
-  return makePlan(freeze(cmd), system);
+  return makePlan(specOf(cmd), system);
 }
 
 /** The arena of one program after the other. */

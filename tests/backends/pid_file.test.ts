@@ -22,7 +22,7 @@ import { hasCreated } from "../../backends/child_program/pid_file_problem.ts";
 import { reap } from "../../backends/native/reaper.ts";
 import { Command } from "../../core/command.ts";
 import { layout } from "../../core/plan/descriptors.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { conform } from "../support/harness.ts";
 import { ARCHES, noNativeParts, openKernel } from "../support/native.ts";
@@ -45,7 +45,7 @@ function startChanged(
   change: (calls: readonly Call[]) => readonly Call[],
 ): Outcome {
   const cmd = new Command("/bin/true").daemonize().pidFile(path);
-  const plan = makePlan(freeze(cmd), imagined());
+  const plan = makePlan(specOf(cmd), imagined());
   const { moves, free } = layout([0, 1, 2].map((fd) => ({ from: fd, to: fd })));
   const { calls, cells } = lower(plan.steps, { moves, free });
   const cloned = new Cloner(kernel).clone({ calls: change(calls), cells }, {

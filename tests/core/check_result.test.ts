@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import {
   AbortError,
   ExitError,
   MaxBufferError,
   ResultError,
   TimeoutError,
-} from "../../core/errors.ts";
+} from "../../core/result_errors.ts";
 import { checkResult, type KillReason } from "../../core/run/check_result.ts";
 import { checkOptions, type RunOptions } from "../../core/command/options.ts";
 import type { Result } from "../../core/result/result.ts";
@@ -28,7 +28,7 @@ function judged(
   cmd = new Command("tool"),
 ): Error | undefined {
   try {
-    const context = { spec: freeze(cmd), plan: { command: "tool '***'" }, killReason };
+    const context = { spec: specOf(cmd), plan: { command: "tool '***'" }, killReason };
     assertStrictEquals(checkResult(result, checkOptions(options), context), result);
     return undefined;
   } catch (error) {

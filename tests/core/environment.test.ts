@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { buildEnv } from "../../core/plan/environment.ts";
 import { envNameProblem, type EnvOp, passCommonOps, xdgOps } from "../../core/command/env_ops.ts";
 import { chosenEnv } from "../../core/plan/plan.ts";
@@ -105,7 +105,7 @@ test("the folders of XDG are under the one that was given", () => {
 });
 
 const chosen = (cmd: Command) =>
-  chosenEnv(freeze(cmd), imagined({ variable: (name) => name === "HOME" ? "/root" : undefined }));
+  chosenEnv(specOf(cmd), imagined({ variable: (name) => name === "HOME" ? "/root" : undefined }));
 
 /** Calls that add nothing here, each of which must end inheritance all the same. */
 const ENDING: [what: string, call: (cmd: Command) => Command][] = [
@@ -136,7 +136,7 @@ test("an assignment is divided at its first equals sign", () => {
 
 test("a variable may have a name that means something to JavaScript", () => {
   const system = imagined({ variable: (name) => name === "__proto__" ? "x" : undefined });
-  assertEquals(chosenEnv(freeze(new Command("true").envPass("__proto__")), system), [
+  assertEquals(chosenEnv(specOf(new Command("true").envPass("__proto__")), system), [
     ["__proto__", "x"],
   ]);
 });

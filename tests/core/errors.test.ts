@@ -7,22 +7,24 @@ import {
 } from "@std/assert";
 import { test } from "node:test";
 import {
-  AbortError,
   CommandError,
-  ExitError,
   HandshakeError,
   isErrno,
-  MaxBufferError,
   PermissionError,
-  ResultError,
   SpawnError,
   type SpawnFailure,
   StateError,
   SystemCallError,
-  TimeoutError,
   UnsupportedError,
   UsageError,
 } from "../../core/errors.ts";
+import {
+  AbortError,
+  ExitError,
+  MaxBufferError,
+  ResultError,
+  TimeoutError,
+} from "../../core/result_errors.ts";
 import { resultOf } from "../support/results.ts";
 
 const FAILURE: SpawnFailure = {

@@ -2,20 +2,22 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
 import {
-  AbortError,
   CommandError,
-  ExitError,
   HandshakeError,
-  MaxBufferError,
   PermissionError,
-  ResultError,
   SpawnError,
   StateError,
   SystemCallError,
-  TimeoutError,
   UnsupportedError,
   UsageError,
 } from "../../core/errors.ts";
+import {
+  AbortError,
+  ExitError,
+  MaxBufferError,
+  ResultError,
+  TimeoutError,
+} from "../../core/result_errors.ts";
 import {
   displayArgument,
   displayCommand,

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import type { User } from "../../core/system.ts";
 import { UsageError } from "../../core/errors.ts";
-import { resolveCaps, resolveIds, type Wanted } from "../../core/plan/identity.ts";
+import { type RequestedIds, resolveCaps, resolveIds } from "../../core/plan/identity.ts";
 import type { Ids } from "../../core/command/spec.ts";
 import { imagined } from "../support/system.ts";
 
@@ -21,9 +21,14 @@ const system = imagined({
   groupsOf: (name, gid) => [gid, ...GROUPS[name] ?? []],
 });
 
-const NOTHING: Wanted = { user: undefined, uid: undefined, gid: undefined, groups: undefined };
+const NOTHING: RequestedIds = {
+  user: undefined,
+  uid: undefined,
+  gid: undefined,
+  groups: undefined,
+};
 
-const TABLE: [what: string, wanted: Partial<Wanted>, ids: Ids | undefined][] = [
+const TABLE: [what: string, wanted: Partial<RequestedIds>, ids: Ids | undefined][] = [
   ["nothing was said", {}, undefined],
   ["a user by name brings its groups along", { user: "ann" }, {
     uid: 1000,
@@ -93,7 +98,7 @@ for (const [what, wanted, ids] of TABLE) {
   test(`ids: ${what}`, () => assertEquals(resolveIds({ ...NOTHING, ...wanted }, system), ids));
 }
 
-const UNKNOWN: [what: string, wanted: Partial<Wanted>, message: RegExp][] = [
+const UNKNOWN: [what: string, wanted: Partial<RequestedIds>, message: RegExp][] = [
   ["a name", { user: "bob" }, /^user\("bob"\): no such user$/],
   ["a name, whatever else is said", { user: "bob", gid: 1, groups: [] }, /^user\("bob"\)/],
   ["a number alone", { uid: 4242 }, /^uid\(4242\): .*say gid\(\)/],

@@ -57,7 +57,7 @@ test("the walk finds what a source imports, and nothing in comments", () => {
   ].join("\n");
   assertEquals(importsOf(code), ["./a.ts", "./b.ts", "./c.ts", "./d.ts", '"./e.ts"']);
   const child = graph().get(join(CORE, "run", "child.ts")) ?? [];
-  assert(child.includes("./streams.ts"));
+  assert(child.includes("./outputs.ts"));
   assert(graph().size > 20);
 });
 
@@ -113,6 +113,14 @@ test("the documentation shows the list of floors, and its drawing", () => {
     const file = readFileSync(join(ROOT, path), "utf8");
     assert(file === text, `${path} is out of date: node scripts/floors.mjs`);
   }
+});
+
+test("one module of core asks for a backend", () => {
+  const callers = [...graph().keys()].filter((path) => /(?<![.\w])backend\(/.test(codeOf(path)));
+  assertEquals(callers.map((path) => relative(CORE, path)).sort(), [
+    "backend.ts",
+    "run/chosen_backend.ts",
+  ]);
 });
 
 test("core names no global of a runtime", () => {

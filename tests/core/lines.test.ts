@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "node:test";
-import { splitLines } from "../../core/run/lines.ts";
+import { splitLines } from "../../core/run/split_lines.ts";
 import { Command, dryRun, ExitError, UsageError } from "../../mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { displayValue, freeze } from "../../core/command/builder.ts";
+import { displayValue } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { UsageError } from "../../core/errors.ts";
 import { chosenEnv } from "../../core/plan/plan.ts";
 import { secret } from "../../core/text/secret.ts";
@@ -148,19 +149,19 @@ test("the name of a pair must be text, and a secret is none", () => {
 
 test("a secret default is passed in clear and shown as a mask", () => {
   const cmd = new Command("true").envPass("A", { default: secret("hunter2") });
-  assertEquals(chosenEnv(freeze(cmd), imagined()), [["A", "hunter2"]]);
-  assert(freeze(cmd).secretEnv.has("A"));
-  assertEquals(freeze(cmd).secrets, ["hunter2"]);
+  assertEquals(chosenEnv(specOf(cmd), imagined()), [["A", "hunter2"]]);
+  assert(specOf(cmd).secretEnv.has("A"));
+  assertEquals(specOf(cmd).secrets, ["hunter2"]);
 });
 
 test("a default that is a number is one in decimal", () => {
   const cmd = new Command("true").envPass("A", { default: 5 }).envPass("B", { default: 6n });
-  assertEquals(chosenEnv(freeze(cmd), imagined()), [["A", "5"], ["B", "6"]]);
+  assertEquals(chosenEnv(specOf(cmd), imagined()), [["A", "5"], ["B", "6"]]);
 });
 
 test("the options of envPass name no other variable", () => {
   const cmd = new Command("true").envPass("HOME", { op: "clear", name: "PATH" } as never);
-  assertEquals(chosenEnv(freeze(cmd), imagined()), [["HOME", "/root"]]);
+  assertEquals(chosenEnv(specOf(cmd), imagined()), [["HOME", "/root"]]);
 });
 
 test("a list of any length becomes a command", () => {

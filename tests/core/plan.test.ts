@@ -2,8 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import type { System } from "../../core/system.ts";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
-import { SpawnError } from "../../core/errors.ts";
+import { specOf } from "../support/spec.ts";
+import { SpawnError, SystemCallError } from "../../core/errors.ts";
 import { ORDER } from "../../core/plan/order.ts";
 import {
   describe,
@@ -18,7 +18,7 @@ import { secret } from "../../core/text/secret.ts";
 import { imagined } from "../support/system.ts";
 
 function planOf(cmd: Command, answers: Partial<System> = {}): Plan {
-  return makePlan(freeze(cmd), imagined(answers));
+  return makePlan(specOf(cmd), imagined(answers));
 }
 
 const kinds = (plan: Plan) => plan.steps.map((each) => each.step);
@@ -104,8 +104,8 @@ test("secrets are in what the program gets, and masked in everything that is sho
   assertEquals(exec.displayArgv, ["tool", "***", "k=***"]);
   assertEquals(exec.displayEnv, ["A=***", "B=plain"]);
   assertEquals(plan.command, "A='***' B='***' tool '***' 'k=***'");
-  assertEquals(describe(freeze(cmd), imagined()), "A='***' B=plain tool '***' 'k=***'");
-  assertEquals(displayParts(freeze(cmd), imagined()).argv, ["tool", "***", "k=***"]);
+  assertEquals(describe(specOf(cmd), imagined()), "A='***' B=plain tool '***' 'k=***'");
+  assertEquals(displayParts(specOf(cmd), imagined()).argv, ["tool", "***", "k=***"]);
 });
 
 test("each form of a standard stream has its source", () => {
@@ -171,7 +171,7 @@ test("a program that is not in PATH is a SpawnError of step exec, with the comma
   assertEquals([error.path, error.exitCode], ["tool", 127]);
   assertEquals(error.command, "tool 'a b'");
   const denied = assertThrows(
-    () => resolveProgram(freeze(new Command("tool")), imagined({ access: () => "EACCES" })),
+    () => resolveProgram(specOf(new Command("tool")), imagined({ access: () => "EACCES" })),
     SpawnError,
   );
   assertEquals([denied.code, denied.path, denied.exitCode], ["EACCES", "/usr/bin/tool", 126]);
@@ -198,4 +198,16 @@ test("a plan is data that later calls do not change", () => {
   cmd.arg("b").umask(0).env("A", "b").env("B", "d").passFd(9);
   assertEquals(data(), before);
   assert(!kinds(plan).includes("umask"));
+});
+
+test("a relative path of a hook counts from the current folder of the run", () => {
+  const hookOf = (module: string | URL, currentFolder = () => "/work dir") =>
+    stepOf(planOf(new Command("true").preExec(module), { currentFolder }), "preExec").hook.module;
+  assertEquals(hookOf("a b.mjs"), "file:///work%20dir/a%20b.mjs");
+  assertEquals(hookOf("/hooks/%.mjs"), "file:///hooks/%25.mjs");
+  assertEquals(hookOf(new URL("file:///hooks/a.mjs")), "file:///hooks/a.mjs");
+  const removed = () => {
+    throw new SystemCallError("getcwd", 2);
+  };
+  assertEquals(assertThrows(() => hookOf("a.mjs", removed), SpawnError).step, "preExec");
 });

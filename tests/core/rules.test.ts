@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import { UsageError } from "../../core/errors.ts";
 import { checkRules, type Mode } from "../../core/command/rules.ts";
 
@@ -89,7 +89,7 @@ for (const [what, build, legal, message] of RULES) {
       const cmd = new Command("true");
       build(cmd);
       assertEquals(cmd.error, undefined);
-      const spec = freeze(cmd);
+      const spec = specOf(cmd);
       if (allowed) return checkRules(spec, mode);
       assertMatch(assertThrows(() => checkRules(spec, mode), UsageError).message, message);
     });

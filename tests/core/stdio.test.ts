@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { Command } from "../../core/command.ts";
-import { freeze } from "../../core/command/builder.ts";
+import { specOf } from "../support/spec.ts";
 import {
   type Chunk,
   isFd,
@@ -186,7 +186,7 @@ for (const [what, make] of [["Uint8Array", bytes], ["Buffer", Buffer.from]] as c
     const cmd = new Command("cat").stdin(given);
     cmd.sendBuffer(given);
     given.fill(0);
-    const { stdin, buffers } = freeze(cmd);
+    const { stdin, buffers } = specOf(cmd);
     assert(stdin?.kind === "bytes");
     assertEquals([...stdin.bytes], [...bytes("before")]);
     assertEquals([...buffers[0]?.bytes ?? []], [...bytes("before")]);

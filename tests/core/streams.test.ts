@@ -1,14 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "node:test";
 import type { Receiver, Sink, Source } from "../../core/backend.ts";
-import {
-  capture,
-  pumpBytes,
-  pumpStream,
-  pumpTo,
-  readableFrom,
-  writableTo,
-} from "../../core/run/streams.ts";
+import { pumpBytes, pumpStream } from "../../core/run/input_pump.ts";
+import { capture, pumpTo } from "../../core/run/sinks.ts";
+import { readableFrom, writableTo } from "../../core/run/web_streams.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (chunk: Uint8Array | undefined) => new TextDecoder().decode(chunk);

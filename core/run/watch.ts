@@ -1,0 +1,40 @@
+/**
+ * The time limit and the signal of a run, during its start and afterwards.
+ *
+ * @module
+ */
+
+import type { KillReason } from "./check_result.ts";
+import { after, limitOf } from "../command/options.ts";
+
+/** What ends a run early. */
+export interface Limits {
+  /** Milliseconds; undefined or 0: no limit. */
+  readonly timeout: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Calls `kill` when the time is up and when the signal fires; at once, if it has fired already.
+ * Returns a function that ends the watch. If not `ref`, the event loop need not stay alive for it.
+ */
+export function watch(
+  { timeout, signal }: Limits,
+  kill: (reason: KillReason) => void,
+  { ref }: { readonly ref: boolean },
+): () => void {
+  const limit = limitOf(timeout);
+  if (limit === undefined && signal === undefined) return NOTHING_TO_STOP;
+  const abort = () => kill({ why: "abort", reason: signal?.reason });
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener("abort", abort);
+  const stopTimer = limit === undefined
+    ? NOTHING_TO_STOP
+    : after(limit, () => kill({ why: "timeout", timeout: limit }), { ref });
+  return () => {
+    signal?.removeEventListener("abort", abort);
+    stopTimer();
+  };
+}
+
+const NOTHING_TO_STOP = () => {};
