@@ -27,7 +27,7 @@ import { Result } from "../result/result.ts";
 import { checkRules, type Mode } from "../command/rules.ts";
 import type { Spec } from "../command/spec.ts";
 import { claim, type Claims } from "./claims.ts";
-import { watch } from "./watch.ts";
+import { keepListener, watch } from "./watch.ts";
 import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
 import { concat } from "../bytes.ts";
@@ -52,8 +52,11 @@ export async function launch(
   const since = performance.now();
   const { closedFds } = builder.fields;
   const fdsToClose = takeFdsToClose(builder);
+  let removeListener = () => {};
   try {
     const { spec, checked } = prepare(builder, closedFds, how.mode, options);
+    // The start and the child listen one after the other.
+    removeListener = keepListener(checked.signal);
     requireReadable(spec, how.reader);
     const outputs = outputsOf(spec, how);
     const claims = claim(spec, outputs);
@@ -75,6 +78,7 @@ export async function launch(
       throw error;
     }
   } finally {
+    removeListener();
     closeFds(fdsToClose);
   }
 }

@@ -37,4 +37,15 @@ export function watch(
   };
 }
 
+/**
+ * Keeps a signal from having no listener for a moment: Bun 1.3 then stops the timer of
+ * `AbortSignal.timeout()` for good. Returns a function that removes the listener.
+ */
+export function keepListener(signal: AbortSignal | undefined): () => void {
+  if (signal === undefined) return NOTHING_TO_STOP;
+  const listener = () => {};
+  signal.addEventListener("abort", listener);
+  return () => signal.removeEventListener("abort", listener);
+}
+
 const NOTHING_TO_STOP = () => {};
