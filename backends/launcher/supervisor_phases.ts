@@ -8,7 +8,7 @@ import type { SyncRun } from "../../core/backend.ts";
 import { F, O, SIGCHLD } from "../../core/tables/kernel.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import type { Call } from "../child_program/call.ts";
-import { PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
+import { PDEATHSIG } from "../child_program/lower_parent.ts";
 import type { ChildFds } from "./child_fds.ts";
 import { PROGRAM, requireParent, storeParentPid } from "./supervised_program.ts";
 import {
@@ -92,7 +92,7 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
   });
   return [
     // A daemon must not reach its program when nobody waits for it any more.
-    ...(outlives ? [op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0])] : []),
+    ...(outlives ? [op("prctl", [PDEATHSIG, SIGKILL, 0, 0, 0])] : []),
     op("dup3", [REPORT, control, O.CLOEXEC]),
     op("write", [control, { bytes: new Uint8Array(RECORDS_SIZE) }, RECORDS_SIZE]),
     // Whatever else this process was started with: the numbers must be known.
@@ -286,7 +286,7 @@ export function onParentExit({ fds, out, err }: Supervisor, { signal }: ParentWa
 export function pumpInput({ input }: Supervisor): Call[] {
   if (input === undefined) return [];
   return [
-    { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "pump" },
+    { ...op("prctl", [PDEATHSIG, SIGKILL, 0, 0, 0]), label: "pump" },
     op("close_range", [1, input - 1, 0]),
     op("close_range", [input + 1, LAST_FD, 0]),
     {

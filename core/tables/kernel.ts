@@ -179,9 +179,3 @@ export const AT_SECURE = 23;
 export const ET_EXEC = 2;
 export const PT = { LOAD: 1, INTERP: 3, GNU_STACK: 0x6474_e551 } as const;
 export const PF = { X: 1, W: 2, R: 4 } as const;
-
-/** prctl(2): whether a capability is in the bounding set. */
-export const PR_CAPBSET_READ = 23;
-
-/** prctl(2): reads and changes the ambient set. */
-export const PR_CAP_AMBIENT = 47;

@@ -1,0 +1,89 @@
+/**
+ * What a synchronous run does when: the policy is that of core/timing.ts, and this is its clock.
+ *
+ * @module
+ */
+
+import type { SyncRun } from "../../core/backend.ts";
+import { KillError } from "../../core/errors.ts";
+import { Draining, Escalation, hurriedDrain, SIGKILL } from "../../core/timing.ts";
+
+/** The time limit, the grace between two signals, and the draining of one run. */
+export class SyncClock {
+  readonly #send: (signal: number) => void;
+  readonly #run: SyncRun;
+  readonly #escalation = new Escalation();
+  #timeoutAt: number;
+  #draining: Draining | undefined;
+  #ending = false;
+  timedOut = false;
+  /** Why the child cannot be killed, although it should be. */
+  refusal: KillError | undefined;
+
+  /** `send` sends a signal to the child, and throws a KillError if that is refused. */
+  constructor(send: (signal: number) => void, run: SyncRun) {
+    this.#send = send;
+    this.#run = run;
+    this.#timeoutAt = performance.now() + (run.timeout ?? Infinity);
+  }
+
+  /** Asks the child to end: `killSignal` now, SIGKILL after the grace. */
+  end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#timeoutAt = Infinity;
+    try {
+      this.#send(this.#run.killSignal);
+    } catch {
+      // The child has not received the signal, so there is no reaction to wait for.
+      return this.#kill();
+    }
+    this.#escalation.ask(performance.now(), this.#run.grace);
+  }
+
+  /** The child has ended: its outputs are drained. */
+  exited(): void {
+    this.#escalation.done();
+    const { drain } = this.#run;
+    this.#draining = new Draining(this.#ending ? hurriedDrain(drain) : drain, performance.now());
+  }
+
+  /** Output has come: while draining, the wait starts again, up to a bound. */
+  arrived(): void {
+    this.#draining?.arrived(performance.now());
+  }
+
+  /** Milliseconds until something is due; Infinity if nothing is. */
+  nextTimeout(): number {
+    const drainUntil = this.#draining?.deadline ?? Infinity;
+    const next = Math.min(this.#timeoutAt, this.#escalation.killAt, drainUntil);
+    return Math.max(0, next - performance.now());
+  }
+
+  /**
+   * Does what is due. Returns true if nothing more is waited for; `quiet` says whether the last poll
+   * found nothing ready.
+   */
+  isOver({ quiet }: { readonly quiet: boolean }): boolean {
+    const now = performance.now();
+    if (now >= this.#timeoutAt) {
+      this.timedOut = true;
+      this.#timeoutAt = Infinity;
+      // The program has ended in time; a process that it has started still holds the pipes.
+      if (this.#draining !== undefined) return true;
+      this.end();
+    }
+    if (now >= this.#escalation.killAt) this.#kill();
+    return this.refusal !== undefined || this.#draining?.isOver(now, quiet) === true;
+  }
+
+  #kill(): void {
+    this.#escalation.done();
+    try {
+      this.#send(SIGKILL);
+    } catch (error) {
+      if (!(error instanceof KillError)) throw error;
+      this.refusal = error;
+    }
+  }
+}
