@@ -95,7 +95,7 @@ export async function runHook(
   const failure = await callHook(note, numbers, load, system) ?? continueWith(note, numbers, go);
   const report = new TextEncoder().encode(JSON.stringify(failure));
   const bytes = Uint8Array.from([HOOK_FAILED, ...report]);
-  for (let at = 0; at < bytes.length;) at += system.write(numbers.tell, bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) at += system.write(numbers.status, bytes.subarray(at));
   process.exit(1);
 }
 

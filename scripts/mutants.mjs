@@ -45,8 +45,8 @@ const mutants = [
   {
     name: "the ambient set is not cleared",
     file: "backends/child_program/lower_identity.ts",
-    from: /\[PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0\]/,
-    to: "[8, 0, 0, 0, 0]",
+    from: /CAP_AMBIENT\.CLEAR_ALL/,
+    to: "CAP_AMBIENT.IS_SET",
     test: "conformance/ambient",
   },
   {

@@ -5,14 +5,32 @@
  * @module
  */
 
-import { isPolluted, own } from "../../core/own.ts";
+import { defined, isPolluted, own } from "../../core/own.ts";
 import type { StepName } from "../../core/plan/order.ts";
+import { AT_FDCWD } from "../../core/tables/kernel.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 
-/** An argument: a number, or something in memory whose address is passed. */
+/**
+ * How an argument is displayed, by `explain()` and in errors. A function, for what is long and
+ * seldom looked at, is called each time.
+ */
+export type Display = string | (() => string);
+
+/** An argument: a number, or something in memory whose address is passed; and how it is displayed. */
 export type Arg =
   | number
   | bigint
+  | ({
+    /** Default: text as a C string literal, and everything else that is no plain number as `…`. */
+    readonly display?: Display;
+    /** The same in errors, which may travel far: environment values masked. Default: `display`. */
+    readonly masked?: Display;
+  } & Value);
+
+/** An argument that is not displayed as a plain number. */
+type Value =
+  /** A number with a name, such as a flag. */
+  | { readonly value: number | bigint }
   /** Text, NUL-terminated. */
   | { readonly text: string }
   /** The address of {@linkcode ZEROS} bytes that are zero. */
@@ -36,6 +54,17 @@ export type Arg =
   /** The memory of another call's argument: what is read there becomes that argument. */
   | { readonly call: string; readonly argument: number };
 
+/** A number by its name. */
+export function arg(value: number | bigint, display: string): Arg {
+  return { value, display };
+}
+
+/** A null pointer. */
+export const NULL: Arg = arg(0, "NULL");
+
+/** openat(2) and others: the current folder. */
+export const CURRENT_FOLDER: Arg = arg(AT_FDCWD, "AT_FDCWD");
+
 /** A field of struct stat, whose place differs between architectures. */
 export type StatField = "nlink" | "mode" | "uid";
 
@@ -58,13 +87,10 @@ export interface Call {
   readonly step: CallStep;
   /** The call by its name, or by its number on this architecture. */
   readonly name: SyscallName | number;
+  /** Its arguments; those that are missing are 0, and not displayed. */
   readonly args: readonly Arg[];
   /** The call is made for each of these values of its first argument, one after the other. */
   readonly each?: readonly number[];
-  /** The arguments as people read them, secrets masked. */
-  readonly display: readonly string[];
-  /** The same for errors, which may travel far: environment values masked. Default: `shown`. */
-  readonly masked?: readonly string[];
   /** The file or folder that a failure is about. */
   readonly path?: string;
   /** What a failure means, where errno alone would mislead. */
@@ -83,7 +109,7 @@ export interface Call {
   readonly jumps?: Jumps;
   /** Whether the program goes on with the next call if this one fails. */
   readonly ignoresErrors?: boolean;
-  /** Whether its failure says nothing about the program, and must not hide one that does. */
+  /** Whether its failure is not the failure of the program, and must not hide one that is. */
   readonly unrecorded?: boolean;
   /** Where the result goes: into an argument of another call, or into a cell. Else nowhere. */
   readonly into?: { readonly call: string; readonly argument: number } | { readonly cell: string };
@@ -135,16 +161,18 @@ export class SharedPrefix {
 export function ownProgram(program: Program): Program {
   if (!isPolluted()) return program;
   const { calls, cells } = program;
-  return own({ calls: calls.map(ownCall), cells: cells.map(own), head: undefined });
+  return own({ calls: calls.map(ownCall), cells: cells.map(own), prefix: undefined });
 }
 
 function ownCall(call: Call): Call {
   const { args, jumps, into, ...others } = own(call);
   return own({
     ...others,
-    args: args.map((arg) => typeof arg === "object" ? own(arg) : arg),
-    ...(jumps === undefined ? {} : { jumps: own(jumps) }),
-    ...(into === undefined ? {} : { into: own(into) }),
+    args: args.map((each) => typeof each === "object" ? own(each) : each),
+    ...defined({
+      jumps: jumps === undefined ? undefined : own(jumps),
+      into: into === undefined ? undefined : own(into),
+    }),
   });
 }
 
@@ -156,13 +184,13 @@ export function operationsOf({ each }: Call): number {
 /** An upper bound of the bytes that the data of a call take. */
 export function dataOf({ args }: Call): number {
   let data = 0;
-  for (const arg of args) {
-    if (typeof arg !== "object") continue;
-    if ("text" in arg) data += boundOf(arg.text);
-    else if ("bytes" in arg) data += arg.bytes.length + 16;
-    else if ("words" in arg) data += arg.words.length * 8 + 8;
-    else if ("texts" in arg) {
-      data += arg.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
+  for (const each of args) {
+    if (typeof each !== "object") continue;
+    if ("text" in each) data += boundOf(each.text);
+    else if ("bytes" in each) data += each.bytes.length + 16;
+    else if ("words" in each) data += each.words.length * 8 + 8;
+    else if ("texts" in each) {
+      data += each.texts.reduce((sum, text) => sum + boundOf(text) + 8, 24);
     }
   }
   return data;
@@ -174,13 +202,31 @@ function boundOf(text: string): number {
 }
 
 /** A call with nothing special about it. */
-export function call(
-  step: CallStep,
-  name: SyscallName | number,
-  args: readonly Arg[],
-  display: readonly string[],
-): Call {
-  return { step, name, args, display };
+export function call(step: CallStep, name: SyscallName | number, args: readonly Arg[] = []): Call {
+  return { step, name, args };
+}
+
+/** The arguments of a call as people read them, secrets masked. */
+export function displayOf({ args }: Call): string[] {
+  return args.map((each) => {
+    if (typeof each !== "object") return String(each);
+    const value = own(each);
+    return displayOfValue(value, value.display);
+  });
+}
+
+/** The same for errors: environment values masked as well. */
+export function maskedDisplayOf({ args }: Call): string[] {
+  return args.map((each) => {
+    if (typeof each !== "object") return String(each);
+    const value = own(each);
+    return displayOfValue(value, value.masked ?? value.display);
+  });
+}
+
+function displayOfValue(value: Value, display: Display | undefined): string {
+  if (typeof display === "function") return display();
+  return display ?? ("text" in value ? text(value.text) : "…");
 }
 
 /** Text as a C string literal, near enough. */

@@ -6,7 +6,7 @@
  */
 
 import { LAST_FD } from "../../core/plan/descriptors.ts";
-import { type Call, call, type CallStep } from "./call.ts";
+import { arg, type Call, call, type CallStep } from "./call.ts";
 
 /**
  * Closes the descriptors from `first` to `last`. Without close_range(2), `openBelow` is a number that
@@ -20,11 +20,10 @@ export function closeRange(
 ): Call[] {
   if (last < first) return [];
   if (openBelow === undefined) {
-    const display = [String(first), last === LAST_FD ? "~0U" : String(last), "0"];
-    return [call(step, "close_range", [first, last, 0], display)];
+    return [call(step, "close_range", [first, last === LAST_FD ? arg(last, "~0U") : last, 0])];
   }
   const end = Math.min(last, openBelow - 1);
   if (end < first) return [];
   const each = Array.from({ length: end - first + 1 }, (_, i) => first + i);
-  return [{ ...call(step, "close", [first], [`${first}…${end}`]), each, ignoresErrors: true }];
+  return [{ ...call(step, "close", [arg(first, `${first}…${end}`)]), each, ignoresErrors: true }];
 }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { SECBIT } from "../../core/tables/kernel.ts";
 import type { CapSets } from "../../core/system.ts";
 import type { Call } from "./call.ts";
 import { capset, changeAmbient } from "./lower_identity.ts";
@@ -15,7 +16,7 @@ import { capset, changeAmbient } from "./lower_identity.ts";
 /** Real, effective and saved id. */
 export type Triple = readonly [real: number, effective: number, saved: number];
 
-/** What a thread has. */
+/** The credentials of a thread. */
 export interface Credentials extends CapSets {
   readonly uids: Triple;
   readonly gids: Triple;
@@ -25,26 +26,23 @@ export interface Credentials extends CapSets {
   readonly securebits: number;
 }
 
-const SECBIT_NOROOT = 1 << 0;
-const SECBIT_NO_CAP_AMBIENT_RAISE = 1 << 6;
-
-/** How credentials survive an exec. */
-export type Carry =
-  /** They do by themselves. */
+/** How credentials are kept over an exec. */
+export type Preservation =
+  /** The exec itself keeps them. */
   | { readonly kind: "none" }
   /** With these calls before and after it. */
   | { readonly kind: "restore"; readonly before: readonly Call[]; readonly after: readonly Call[] }
-  /** They do not. */
+  /** They cannot be kept. */
   | { readonly kind: "impossible"; readonly reason: string };
 
-/** What execve(2) makes of credentials, with a file that has neither set-id bits nor capabilities. */
+/** Credentials after execve(2) of a file that has neither set-id bits nor capabilities. */
 export function afterExec(before: Credentials): Credentials {
   const { uids, gids, inheritable, bounding } = before;
   const [uid, euid] = uids;
   const [gid, egid] = gids;
   // A process with unequal ids counts as set-id, which cancels the ambient set.
   const ambient = uid === euid && gid === egid ? before.ambient : 0n;
-  const noRoot = (before.securebits & SECBIT_NOROOT) !== 0;
+  const noRoot = (before.securebits & SECBIT.NOROOT) !== 0;
   const asRoot = !noRoot && (uid === 0 || euid === 0);
   const permitted = (asRoot ? inheritable | bounding : 0n) | ambient;
   return {
@@ -57,8 +55,8 @@ export function afterExec(before: Credentials): Credentials {
   };
 }
 
-/** How to carry credentials over an exec. */
-export function carryOver(now: Credentials): Carry {
+/** How to keep credentials over an exec. */
+export function preserve(now: Credentials): Preservation {
   const [uid, euid, suid] = now.uids;
   const [gid, egid, sgid] = now.gids;
   // Such a process counts as set-id; what it keeps depends on no_new_privs and tracers as well.
@@ -77,7 +75,7 @@ export function carryOver(now: Credentials): Carry {
   if ((raised.inheritable & ~(now.inheritable | now.bounding)) !== 0n) {
     return { kind: "impossible", reason: "a permitted capability is not in the bounding set" };
   }
-  if ((now.securebits & SECBIT_NO_CAP_AMBIENT_RAISE) !== 0) {
+  if ((now.securebits & SECBIT.NO_CAP_AMBIENT_RAISE) !== 0) {
     return { kind: "impossible", reason: "SECBIT_NO_CAP_AMBIENT_RAISE is set" };
   }
   const ambient = now.permitted;
@@ -89,10 +87,10 @@ export function carryOver(now: Credentials): Carry {
   return { kind: "restore", before, after: restoring(now, arrived) };
 }
 
-/** The calls that turn what an exec has left into what there was before it. */
-export function restoring(wanted: Credentials, there: Credentials): Call[] {
+/** The calls that turn the credentials after an exec into those before it. */
+export function restoring(wanted: Credentials, current: Credentials): Call[] {
   // What leaves the permitted or the inheritable set leaves the ambient one by itself.
-  const ambient = there.ambient & wanted.permitted & wanted.inheritable;
+  const ambient = current.ambient & wanted.permitted & wanted.inheritable;
   return [
     capset("clone", wanted),
     ...members(ambient & ~wanted.ambient).map((cap) => changeAmbient("clone", "LOWER", cap)),

@@ -8,17 +8,16 @@
  * @module
  */
 
-import { SIGKILL } from "../../core/timing.ts";
-import { type Call, call } from "./call.ts";
+import { signals } from "../../core/tables/signals.ts";
+import { type Arg, arg, type Call, call, NULL } from "./call.ts";
 
 /** struct sigaction of the kernel: SIG_DFL, no flags, no mask. */
-const DEFAULT_ACTION = { zeros: true } as const;
+const DEFAULT_ACTION: Arg = { zeros: true, display: "SIG_DFL" };
 
-const SIGSTOP = 19;
-const SIGNALS = 64;
+const SIGNALS = signals.SIGRTMAX;
 
 /** The signals with a name of their own; those above are real-time signals. */
-const STANDARD = 31;
+const STANDARD = signals.SIGSYS;
 
 /**
  * Resets everything. Signals 32 and 33 belong to the threads library, whose wrappers hide them; a
@@ -38,24 +37,19 @@ export const RESET_ALL: readonly Call[] = resetting(
  */
 export function resetIgnored(ignored: readonly number[]): readonly Call[] {
   const more = ignored.filter((signal) => signal > STANDARD);
-  const signals = [...settable(STANDARD), ...more];
+  const all = [...settable(STANDARD), ...more];
   const display = [`1…${STANDARD}`, ...more].join(", ");
-  const note = `${signals.length} calls: what may be ignored; handlers are gone since clone3(2)`;
-  return resetting(signals, display, note);
+  const note = `${all.length} calls: what may be ignored; handlers are gone since clone3(2)`;
+  return resetting(all, display, note);
 }
 
 function settable(last: number): number[] {
   return Array.from({ length: last }, (_, i) => i + 1)
-    .filter((signal) => signal !== SIGKILL && signal !== SIGSTOP);
+    .filter((signal) => signal !== signals.SIGKILL && signal !== signals.SIGSTOP);
 }
 
 /** Made once: what two programs share is laid out in an arena only once, see encode.ts. */
-function resetting(signals: readonly number[], display: string, note: string): readonly Call[] {
-  const all = call("signals", "rt_sigaction", [0, DEFAULT_ACTION, 0, 8], [
-    display,
-    "SIG_DFL",
-    "NULL",
-    "8",
-  ]);
-  return [{ ...all, each: signals, note }];
+function resetting(each: readonly number[], display: string, note: string): readonly Call[] {
+  const all = call("signals", "rt_sigaction", [arg(0, display), DEFAULT_ACTION, NULL, 8]);
+  return [{ ...all, each, note }];
 }

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { ET_EXEC, PF, PT } from "../../core/tables/kernel.ts";
 import type { Arch } from "./arch.ts";
 
 const CODE_AT = 0x40_0000;
@@ -29,11 +30,6 @@ export const PROGRAM_AT: number = PROGRAM_SEGMENT + PROGRAM;
 
 /** The largest page size of the architectures, which segments are aligned to. */
 const PAGE = 0x1_0000;
-
-const PT_LOAD = 1;
-const PT_GNU_STACK = 0x6474_e551;
-const [PF_X, PF_W, PF_R] = [1, 2, 4];
-const ET_EXEC = 2;
 
 /**
  * The file. `program` was encoded for {@linkcode PROGRAM_AT}; in memory it is followed by zeros, up
@@ -77,9 +73,9 @@ export function elfOf(
     view.setBigUint64(at + 40, BigInt(memory), true);
     view.setBigUint64(at + 48, BigInt(PAGE), true);
   };
-  segment(0, PT_LOAD, PF_R | PF_X, 0, CODE_AT, ENTRY + code.length);
-  segment(1, PT_LOAD, PF_R | PF_W, PROGRAM, PROGRAM_AT, program.length, room);
-  segment(2, PT_GNU_STACK, PF_R | PF_W, 0, 0, 0);
+  segment(0, PT.LOAD, PF.R | PF.X, 0, CODE_AT, ENTRY + code.length);
+  segment(1, PT.LOAD, PF.R | PF.W, PROGRAM, PROGRAM_AT, program.length, room);
+  segment(2, PT.GNU_STACK, PF.R | PF.W, 0, 0, 0);
   file.set(code, ENTRY);
   file.set(program, PROGRAM);
   return file;

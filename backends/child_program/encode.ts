@@ -1,10 +1,12 @@
 /**
- * The encoder: a program becomes bytes, laid out in an arena as encoded.ts says.
+ * The encoder: a program becomes bytes, laid out in an arena as encoded.ts says. This file writes the
+ * operations, encode_data.ts what their arguments point to.
  *
  * @module
  */
 
 import { guarded, own } from "../../core/own.ts";
+import { SCHED } from "../../core/tables/constants.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "./arch.ts";
 import {
@@ -17,6 +19,7 @@ import {
   type Program,
   type SharedPrefix,
 } from "./call.ts";
+import { DataWriter, writeWord } from "./encode_data.ts";
 import {
   aligned,
   ARGUMENTS,
@@ -27,7 +30,6 @@ import {
   ENVIRON_TO,
   EPILOGUE,
   FAILED_AT,
-  FAILED_RESULT,
   FAILURE_ADDRESS,
   FAILURE_REPORT,
   find,
@@ -39,12 +41,9 @@ import {
   RESULT,
   RESULT_ADDRESS,
   type Room,
-  ZEROS_AT,
 } from "./encoded.ts";
+import { fits, isReusable, type Reused, reusedOf } from "./encoded_prefix.ts";
 import type { Word } from "./word.ts";
-import type { EncodedPrefix } from "./room.ts";
-
-const SCHED_FIFO = 1;
 
 /** The status of a child whose program stopped at a failed operation. */
 const FAILED_STATUS = 127;
@@ -84,6 +83,7 @@ export interface EncodeOptions {
 }
 
 const NO_OPTIONS: EncodeOptions = own({});
+
 /** What of a call decides where the program goes on. */
 type Flow = Pick<Call, "into" | "jumps" | "unrecorded" | "ignoresErrors">;
 
@@ -111,35 +111,9 @@ export function encode(
   const program = ownProgram(rewrite === undefined ? given : rewrite(given));
   const { base = arena.address, report } = options === NO_OPTIONS ? options : guarded(options);
   const cells = placed(program.cells);
-  const writer = new Writer(program, arch, arena, cells, base);
-  writer.write(report);
-  return new Encoded(program, cells, { header: base, length: writer.end, arch });
-}
-
-/** How much of what stands in an arena is what is to stand there again. */
-function sharedBy(
-  encoded: EncodedPrefix,
-  calls: readonly Call[],
-  prefix: SharedPrefix | undefined,
-): { count: number; operations: number } {
-  if (prefix !== undefined && prefix === encoded.prefix) {
-    return { count: prefix.calls.length, operations: prefix.operations };
-  }
-  let [count, operations] = [0, 0];
-  for (const call of encoded.calls) {
-    if (count === encoded.count || call !== calls[count]) break;
-    operations += operationsOf(call);
-    count++;
-  }
-  return { count, operations };
-}
-
-/** Whether a call is laid out alike whatever comes after it. */
-function isPositionIndependent({ args, jumps, into }: Call): boolean {
-  return jumps === undefined && into === undefined &&
-    args.every((arg) =>
-      typeof arg !== "object" || !("cell" in arg || "call" in arg || "environ" in arg)
-    );
+  const writer = new ProgramWriter(program, arch, arena, cells, base);
+  const length = writer.write(report);
+  return new Encoded(program, cells, { header: base, length, arch });
 }
 
 function numberOf({ numbers }: Arch, name: SyscallName): number {
@@ -148,26 +122,24 @@ function numberOf({ numbers }: Arch, name: SyscallName): number {
   return number;
 }
 
-const encoder = new TextEncoder();
-
-/** Up to this many characters are written one by one. */
-const SHORT = 48;
+const NONE: Reused = { count: 0, operations: 0 };
 
 /** Lays out one program. */
-class Writer {
+class ProgramWriter {
   readonly #calls: readonly Call[];
-  readonly #head: SharedPrefix | undefined;
+  readonly #prefix: SharedPrefix | undefined;
   readonly #arch: Arch;
   readonly #arena: Room;
+  readonly #words: Uint32Array;
   readonly #cells: Cells | undefined;
+  readonly #labels: ReadonlyMap<string, number> | undefined;
+  readonly #data: DataWriter;
   readonly #base: Word;
-  #labels: Map<string, number> | undefined;
   /** Where the cells end, and the epilogue begins. */
   readonly #failed: number;
-  /** Where the operations end, and the data begin. */
-  #operations = 0;
-  /** How far the program reaches. */
-  end = 0;
+  /** Where the operations begin and end. The data are behind them. */
+  readonly #beginning: number;
+  readonly #end: number;
 
   constructor(
     { calls, prefix }: Program,
@@ -177,58 +149,53 @@ class Writer {
     base: Word,
   ) {
     this.#calls = calls;
-    this.#head = prefix;
+    this.#prefix = prefix;
     this.#arch = arch;
     this.#arena = arena;
+    this.#words = arena.words;
     this.#cells = cells;
     this.#base = base;
     this.#failed = endOf(cells);
+    this.#beginning = this.#failed + EPILOGUE * OPERATION;
+    const { labels, end } = placesOf(calls, prefix, this.#beginning);
+    this.#labels = labels;
+    this.#end = end;
+    this.#data = new DataWriter(arch, arena, base, { cells, labels }, end);
   }
 
-  write(report: number | undefined): void {
-    const [calls, prefix, arena] = [this.#calls, this.#head, this.#arena];
-    arena.words.fill(0, 0, this.#failed / 4);
-    const beginning = this.#failed + EPILOGUE * OPERATION;
-    this.#word(0, this.#base + beginning);
-    this.#word(ENVIRON_TO, this.#base + RESULT);
-    const end = this.#operations = this.end = this.#number(beginning);
-    const { encodedPrefix: encoded } = arena;
-    const fits = encoded?.beginning === beginning && encoded.end === end && report === undefined;
-    // Should laying out fail halfway, nothing that stands there may be taken for the last program.
+  /** Writes the program; returns how far it reaches. */
+  write(report: number | undefined): number {
+    const [calls, prefix, arena, data] = [this.#calls, this.#prefix, this.#arena, this.#data];
+    const [beginning, end] = [this.#beginning, this.#end];
+    this.#words.fill(0, 0, this.#failed / 4);
+    writeWord(this.#words, 0, this.#base + beginning);
+    writeWord(this.#words, ENVIRON_TO, this.#base + RESULT);
+    const layout = { arch: this.#arch, base: this.#base, beginning, end };
+    const { encodedPrefix } = arena;
+    // A program that reports has an epilogue with data of its own.
+    const latest = encodedPrefix !== undefined && report === undefined &&
+        fits(encodedPrefix, layout)
+      ? encodedPrefix
+      : undefined;
+    // Should laying out fail halfway, what stands there is not that of the last program any more.
     arena.encodedPrefix = undefined;
-    if (!fits) this.#epilogue(report);
-    // Most programs differ only in their last call; what resets the signals is most of each.
-    const same = fits ? sharedBy(encoded, calls, prefix) : { count: 0, operations: 0 };
-    const reach = fits ? encoded.reach.slice(0, same.count) : [];
-    let count = same.count;
-    let at = beginning + same.operations * OPERATION;
-    this.end = reach.at(-1) ?? this.end;
-    for (let i = same.count; i < calls.length; i++) {
+    if (latest === undefined) this.#epilogue(report);
+    const reused = latest === undefined ? NONE : reusedOf(latest, calls, prefix);
+    const reach = latest?.reach.slice(0, reused.count) ?? [];
+    let count = reused.count;
+    let at = beginning + reused.operations * OPERATION;
+    data.end = reach.at(-1) ?? data.end;
+    for (let i = reused.count; i < calls.length; i++) {
       const call = calls[i];
       if (call === undefined) continue;
       at = this.#call(call, at);
-      reach.push(this.end);
-      if (count === i && isPositionIndependent(call)) count++;
+      reach.push(data.end);
+      if (count === i && isReusable(call)) count++;
     }
-    if (report === undefined) arena.encodedPrefix = { calls, prefix, count, beginning, end, reach };
-  }
-
-  /** Notes the places that have labels; returns where the operations end. */
-  #number(beginning: number): number {
-    const calls = this.#calls;
-    let at = beginning + (this.#head?.operations ?? 0) * OPERATION;
-    for (let i = this.#head?.calls.length ?? 0; i < calls.length; i++) {
-      const call = calls[i];
-      if (call === undefined) continue;
-      if (call.label !== undefined) {
-        this.#labels ??= new Map();
-        // A jump to either would be one to the last of them.
-        if (this.#labels.has(call.label)) throw new Error(`two calls are labelled ${call.label}`);
-        this.#labels.set(call.label, at);
-      }
-      at += operationsOf(call) * OPERATION;
+    if (report === undefined) {
+      arena.encodedPrefix = { ...layout, calls, prefix, count, reach };
     }
-    return at;
+    return data.end;
   }
 
   /** Returns where the next call begins. */
@@ -253,29 +220,31 @@ class Writer {
     args: readonly Arg[],
     { jumps, into, unrecorded, ignoresErrors }: Flow = NO_JUMPS,
   ): void {
-    const base = this.#base;
-    this.#word(offset, typeof name === "number" ? name : numberOf(this.#arch, name));
+    const [base, words] = [this.#base, this.#words];
+    writeWord(words, offset, typeof name === "number" ? name : numberOf(this.#arch, name));
     for (let i = 0; i < 6; i++) {
       const arg = args[i] ?? 0;
       const place = offset + ARGUMENTS + i * 8;
       if (typeof arg !== "object") {
-        this.#word(place, arg);
+        writeWord(words, place, arg);
+      } else if ("value" in arg) {
+        writeWord(words, place, arg.value);
       } else if ("environ" in arg) {
-        this.#word(place, 0);
-        this.#word(ENVIRON_TO, base + place);
+        writeWord(words, place, 0);
+        writeWord(words, ENVIRON_TO, base + place);
       } else {
-        this.#word(place, this.#valueOf(arg));
+        writeWord(words, place, this.#data.valueOf(arg));
       }
     }
-    this.#word(offset + RESULT_ADDRESS, base + this.#resultAt(into));
+    writeWord(words, offset + RESULT_ADDRESS, base + this.#resultAt(into));
     // Behind the last call there is nothing to go on with.
-    const next = offset + OPERATION === this.#operations ? this.#failed : offset + OPERATION;
+    const next = offset + OPERATION === this.#end ? this.#failed : offset + OPERATION;
     const failed = ignoresErrors === true ? next : this.#failed;
-    this.#word(offset + JUMPS, base + this.#target(jumps?.error, failed));
-    this.#word(offset + JUMPS + 8, base + this.#target(jumps?.zero, next));
-    this.#word(offset + JUMPS + 16, base + this.#target(jumps?.positive, next));
+    writeWord(words, offset + JUMPS, base + this.#target(jumps?.error, failed));
+    writeWord(words, offset + JUMPS + 8, base + this.#target(jumps?.zero, next));
+    writeWord(words, offset + JUMPS + 16, base + this.#target(jumps?.positive, next));
     const isRecorded = unrecorded !== true && ignoresErrors !== true;
-    this.#word(offset + FAILURE_ADDRESS, base + (isRecorded ? FAILED_AT : IGNORED));
+    writeWord(words, offset + FAILURE_ADDRESS, base + (isRecorded ? FAILED_AT : IGNORED));
   }
 
   #target(label: string | undefined, otherwise: number): number {
@@ -298,97 +267,44 @@ class Writer {
     const [notes, exit] = [failed + OPERATION, failed + 2 * OPERATION];
     const place = (offset: number, next: number, name: SyscallName, args: readonly Arg[]) => {
       this.#operation(offset, name, args, UNRECORDED);
-      for (let way = 0; way < 3; way++) this.#word(offset + JUMPS + way * 8, this.#base + next);
+      for (let jump = 0; jump < 3; jump++) {
+        writeWord(this.#words, offset + JUMPS + jump * 8, this.#base + next);
+      }
     };
     // The one call that returns a known number which is not zero: 99, see sched(7).
-    place(failed, report === undefined ? exit : notes, "sched_get_priority_max", [SCHED_FIFO]);
-    this.#word(failed + RESULT_ADDRESS, this.#base + GAVE_UP);
+    place(failed, report === undefined ? exit : notes, "sched_get_priority_max", [
+      SCHED.SCHED_FIFO,
+    ]);
+    writeWord(this.#words, failed + RESULT_ADDRESS, this.#base + GAVE_UP);
     // A program that shares our memory has nothing to report.
     if (report !== undefined) {
       // In one call, since a fork of the program may report something at the same time.
-      const byte = this.#base + this.#placeOf(own({ bytes: new Uint8Array([FAILURE_REPORT]) }));
+      const byte = this.#data.valueOf(own({ bytes: new Uint8Array([FAILURE_REPORT]) }));
       const pieces = own({ words: [byte, 1, this.#base, failed] });
       place(notes, exit, "writev", [report, pieces, 2]);
     }
     place(exit, exit, "exit_group", [FAILED_STATUS]);
   }
+}
 
-  /** Numbers are split by hand: a BigInt for each word costs ten times this. */
-  #word(offset: number, value: number | bigint): void {
-    const { words } = this.#arena;
-    if (typeof value === "bigint") {
-      words[offset / 4] = Number(BigInt.asUintN(32, value));
-      words[offset / 4 + 1] = Number(BigInt.asUintN(32, value >> 32n));
-      return;
+/** Where the operations with labels are, and where the operations end. */
+function placesOf(
+  calls: readonly Call[],
+  prefix: SharedPrefix | undefined,
+  beginning: number,
+): { readonly labels: ReadonlyMap<string, number> | undefined; readonly end: number } {
+  let labels: Map<string, number> | undefined;
+  let end = beginning + (prefix?.operations ?? 0) * OPERATION;
+  for (let i = prefix?.calls.length ?? 0; i < calls.length; i++) {
+    const call = calls[i];
+    if (call === undefined) continue;
+    if (call.label !== undefined) {
+      labels ??= new Map();
+      // A jump to either would be one to the last of them.
+      if (labels.has(call.label)) throw new Error(`two calls are labelled ${call.label}`);
+      labels.set(call.label, end);
     }
-    words[offset / 4] = value; // modulo 2^32
-    words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
+    end += operationsOf(call) * OPERATION;
   }
-
-  /** An argument that is no plain number: mostly the address of something in the arena. */
-  #valueOf(arg: Exclude<Arg, number | bigint | { environ: true }>): number {
-    return "byArch" in arg ? arg.byArch(this.#arch) : this.#base + this.#placeOf(arg);
-  }
-
-  /** Where in the arena an argument stands; it is put there if need be. */
-  #placeOf(arg: Exclude<Arg, number | bigint | { environ: true } | { byArch: unknown }>): number {
-    if ("text" in arg) return this.#text(arg.text);
-    if ("zeros" in arg) return ZEROS_AT;
-    if ("texts" in arg) return this.#texts(arg.texts);
-    if ("cell" in arg) {
-      const { cell, offset = 0 } = arg;
-      const at = typeof offset === "number" ? offset : this.#arch.stat[offset];
-      return find(this.#cells, cell).at + at;
-    }
-    if ("gaveUp" in arg) return GAVE_UP;
-    if ("failedResult" in arg) return FAILED_RESULT;
-    if ("call" in arg) return find(this.#labels, arg.call) + ARGUMENTS + arg.argument * 8;
-    const at = aligned(this.end);
-    if ("words" in arg) {
-      arg.words.forEach((value, i) => this.#word(at + i * 8, value));
-      this.end = at + arg.words.length * 8;
-      return at;
-    }
-    this.#arena.bytes.set(arg.bytes, at);
-    this.end = at + arg.bytes.length;
-    return at;
-  }
-
-  /** All texts are encoded at once: one call for each would cost more than all else here. */
-  #texts(texts: readonly string[]): number {
-    const pointers = aligned(this.end);
-    let at = this.end = pointers + (texts.length + 1) * 8;
-    const joined = texts.join("\0");
-    this.#text(joined);
-    const ascii = this.end - at === joined.length + 1;
-    const { bytes } = this.#arena;
-    texts.forEach((text, i) => {
-      this.#word(pointers + i * 8, this.#base + at);
-      at = (ascii ? at + text.length : bytes.indexOf(0, at)) + 1;
-    });
-    this.#word(pointers + texts.length * 8, 0);
-    return pointers;
-  }
-
-  #text(text: string): number {
-    const at = this.end;
-    const { bytes } = this.#arena;
-    const written = this.#short(text) ?? encoder.encodeInto(text, bytes.subarray(at)).written;
-    bytes[at + written] = 0;
-    this.end = at + written + 1;
-    return at;
-  }
-
-  /** Most texts are short and ASCII: then this is faster. How many bytes, or undefined. */
-  #short(text: string): number | undefined {
-    if (text.length > SHORT) return undefined;
-    const at = this.end;
-    const { bytes } = this.#arena;
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i);
-      if (unit > 0x7f) return undefined;
-      bytes[at + i] = unit;
-    }
-    return text.length;
-  }
+  return { labels, end };
 }

@@ -49,15 +49,15 @@ export const OPERATION = 96;
 export const FAILED_AT = 8;
 export const FAILED_RESULT = 16;
 
-/** Where failures go that say nothing about the program, such as those of its epilogue. */
+/** Where failures are recorded that are not those of the program, such as those of its epilogue. */
 export const IGNORED = 32;
 
 /** Where results go that are not stored elsewhere. */
 export const RESULT = 48;
 
 /**
- * Where a program notes that it gives up. A call may fail and the program go on, so that a failed
- * call alone does not tell.
+ * Where a program notes that it gives up. A call may fail and the program go on, so a failed call is
+ * not enough.
  */
 export const GAVE_UP = 24;
 
@@ -114,7 +114,7 @@ export class Encoded {
     return bytes.slice(0, endOf(this.#cells));
   }
 
-  /** What notes say: the call that failed and its errno, if the program gave up. */
+  /** What notes mean: the call that failed and its errno, if the program gave up. */
   failure(notes: Uint8Array): { call: Call; errno: number } | undefined {
     const view = viewOf(notes);
     if (view.getInt32(GAVE_UP, true) === 0) return undefined;

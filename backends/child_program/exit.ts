@@ -22,7 +22,7 @@ export function exitFrom(view: DataView, siginfo: number, rusage: number): Exit 
   };
 }
 
-/** Neither seconds nor KiB are negative: halves cost less than a BigInt. */
+/** A long that is not negative, such as seconds or KiB. Reading two words costs less than a BigInt. */
 export function long(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }

@@ -7,9 +7,10 @@
 
 import { layout, type Mapping } from "../../core/plan/descriptors.ts";
 import { ORDER } from "../../core/plan/order.ts";
+import { defined } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { ChildFd, Step } from "../../core/plan/steps.ts";
-import type { Call } from "./call.ts";
+import { type Call, displayOf } from "./call.ts";
 import { lower, type LowerOptions } from "./lower.ts";
 import { executeFile } from "./execute_file.ts";
 import { cutInStages, needsStageTwo } from "./stages.ts";
@@ -32,13 +33,13 @@ export interface ExplainOptions {
 export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}): string[] {
   const names = new Map<number, string>();
   const numbers = new Map<number, number>();
-  const mappings = stepOf(plan, "fds").childFds.map((wire, index): Mapping => {
-    const { source, to } = wire;
+  const mappings = stepOf(plan, "fds").childFds.map((childFd, index): Mapping => {
+    const { source, to } = childFd;
     if (source.from === "fd") numbers.set(to, source.fd);
     else if (source.from === "same") numbers.set(to, numbers.get(source.as) ?? source.as);
     else {
       numbers.set(to, UNOPENED + index);
-      names.set(UNOPENED + index, nameOf(wire));
+      names.set(UNOPENED + index, nameOf(childFd));
     }
     return { from: numbers.get(to) ?? to, to };
   });
@@ -57,7 +58,7 @@ export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}):
     // It is not shown.
     parent: () => 0,
     fdName: (fd) => names.get(fd) ?? String(fd),
-    ...(resets === undefined ? {} : { resets }),
+    ...defined({ resets }),
   };
   const linesOf = (steps: readonly Step[]) => {
     const { calls } = lower(steps, lowerOptions);
@@ -100,7 +101,8 @@ function nameOf({ source, to }: ChildFd): string {
   }
 }
 
-function lineOf({ step, name, display, note }: Call): string {
+function lineOf(call: Call): string {
+  const { step, name, note } = call;
   const comment = note === undefined ? "" : ` /* ${note} */`;
-  return `${step.padEnd(WIDTH)} ${name}(${display.join(", ")})${comment}`;
+  return `${step.padEnd(WIDTH)} ${name}(${displayOf(call).join(", ")})${comment}`;
 }

@@ -1,22 +1,23 @@
 /**
- * From a failed operation to a SpawnError that blames the right file.
+ * From a failed call to a SpawnError that names the file it is about.
  *
  * @module
  */
 
 import { errnoName } from "../../core/tables/errno.ts";
+import { PT } from "../../core/tables/kernel.ts";
 import { SpawnError } from "../../core/errors.ts";
 import type { Access } from "../../core/system.ts";
-import type { Call } from "./call.ts";
+import { type Call, maskedDisplayOf } from "./call.ts";
 
-/** What can be asked about files to find out whom to blame. */
+/** What can be asked about files to find out which of them a failure is about. */
 export interface Files {
   access(path: string): Access;
   /** The first bytes of a file, if it can be read. */
   head(path: string): Uint8Array | undefined;
 }
 
-/** The error for a call that failed; `meaning` says more than its errno. */
+/** The error for a call that failed; `hint` says more than its errno. */
 export function spawnError(
   call: Call,
   result: number,
@@ -25,21 +26,22 @@ export function spawnError(
   hint: string | undefined = call.hint,
 ): SpawnError {
   const errno = call.errno ?? result;
-  const { step, display, masked = display, path } = call;
+  const { step, path } = call;
   const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
   const code = errnoName(errno);
   const detail = hint === undefined ? undefined : `${code}: ${hint}`;
-  const blamed = call.name === "execve" && path !== undefined
-    ? blame(path, code, files)
+  const cause = call.name === "execve" && path !== undefined
+    ? execFailure(path, code, files)
     : { path, detail };
-  return new SpawnError({ step, syscall, args: masked, errno, command, ...blamed });
+  return new SpawnError({ step, syscall, args: maskedDisplayOf(call), errno, command, ...cause });
 }
 
 /**
- * execve(2) says ENOENT for a missing file and for a missing interpreter of a file that is there,
- * and EACCES likewise: the file's own head tells which.
+ * Which file an exec has failed for, and why. execve(2) returns ENOENT for a missing file and for a
+ * missing interpreter of a file that exists, and EACCES likewise: the first bytes of the file tell
+ * the two apart.
  */
-function blame(
+function execFailure(
   path: string,
   code: string,
   files: Files,
@@ -78,14 +80,13 @@ export function interpreterOf(prefix: Uint8Array | undefined): string | undefine
   }
   if (text(0, 4) !== "\x7fELF" || prefix.length < 64 || prefix[4] !== 2) return undefined;
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength);
-  const PT_INTERP = 3;
   const table = Number(view.getBigUint64(32, true));
   const size = view.getUint16(54, true);
   const count = view.getUint16(56, true);
   for (let i = 0; i < count; i++) {
     const at = table + i * size;
     if (at + 40 > prefix.length) return undefined;
-    if (view.getUint32(at, true) !== PT_INTERP) continue;
+    if (view.getUint32(at, true) !== PT.INTERP) continue;
     const from = Number(view.getBigUint64(at + 8, true));
     const length = Number(view.getBigUint64(at + 32, true));
     return text(from, from + length - 1);

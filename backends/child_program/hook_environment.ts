@@ -1,7 +1,7 @@
 /**
- * The environment that a hook's runtime is started with. The variables of this process are the
- * hook's to see, but not all are its runtime's: those that have a runtime load code, or take other
- * options than it is given, reach only the hook, which finds them in its environment.
+ * The environment that a hook's runtime is started with. A hook sees the variables of this
+ * process, but its runtime is not started with all of them: those that make a runtime load code or
+ * take options are added to the environment only when the hook runs.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 export interface HookEnvironment {
   /** What its runtime is started with. */
   readonly started: readonly string[];
-  /** What the hook finds besides. */
+  /** What is added before the hook runs. */
   readonly added: Readonly<Record<string, string>>;
 }
 
@@ -20,16 +20,16 @@ const FOR_RUNTIMES = /^(NODE|BUN|DENO|OTEL)_/;
 /** Where Deno finds what it has compiled: without it, modules would be fetched again. */
 const NEEDED = new Set(["DENO_DIR"]);
 
-/** What of the environment of a set-uid process says who is served in which language, no more. */
+/** What a set-uid process passes on: only variables that name a user, a language or a terminal. */
 const HARMLESS = /^(LANG|LANGUAGE|LC_\w+|TERM|TZ|USER|LOGNAME)$/;
 
 /** Deno looks for one beside the module that it is started with, and for its node_modules. */
 const NO_PACKAGE = "DENO_NO_PACKAGE_JSON=1";
 
-/** Divides the variables of this process; `elevated` is what elevated.ts says of it. */
+/** Divides the variables of this process; `elevated`: see elevated.ts. */
 export function hookEnvironment(
   variables: Readonly<Record<string, string>>,
-  elevated: boolean,
+  { elevated }: { readonly elevated: boolean },
 ): HookEnvironment {
   const started = [NO_PACKAGE];
   const added: Record<string, string> = {};

@@ -1,12 +1,12 @@
 /**
- * A plan with a hook runs in two halves. The first one ends by executing this runtime again, in the
- * same process, which runs the hook; then it executes a file that was prepared for it in memory,
- * and that holds the second half.
+ * A plan with a hook runs as two programs. The first one ends by executing this runtime again, in
+ * the same process, which runs the hook; then the runtime executes a file that was prepared for it,
+ * and that holds the second program.
  *
  * @module
  */
 
-import { closeRange } from "./close_range.ts";
+import { concat } from "../../core/bytes.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { escapedLines } from "../../core/text/escape.ts";
 import { inOrder } from "../../core/plan/order.ts";
@@ -15,32 +15,30 @@ import type { Step } from "../../core/plan/steps.ts";
 import type { Arch } from "./arch.ts";
 import type { HookStart } from "./hook_start.ts";
 import { type HookEnvironment, hookEnvironment } from "./hook_environment.ts";
-import { type Call, call, type Program } from "./call.ts";
+import { type Arg, arg, type Call, call, CURRENT_FOLDER, type Program } from "./call.ts";
 import { HOOK_DONE, type HookFailure } from "./protocol.ts";
+import { closeRange } from "./close_range.ts";
 import { RESET_ALL } from "./dispositions.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
-import { AT_FDCWD, E, F, O } from "../../core/tables/kernel.ts";
+import { E, F, FD_CLOEXEC, O } from "../../core/tables/kernel.ts";
 import { encodeForFile } from "./encode_file.ts";
 import { lower, type LowerOptions } from "./lower.ts";
 import { freeNumber, pidFileFd } from "./lower_pid_file.ts";
 
-const FD_CLOEXEC = 1;
-
-/** The errno of a hook that failed without one. */
 /** The control channel as the child has it, after its descriptors were laid out. */
 export interface ChildChannels {
   /** Where it reports. */
   readonly status: number;
   /** Where it waits for the parent, if it does. */
   readonly go: number | undefined;
-  /** The file with the second half. */
+  /** The file with the program after the hook. */
   readonly image: number;
-  /** What is kept open so that its end of file tells that the child is through or gone. */
+  /** A pipe whose end of file reports that the child has executed its program, or is gone. */
   readonly alive?: number | undefined;
 }
 
-/** The different numbers of them. */
+/** Their numbers, each once. */
 function numbersOf({ status, go, image, alive }: ChildChannels): number[] {
   return [...new Set([status, go, image, alive].filter((fd) => fd !== undefined))];
 }
@@ -50,22 +48,22 @@ export type HookCommand = (
   start: HookStart,
 ) => { readonly path: string; readonly argv: readonly string[] };
 
-/** A descriptor, and the number that it is kept under as well. */
-interface ParkedPlan {
+/** A descriptor, and the number of its duplicate. */
+interface Duplicate {
   readonly fd: number;
   readonly at: number;
 }
 
-/** A plan in two halves. */
-export interface Halves {
-  readonly first: Program;
-  /** The file with the second half, and what the hook is to know. */
+/** The two programs of a plan with a hook. */
+export interface HookPrograms {
+  readonly beforeHook: Program;
+  /** The file with the program after the hook, and what the hook is given. */
   readonly file: Uint8Array;
-  /** The second half, to make sense of its notes. */
-  readonly second: Encoded;
+  /** The program after the hook, to make sense of its notes. */
+  readonly afterHook: Encoded;
 }
 
-/** What is asked of the runtime that runs a hook. */
+/** What a driver knows about the runtime that runs hooks. */
 export interface HookHost {
   environment(): Record<string, string>;
   readonly hook: HookCommand;
@@ -77,43 +75,43 @@ export interface HookRuntime {
   readonly environment: HookEnvironment;
 }
 
-/** What a hook's halves are made of. */
+/** What the two programs are made of. */
 export interface HookSplit {
   readonly arch: Arch;
   readonly plan: Plan;
-  /** The steps that the first half makes: all before the hook, or those of stage two. */
+  /** The steps of the first program: all before the hook, or those of stage two. */
   readonly before: readonly Step[];
-  /** What sets the credentials right that the execs have changed. */
+  /** What restores the credentials that the execs have changed. */
   readonly restore?: readonly Call[];
   readonly lowerOptions: LowerOptions;
   readonly channels: ChildChannels;
   readonly runtime: HookRuntime;
   /**
-   * A runtime without FFI marks what it inherits as close-on-exec, the first numbers of it at least,
-   * and cannot take that back: with this, everything is kept from that number on as well, and put
-   * back into its place by the second half.
+   * A runtime without FFI marks what it inherits as close-on-exec, the lowest numbers at least, and
+   * cannot clear the flag. With this, each descriptor has a duplicate from that number on, which the
+   * program after the hook moves back.
    */
-  readonly parked?: number;
+  readonly duplicatesFrom?: number;
 }
 
 /** Splits a plan at its hook. */
-export function splitAtHook(split: HookSplit): Halves {
-  const { arch, plan, lowerOptions, channels, runtime, parked } = split;
-  const targets = stepOf(plan, "fds").childFds.map((wire) => wire.to);
+export function splitAtHook(split: HookSplit): HookPrograms {
+  const { arch, plan, lowerOptions, channels, runtime, duplicatesFrom } = split;
+  const targets = stepOf(plan, "fds").childFds.map(({ to }) => to);
   const kept = [...new Set([...targets, ...numbersOf(channels)])];
   // Where the hook finds the folder that it was started from.
   const folder = freeNumber(lowerOptions.free(), 0);
-  const base = parked === undefined ? undefined : Math.max(parked, folder + 2);
-  const places = base === undefined ? [] : kept.map((fd, i) => ({ fd, at: base + i }));
-  const placeOf = (fd: number) => places.find((each) => each.fd === fd)?.at ?? fd;
-  const second = encodeForFile(arch, secondHalf(split, places), channels.status);
-  const half = elfOf(arch, second.bytes);
+  const base = duplicatesFrom === undefined ? undefined : Math.max(duplicatesFrom, folder + 2);
+  const duplicates = base === undefined ? [] : kept.map((fd, i) => ({ fd, at: base + i }));
+  const numberOf = (fd: number) => duplicates.find((each) => each.fd === fd)?.at ?? fd;
+  const after = encodeForFile(arch, programAfter(split, duplicates), channels.status);
+  const program = elfOf(arch, after.bytes);
   const { hook } = stepOf(plan, "preExec");
   const { argv, env } = plan.exec;
   const fds = [...targets];
   // The lock of a pid file is lost with its descriptor.
   if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(lowerOptions.free()));
-  const keep = [...fds, ...numbersOf(channels), ...places.map(({ at }) => at)];
+  const keep = [...fds, ...numbersOf(channels), ...duplicates.map(({ at }) => at)];
   const note = new TextEncoder().encode(
     JSON.stringify({
       module: hook.module,
@@ -126,46 +124,41 @@ export function splitAtHook(split: HookSplit): Halves {
     }),
   );
   const command = runtime.command({
-    image: placeOf(channels.image),
-    tell: placeOf(channels.status),
-    at: half.length,
+    image: numberOf(channels.image),
+    status: numberOf(channels.status),
+    at: program.length,
     length: note.length,
     folder,
     module: hook.module,
   });
-  const file = new Uint8Array(half.length + note.length);
-  file.set(half);
-  file.set(note, half.length);
-  const first = firstHalf(split, { ...command, env: runtime.environment.started }, places);
-  return { first, file, second: second.encoded };
+  const start = { ...command, env: runtime.environment.started };
+  return {
+    beforeHook: programBefore(split, start, duplicates),
+    file: concat([program, note]),
+    afterHook: after.encoded,
+  };
 }
 
 /** Everything before the hook, and the runtime that runs it. */
-function firstHalf(
+function programBefore(
   { before, lowerOptions, channels }: HookSplit,
   runtime: { path: string; argv: readonly string[]; env: readonly string[] },
-  places: readonly ParkedPlan[],
+  duplicates: readonly Duplicate[],
 ): Program {
   const { calls, cells } = lower([...before, { step: "unblock" }], lowerOptions);
   // The runtime must find the channels, and hand them on.
   const keep = numbersOf(channels).map((fd) =>
-    call("preExec", "fcntl", [fd, F.SETFD, 0], [String(fd), "F_SETFD", "0"])
+    call("preExec", "fcntl", [fd, arg(F.SETFD, "F_SETFD"), 0])
   );
-  const park = places.map(({ fd, at }) =>
-    call("preExec", "dup3", [fd, at, 0], [String(fd), String(at), "0"])
-  );
+  const duplicate = duplicates.map(({ fd, at }) => call("preExec", "dup3", [fd, at, 0]));
   const { path, argv, env } = runtime;
   const exec: Call = {
-    ...call("preExec", "execve", [{ text: path }, { texts: argv }, { texts: env }], [
-      JSON.stringify(path),
-      "…",
-      "…",
-    ]),
+    ...call("preExec", "execve", [{ text: path }, { texts: argv }, { texts: env }]),
     path,
     label: RUNTIME,
-    note: "this runtime again, for the hook; then the second half",
+    note: "this runtime again, for the hook; then the program after it",
   };
-  return { calls: [...calls, ...keep, ...park, ...LEAVE_FOLDER, exec], cells };
+  return { calls: [...calls, ...keep, ...duplicate, ...LEAVE_FOLDER, exec], cells };
 }
 
 /** The label of the exec of a hook's runtime. */
@@ -178,51 +171,43 @@ const RUNTIME = "hook: runtime";
  */
 const LEAVE_FOLDER: readonly Call[] = [
   {
-    ...call("preExec", "openat", [AT_FDCWD, { text: "." }, O.PATH, 0], [
-      "AT_FDCWD",
-      '"."',
-      "O_PATH",
-    ]),
+    ...call("preExec", "openat", [CURRENT_FOLDER, { text: "." }, arg(O.PATH, "O_PATH")]),
     jumps: { error: RUNTIME },
   },
-  call("preExec", "chdir", [{ text: "/" }], ['"/"']),
+  call("preExec", "chdir", [{ text: "/" }]),
 ];
 
 /**
  * Everything after the hook. A runtime raises its limit on descriptors, ignores SIGPIPE and makes
  * the pipes that it writes to non-blocking, and the hook may do as it likes: what they may have
- * changed is set right again.
+ * changed is restored.
  */
-function secondHalf(
+function programAfter(
   { plan, restore = [], lowerOptions, channels }: HookSplit,
-  places: readonly ParkedPlan[],
+  duplicates: readonly Duplicate[],
 ): Program {
   const at = plan.steps.findIndex((each) => each.step === "preExec");
   const again = plan.steps.filter((each) => each.step === "signals" || each.step === "limits");
   const steps: Step[] = inOrder([...again, ...plan.steps.slice(at + 1)]);
-  // What our own process ignores says nothing about that of the hook.
+  // The signals that the hook has ignored may be others than those that this process ignores.
   const { calls, cells } = lower(steps, { ...lowerOptions, resets: RESET_ALL });
   const { status, alive } = channels;
-  const byte = { bytes: new Uint8Array([HOOK_DONE]) };
+  const byte: Arg = { bytes: new Uint8Array([HOOK_DONE]), display: '"\\4"' };
   const closeOnExec = (fd: number) =>
-    call("preExec", "fcntl", [fd, F.SETFD, FD_CLOEXEC], [String(fd), "F_SETFD", "FD_CLOEXEC"]);
+    call("preExec", "fcntl", [fd, arg(F.SETFD, "F_SETFD"), arg(FD_CLOEXEC, "FD_CLOEXEC")]);
   const blocking = (lowerOptions.blocking ?? []).map(({ fd, flags }) =>
-    call("preExec", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", String(flags)])
+    call("preExec", "fcntl", [fd, arg(F.SETFL, "F_SETFL"), flags])
   );
-  const [first, last] = [places[0]?.at, places.at(-1)?.at];
-  const back = places.map(({ fd, at }) =>
-    call("preExec", "dup3", [at, fd, 0], [String(at), String(fd), "0"])
-  );
+  const [first, last] = [duplicates[0]?.at, duplicates.at(-1)?.at];
+  const back = duplicates.map(({ fd, at }) => call("preExec", "dup3", [at, fd, 0]));
   const begin = [
     ...back,
     ...(first === undefined || last === undefined
       ? []
       : closeRange("preExec", first, last, lowerOptions.openBelow)),
     ...numbersOf(channels).map(closeOnExec),
-    call("preExec", "write", [status, byte, 1], [String(status), '"\\4"', "1"]),
-    ...(alive === undefined ? [] : [
-      call("preExec", "write", [alive, byte, 1], [String(alive), '"\\4"', "1"]),
-    ]),
+    call("preExec", "write", [status, byte, 1]),
+    ...(alive === undefined ? [] : [call("preExec", "write", [alive, byte, 1])]),
     ...blocking,
   ];
   return { calls: [...begin, ...restore, ...calls], cells };
@@ -235,7 +220,7 @@ const MAX_REPORT = 8000;
 export function hookError(plan: Plan, report: string): SpawnError {
   const { message: thrown, stack, errno } = JSON.parse(report) as HookFailure;
   const { hook } = stepOf(plan, "preExec");
-  // The hook has the arguments and variables of the program in clear, and quotes what it likes.
+  // The hook has the arguments and variables of the program in clear, and may quote anything in its error.
   const display = (text: string) => escapedLines(plan.mask(text)).slice(0, MAX_REPORT);
   const message = display(thrown);
   const cause = new Error(message);
@@ -260,7 +245,7 @@ export function silentHook(plan: Plan): SpawnError {
 /** The hook sees the variables that this process sees. */
 export function hookRuntime(
   host: HookHost,
-  isElevated: boolean,
+  { elevated }: { readonly elevated: boolean },
 ): HookRuntime {
-  return { command: host.hook, environment: hookEnvironment(host.environment(), isElevated) };
+  return { command: host.hook, environment: hookEnvironment(host.environment(), { elevated }) };
 }

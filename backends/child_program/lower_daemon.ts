@@ -10,8 +10,9 @@
  * @module
  */
 
-import { FUTEX_CMP_REQUEUE_PRIVATE, SIGCHLD } from "../../core/tables/kernel.ts";
-import { type Arg, type Call, call, type Cell, GAVE_UP_VALUE } from "./call.ts";
+import { CLONE, P, SIGCHLD, W } from "../../core/tables/kernel.ts";
+import { type Arg, arg, type Call, call, type Cell, GAVE_UP_VALUE, NULL } from "./call.ts";
+import { compareWord } from "./compare.ts";
 import { DAEMON } from "./protocol.ts";
 
 /** The cell in which a daemon notes its pid. */
@@ -20,58 +21,41 @@ export const DAEMON_PID = "daemon pid";
 /** The cells that the calls use. */
 export const DAEMON_CELLS: readonly Cell[] = [{ name: DAEMON_PID, size: 8 }];
 
-const CLONE_VM = 0x100;
-const CLONE_VFORK = 0x4000;
-const P_ALL = 0;
-const WEXITED = 4;
+const CLONE_FLAGS = arg(CLONE.VM | CLONE.VFORK | SIGCHLD, "CLONE_VM|CLONE_VFORK|SIGCHLD");
 
-/** The calls. */
+/** The labels of the calls at which the leader of the session ends, and the daemon begins. */
+const LEADER_ENDS = "leader ends";
+const DAEMON_BEGINS = "daemon";
+
+/** The calls; with `report`, the daemon reports its pid to that descriptor. */
 export function lowerDaemon(report: number | undefined): Call[] {
-  const gaveUp = { gaveUp: true } as const;
   return [
-    call("session", "setsid", [], []),
+    call("session", "setsid"),
     {
-      ...call("session", "clone", [CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0], [
-        "CLONE_VM|CLONE_VFORK|SIGCHLD",
-        "NULL",
-      ]),
-      jumps: { zero: "daemon" },
+      ...call("session", "clone", [CLONE_FLAGS, NULL]),
+      jumps: { zero: DAEMON_BEGINS },
       note: "the child goes on as the daemon",
     },
     {
-      // Zero if the word has that value: the daemon gave up. See lower_pid_file.ts.
-      ...call("session", "futex", [
-        gaveUp,
-        FUTEX_CMP_REQUEUE_PRIVATE,
-        0,
-        0,
-        gaveUp,
-        GAVE_UP_VALUE,
-      ], ["…", "FUTEX_CMP_REQUEUE_PRIVATE", "0", "0", "…", String(GAVE_UP_VALUE)]),
+      ...compareWord("session", { gaveUp: true }, GAVE_UP_VALUE),
       unrecorded: true,
-      jumps: { error: "leader ends" },
+      jumps: { error: LEADER_ENDS },
       note: "the leader of the session: has the daemon failed?",
     },
     {
-      ...call("session", "waitid", [P_ALL, 0, 0, WEXITED, 0], [
-        "P_ALL",
-        "0",
-        "NULL",
-        "WEXITED",
-        "NULL",
-      ]),
+      ...call("session", "waitid", [arg(P.ALL, "P_ALL"), 0, NULL, arg(W.EXITED, "WEXITED"), NULL]),
       unrecorded: true,
-      jumps: { error: "leader ends" },
+      jumps: { error: LEADER_ENDS },
       note: "if so, it is reaped",
     },
     {
-      ...call("session", "exit_group", [0], ["0"]),
-      label: "leader ends",
+      ...call("session", "exit_group", [0]),
+      label: LEADER_ENDS,
       note: "the leader ends",
     },
     {
-      ...call("session", "getpid", [], []),
-      label: "daemon",
+      ...call("session", "getpid"),
+      label: DAEMON_BEGINS,
       into: { cell: DAEMON_PID },
       note: "here goes the daemon",
     },
@@ -84,7 +68,7 @@ export function lowerDaemon(report: number | undefined): Call[] {
 
 function reportPid(report: number, what: Arg, length: number): Call {
   return {
-    ...call("session", "write", [report, what, length], [String(report), "…", String(length)]),
+    ...call("session", "write", [report, what, length]),
     note: "reports its pid",
   };
 }

@@ -15,19 +15,21 @@
  * @module
  */
 
-import { PR_CAP_AMBIENT } from "../../core/tables/kernel.ts";
+import { PR } from "../../core/tables/constants.ts";
+import { CAP_AMBIENT, LINUX_CAPABILITY_VERSION_3 } from "../../core/tables/kernel.ts";
 import { capabilityName } from "../../core/tables/capabilities.ts";
 import type { Caps } from "../../core/plan/identity.ts";
 import type { Ids } from "../../core/command/spec.ts";
 import type { CapSets } from "../../core/system.ts";
-import { type Call, call, type CallStep } from "./call.ts";
+import { type Arg, arg, type Call, call, type CallStep } from "./call.ts";
 
-const PR_SET_KEEPCAPS = 8;
-const PR_CAPBSET_DROP = 24;
-const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+const AMBIENT = arg(PR.PR_CAP_AMBIENT, "PR_CAP_AMBIENT");
 
-/** _LINUX_CAPABILITY_VERSION_3: sets of 64 bits. */
-const VERSION_3 = 0x2008_0522;
+/** The header of capset(2), for the calling thread. */
+const CAP_HEADER: Arg = {
+  bytes: new Uint8Array(new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]).buffer),
+  display: "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}",
+};
 
 /** Where the calls go on if KEEPCAPS is refused. */
 const BECOME_USER = "identity: become user";
@@ -47,7 +49,7 @@ export function lowerIdentity(ids: Ids | undefined, caps: Caps | undefined): Cal
       ? setCaps(exactly(allowed), allowed)
       : caps === undefined
       ? []
-      : setCaps(withMore(caps.current, allowed), allowed)),
+      : setCaps(raised(caps.current, allowed), allowed)),
   ];
 }
 
@@ -57,10 +59,7 @@ export function lowerIdentity(ids: Ids | undefined, caps: Caps | undefined): Cal
  */
 function keepCaps(value: 0 | 1, next: string): Call {
   return {
-    ...call("capabilities", "prctl", [PR_SET_KEEPCAPS, value, 0, 0, 0], [
-      "PR_SET_KEEPCAPS",
-      String(value),
-    ]),
+    ...call("capabilities", "prctl", [arg(PR.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), value]),
     jumps: { error: next },
   };
 }
@@ -68,26 +67,22 @@ function keepCaps(value: 0 | 1, next: string): Call {
 function becomeUser({ uid, gid, groups }: Ids): Call[] {
   const calls: Call[] = [];
   if (groups !== undefined) {
-    const list = new Uint8Array(new Uint32Array(groups).buffer);
-    const display = [String(groups.length), `[${groups.join(", ")}]`];
-    calls.push(call("identity", "setgroups", [groups.length, { bytes: list }], display));
+    const bytes = new Uint8Array(new Uint32Array(groups).buffer);
+    const list: Arg = { bytes, display: `[${groups.join(", ")}]` };
+    calls.push(call("identity", "setgroups", [groups.length, list]));
   }
-  if (gid !== undefined) {
-    calls.push(call("identity", "setresgid", [gid, gid, gid], Array(3).fill(String(gid))));
-  }
-  if (uid !== undefined) {
-    calls.push(call("identity", "setresuid", [uid, uid, uid], Array(3).fill(String(uid))));
-  }
+  if (gid !== undefined) calls.push(call("identity", "setresgid", [gid, gid, gid]));
+  if (uid !== undefined) calls.push(call("identity", "setresuid", [uid, uid, uid]));
   const [first, ...others] = calls;
   return first === undefined ? [] : [{ ...first, label: BECOME_USER }, ...others];
 }
 
 function dropBounding({ allowed, last }: Caps): Call[] {
+  const drop = arg(PR.PR_CAPBSET_DROP, "PR_CAPBSET_DROP");
   const calls: Call[] = [];
   for (let cap = 0; cap <= last; cap++) {
     if (allowed.includes(cap)) continue;
-    const display = ["PR_CAPBSET_DROP", capName(cap)];
-    calls.push(call("capabilities", "prctl", [PR_CAPBSET_DROP, cap, 0, 0, 0], display));
+    calls.push(call("capabilities", "prctl", [drop, arg(cap, capName(cap))]));
   }
   return calls;
 }
@@ -102,7 +97,7 @@ function exactly(allowed: readonly number[]): CapSets {
 }
 
 /** Without `clear`, and with the same user, the sets that the process has stay. */
-function withMore(current: CapSets, allowed: readonly number[]): CapSets {
+function raised(current: CapSets, allowed: readonly number[]): CapSets {
   const more = setOf(allowed);
   return {
     effective: current.effective | more,
@@ -114,23 +109,18 @@ function withMore(current: CapSets, allowed: readonly number[]): CapSets {
 function setCaps(sets: CapSets, ambient: readonly number[]): Call[] {
   return [
     { ...capset("capabilities", sets), label: SET_CAPS },
-    call("capabilities", "prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], [
-      "PR_CAP_AMBIENT",
-      "PR_CAP_AMBIENT_CLEAR_ALL",
+    call("capabilities", "prctl", [
+      AMBIENT,
+      arg(CAP_AMBIENT.CLEAR_ALL, "PR_CAP_AMBIENT_CLEAR_ALL"),
     ]),
     ...ambient.map((cap) => changeAmbient("capabilities", "RAISE", cap)),
   ];
 }
 
-const AMBIENT = { RAISE: 2, LOWER: 3 } as const;
-
 /** prctl(2) PR_CAP_AMBIENT: raises or lowers a capability in the ambient set. */
-export function changeAmbient(step: CallStep, how: keyof typeof AMBIENT, cap: number): Call {
-  return call(step, "prctl", [PR_CAP_AMBIENT, AMBIENT[how], cap, 0, 0], [
-    "PR_CAP_AMBIENT",
-    `PR_CAP_AMBIENT_${how}`,
-    capName(cap),
-  ]);
+export function changeAmbient(step: CallStep, how: "RAISE" | "LOWER", cap: number): Call {
+  const change = arg(CAP_AMBIENT[how], `PR_CAP_AMBIENT_${how}`);
+  return call(step, "prctl", [AMBIENT, change, arg(cap, capName(cap))]);
 }
 
 /**
@@ -140,18 +130,14 @@ export function capset(
   step: CallStep,
   { effective, permitted, inheritable }: CapSets,
 ): Call {
-  const header = new Uint8Array(new Uint32Array([VERSION_3, 0]).buffer);
   const low = (set: bigint) => Number(set & 0xffff_ffffn);
   const high = (set: bigint) => Number(set >> 32n);
   const sets = [effective, permitted, inheritable];
   const data = new Uint32Array([...sets.map(low), ...sets.map(high)]);
-  return call(step, "capset", [{ bytes: header }, {
-    bytes: new Uint8Array(data.buffer),
-  }], [
-    "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}",
+  const display = () =>
     `{effective=${names(effective)}, permitted=${names(permitted)}, ` +
-    `inheritable=${names(inheritable)}}`,
-  ]);
+    `inheritable=${names(inheritable)}}`;
+  return call(step, "capset", [CAP_HEADER, { bytes: new Uint8Array(data.buffer), display }]);
 }
 
 function names(set: bigint): string {

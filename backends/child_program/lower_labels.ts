@@ -8,10 +8,12 @@
  * @module
  */
 
+import { defined } from "../../core/own.ts";
 import type { StepName } from "../../core/plan/order.ts";
 import type { CoreScheduling } from "../../core/command/spec.ts";
-import { type Call, call, text } from "./call.ts";
-import { AT_FDCWD, O } from "../../core/tables/kernel.ts";
+import { PR } from "../../core/tables/constants.ts";
+import { O, PR_SCHED_CORE } from "../../core/tables/kernel.ts";
+import { type Arg, arg, type Call, call, CURRENT_FOLDER, text } from "./call.ts";
 
 /** The attribute files, the specific one first. */
 export const SELINUX_EXEC: readonly string[] = ["/proc/self/attr/exec"];
@@ -19,12 +21,6 @@ export const APPARMOR_EXEC: readonly string[] = [
   "/proc/self/attr/apparmor/exec",
   "/proc/self/attr/exec",
 ];
-
-const PR_SCHED_CORE = 62;
-const PR_SCHED_CORE_CREATE = 1;
-const PR_SCHED_CORE_SHARE_FROM = 3;
-const PIDTYPE_PID = 0;
-const PIDTYPE_TGID = 1;
 
 /** setexeccon(3): the context, with its NUL. */
 export function lowerSelinux(label: string): Call[] {
@@ -42,7 +38,7 @@ function refusedLabel(label: string): string {
 
 /**
  * Opens the first of `paths` that is there, and writes the value in one go. The descriptor goes
- * straight into the write: whatever number it has. It is closed by the exec. `meaning` is what it
+ * straight into the write, whatever its number is. It is closed by the exec. `hint` says what it
  * means if the write is refused.
  */
 export function writeTo(
@@ -53,52 +49,32 @@ export function writeTo(
 ): Call[] {
   const bytes = new TextEncoder().encode(value);
   const opened = `${step} opened`;
-  const flags = O.WRONLY | O.CLOEXEC;
+  const flags = arg(O.WRONLY | O.CLOEXEC, "O_WRONLY|O_CLOEXEC");
   const open = paths.map((path, index): Call => ({
-    ...call(step, "openat", [AT_FDCWD, { text: path }, flags, 0], [
-      "AT_FDCWD",
-      text(path),
-      "O_WRONLY|O_CLOEXEC",
-    ]),
+    ...call(step, "openat", [CURRENT_FOLDER, { text: path }, flags]),
     path,
     label: `${step} ${index}`,
     into: { call: opened, argument: 0 },
     jumps: {
       zero: opened,
       positive: opened,
-      ...(index + 1 < paths.length ? { error: `${step} ${index + 1}` } : {}),
+      ...defined({ error: index + 1 < paths.length ? `${step} ${index + 1}` : undefined }),
     },
   }));
-  return [
-    ...open,
-    {
-      ...call(step, "write", [-1, { bytes }, bytes.length], ["…", text(value), `${bytes.length}`]),
-      label: opened,
-      hint,
-    },
-  ];
+  // The number of the descriptor is filled in by the open.
+  const args: Arg[] = [arg(-1, "…"), { bytes, display: text(value) }, bytes.length];
+  return [...open, { ...call(step, "write", args), label: opened, hint }];
 }
 
 /** prctl(2) PR_SCHED_CORE: a cookie of one's own, for all threads, or that of another process. */
 export function lowerCore(scheduling: CoreScheduling): Call {
+  const operation = arg(PR.PR_SCHED_CORE, "PR_SCHED_CORE");
   if (scheduling.kind === "alone") {
-    return call("coreSched", "prctl", [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_TGID, 0], [
-      "PR_SCHED_CORE",
-      "PR_SCHED_CORE_CREATE",
-      "0",
-      "PIDTYPE_TGID",
-    ]);
+    const create = arg(PR_SCHED_CORE.CREATE, "PR_SCHED_CORE_CREATE");
+    const allThreads = arg(PR_SCHED_CORE.SCOPE_THREAD_GROUP, "PIDTYPE_TGID");
+    return call("coreSched", "prctl", [operation, create, 0, allThreads]);
   }
-  const { pid } = scheduling;
-  return call(
-    "coreSched",
-    "prctl",
-    [PR_SCHED_CORE, PR_SCHED_CORE_SHARE_FROM, pid, PIDTYPE_PID, 0],
-    [
-      "PR_SCHED_CORE",
-      "PR_SCHED_CORE_SHARE_FROM",
-      String(pid),
-      "PIDTYPE_PID",
-    ],
-  );
+  const share = arg(PR_SCHED_CORE.SHARE_FROM, "PR_SCHED_CORE_SHARE_FROM");
+  const thisThread = arg(PR_SCHED_CORE.SCOPE_THREAD, "PIDTYPE_PID");
+  return call("coreSched", "prctl", [operation, share, scheduling.pid, thisThread]);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { E } from "../../core/tables/kernel.ts";
 import type { Call } from "./call.ts";
 import type { Encoded } from "./encoded.ts";
 import {
@@ -13,12 +14,10 @@ import {
   HOLDER_AT,
   IRREGULAR,
   LINKED,
-  LOCKED,
   OPEN,
   OPENED,
-} from "./lower_pid_file.ts";
-
-const [ENXIO, ELOOP] = [6, 40];
+  SET_LOCK,
+} from "./pid_file_cells.ts";
 
 /** Why a file could not be a pid file, in words, if that is what a call has failed for. */
 export function pidFileProblem(
@@ -27,14 +26,14 @@ export function pidFileProblem(
   { call, errno }: { readonly call: Call; readonly errno: number },
 ): string | undefined {
   const { label = "" } = call;
-  if (label.startsWith(LOCKED)) {
+  if (label.startsWith(SET_LOCK)) {
     const pid = program.cell(notes, HOLDER).getInt32(HOLDER_AT, true);
     return pid > 0 ? `locked by process ${pid}` : undefined;
   }
   if (label.startsWith(OPEN)) {
-    if (errno === ELOOP) return "is a symbolic link, which is not followed";
+    if (errno === E.ELOOP) return "is a symbolic link, which is not followed";
     // A socket; or a device that has no driver.
-    return errno === ENXIO ? "is not a regular file" : undefined;
+    return errno === E.ENXIO ? "is not a regular file" : undefined;
   }
   const field = (name: "nlink" | "uid") =>
     program.cell(notes, OPENED).getUint32(program.arch.stat[name], true);

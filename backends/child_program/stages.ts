@@ -3,7 +3,7 @@
  * whether the process can be dumped and traced, memory-deny-write-execute, huge pages, locked memory
  * and the OOM score belong to the memory, and a change of credentials makes it undumpable. So only
  * children whose steps touch none of that run all of their plan in shared memory, while the parent
- * stands still. All others do the first steps there, and the rest in *stage two*: a program file of
+ * is suspended. All others do the first steps there, and the rest in *stage two*: a program file of
  * a few kilobytes that they execute, with an address space of its own.
  *
  * @module
@@ -11,6 +11,7 @@
 
 import type { PaletteCall } from "../../core/command/palette.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
+import { PR } from "../../core/tables/constants.ts";
 import type { SetupStep } from "../../core/plan/steps.ts";
 
 /** The steps that stage one makes of a plan with two stages, which are the first in any plan. */
@@ -21,7 +22,7 @@ const STAGE_ONE: ReadonlySet<SetupStep["step"]> = new Set<SetupStep["step"]>([
   "session",
 ]);
 
-/** What touches neither memory nor credentials, and waits for nobody. */
+/** What changes neither memory nor credentials, and does not wait. */
 const HARMLESS: ReadonlySet<SetupStep["step"]> = new Set<SetupStep["step"]>([
   ...STAGE_ONE,
   "limits",
@@ -33,11 +34,11 @@ const HARMLESS: ReadonlySet<SetupStep["step"]> = new Set<SetupStep["step"]>([
 
 /** Options of prctl(2) that change nothing but the calling task or process. */
 const HARMLESS_PRCTL: ReadonlySet<number> = new Set([
-  1, // PR_SET_PDEATHSIG
-  15, // PR_SET_NAME
-  29, // PR_SET_TIMERSLACK
-  36, // PR_SET_CHILD_SUBREAPER
-  38, // PR_SET_NO_NEW_PRIVS
+  PR.PR_SET_PDEATHSIG,
+  PR.PR_SET_NAME,
+  PR.PR_SET_TIMERSLACK,
+  PR.PR_SET_CHILD_SUBREAPER,
+  PR.PR_SET_NO_NEW_PRIVS,
 ]);
 
 /** Whether a plan needs an address space of its own. */

@@ -11,11 +11,12 @@ import { layout } from "../../core/plan/descriptors.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Arch } from "../child_program/arch.ts";
 import { closeRange } from "../child_program/close_range.ts";
-import { type Call, call, type Cell, octal, type Program } from "../child_program/call.ts";
+import { arg, type Call, call, type Cell, octal, type Program } from "../child_program/call.ts";
 import { O } from "../../core/tables/kernel.ts";
-import { ABANDONED_STATUS, lower, type LowerOptions } from "../child_program/lower.ts";
+import { lower, type LowerOptions } from "../child_program/lower.ts";
+import { ABANDONED_STATUS } from "../child_program/lower_exec.ts";
 import { PIPES } from "../child_program/protocol.ts";
-import { type Halves, type HookRuntime, splitAtHook } from "../child_program/hook_split.ts";
+import { type HookPrograms, type HookRuntime, splitAtHook } from "../child_program/hook_split.ts";
 import { READABLE, WRITABLE } from "../spawner/pipe_modes.ts";
 import { process } from "../process.ts";
 import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
@@ -33,7 +34,7 @@ export interface Assembly {
   readonly program: Program;
   readonly control: number;
   /** With a hook: what comes after it, and the file that holds it. */
-  readonly halves: Halves | undefined;
+  readonly halves: HookPrograms | undefined;
 }
 
 /** What runs hooks, and the machine that it runs on. */
@@ -55,11 +56,15 @@ export function assemble(plan: Plan, childFds: ChildFds, support: HookSupport): 
   const prelude: Call[] = [
     readControl(CONTROL, { received: BEGIN }),
     {
-      ...call("fds", "exit_group", [ABANDONED_STATUS], [String(ABANDONED_STATUS)]),
+      ...call("fds", "exit_group", [ABANDONED_STATUS]),
       label: PARENT_ENDED,
     },
     {
-      ...call("fds", "dup3", [CONTROL, control, O.CLOEXEC], ["<control>", "…", "O_CLOEXEC"]),
+      ...call("fds", "dup3", [
+        arg(CONTROL, "<control>"),
+        arg(control, "…"),
+        arg(O.CLOEXEC, "O_CLOEXEC"),
+      ]),
       label: BEGIN,
     },
     ...corrections,
@@ -68,7 +73,7 @@ export function assemble(plan: Plan, childFds: ChildFds, support: HookSupport): 
       // Whatever else this process was started with: the numbers of the pipes must be known.
       ...closeRange("fds", stdio.length, control - 1, support.openBelow),
       ...pipeCells.map(({ name }) =>
-        call("fds", "pipe2", [{ cell: name }, O.CLOEXEC], ["…", "O_CLOEXEC"])
+        call("fds", "pipe2", [{ cell: name }, arg(O.CLOEXEC, "O_CLOEXEC")])
       ),
       ...setPipeModes(plan, pipes),
       writeControl(control, PIPES),
@@ -87,7 +92,7 @@ export function setPipeModes(plan: Plan, pipes: ChildFds["pipes"]): Call[] {
   if (findStep(plan, "identity")?.ids === undefined) return [];
   return pipes.map((pipe) => {
     const [fd, mode] = isWrittenByParent(pipe) ? [pipe.read, READABLE] : [pipe.write, WRITABLE];
-    return call("fds", "fchmod", [fd, mode], [String(fd), octal(mode)]);
+    return call("fds", "fchmod", [fd, arg(mode, octal(mode))]);
   });
 }
 
@@ -106,7 +111,7 @@ export function lowerAll(
   control: number,
   { arch, runtime, restore, openBelow }: HookSupport,
   { alive, bound = false }: LowerAllOptions = {},
-): Program & { readonly halves: Halves | undefined } {
+): Program & { readonly halves: HookPrograms | undefined } {
   const { image } = childFds;
   const kept = [image, alive].filter((fd) => fd !== undefined);
   const parent = bound ? {} : { parent: () => process.pid };
@@ -123,12 +128,12 @@ export function lowerAll(
     image: inChild(image),
     alive: alive === undefined ? undefined : inChild(alive),
   };
-  const parked = Math.max(control, FIRST_GAP) + 2;
+  const duplicatesFrom = Math.max(control, FIRST_GAP) + 2;
   const lowerOptions = { ...basic, blocking: descriptorFlags(plan) };
   const before = plan.steps.slice(0, plan.steps.findIndex(({ step }) => step === "preExec"));
-  const split = { arch, plan, before, restore, lowerOptions, channels, runtime, parked };
+  const split = { arch, plan, before, restore, lowerOptions, channels, runtime, duplicatesFrom };
   const halves = splitAtHook(split);
-  return { ...halves.first, halves };
+  return { ...halves.beforeHook, halves };
 }
 
 /** The flags that the child's descriptors get, whatever the runtime of a hook has set. */
@@ -163,7 +168,7 @@ function lowerOptionsFor(
  */
 function readControl(fd: number, { received }: { readonly received?: string } = {}): Call {
   return {
-    ...call("fds", "recvfrom", [fd, { cell: READ_CELL.name }, 1, 0], ["<control>", "…", "1", "0"]),
+    ...call("fds", "recvfrom", [arg(fd, "<control>"), { cell: READ_CELL.name }, 1, 0]),
     jumps: { zero: PARENT_ENDED, ...defined({ positive: received }) },
   };
 }
@@ -171,5 +176,5 @@ function readControl(fd: number, { received }: { readonly received?: string } = 
 /** Writes a byte to the parent. */
 function writeControl(fd: number, byte: number): Call {
   const bytes = new Uint8Array([byte]);
-  return call("fds", "write", [fd, { bytes }, 1], ["<control>", "…", "1"]);
+  return call("fds", "write", [arg(fd, "<control>"), { bytes }, 1]);
 }

@@ -22,7 +22,7 @@ import { elfOf, PROGRAM_AT } from "../child_program/elf.ts";
 import { CELLS, type Encoded, EPILOGUE, OPERATION } from "../child_program/encoded.ts";
 import { F, O } from "../../core/tables/kernel.ts";
 import { encodeForFile } from "../child_program/encode_file.ts";
-import { ABANDONED_STATUS } from "../child_program/lower.ts";
+import { ABANDONED_STATUS } from "../child_program/lower_exec.ts";
 
 /** The descriptor that the launcher listens on. */
 export const CONTROL = 3;
@@ -41,17 +41,17 @@ const PARENT_ENDED = "parent ended";
 const POSITIVE_JUMP = 80;
 
 const BOOT: readonly Call[] = [
-  call(STEP, "fcntl", [CONTROL, F.SETFL, O.RDWR], []),
+  call(STEP, "fcntl", [CONTROL, F.SETFL, O.RDWR]),
   {
-    ...call(STEP, "recvfrom", [CONTROL, { call: RECEIVE, argument: 2 }, 8, MSG_WAITALL], []),
+    ...call(STEP, "recvfrom", [CONTROL, { call: RECEIVE, argument: 2 }, 8, MSG_WAITALL]),
     jumps: { zero: PARENT_ENDED, error: PARENT_ENDED },
   },
   {
-    ...call(STEP, "recvfrom", [CONTROL, PROGRAM_AT, 0, MSG_WAITALL], []),
+    ...call(STEP, "recvfrom", [CONTROL, PROGRAM_AT, 0, MSG_WAITALL]),
     label: RECEIVE,
     jumps: { zero: PARENT_ENDED, error: PARENT_ENDED },
   },
-  { ...call(STEP, "exit_group", [ABANDONED_STATUS], []), label: PARENT_ENDED },
+  { ...call(STEP, "exit_group", [ABANDONED_STATUS]), label: PARENT_ENDED },
 ];
 
 /** How many bytes the boot program takes, from {@linkcode CELLS} on: epilogue and calls. */

@@ -11,7 +11,7 @@ import type { Mapping } from "../../core/plan/descriptors.ts";
 import { own } from "../../core/own.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { ChildFd, PipeName } from "../../core/plan/steps.ts";
-import { type Call, call, octal } from "../child_program/call.ts";
+import { arg, type Call, call, octal } from "../child_program/call.ts";
 import { F } from "../../core/tables/kernel.ts";
 import { READABLE } from "../spawner/pipe_modes.ts";
 import { openAboveStandard, OpenFiles } from "../posix/files.ts";
@@ -118,8 +118,8 @@ class PassedFds {
 
   /** Lets the child set the flags of a descriptor. */
   setFlags(number: number, flags: number): void {
-    const display = [String(number), "F_SETFL", "…"];
-    this.corrections.push(call("fds", "fcntl", [number, F.SETFL, flags], display));
+    const args = [number, arg(F.SETFL, "F_SETFL"), arg(flags, "…")];
+    this.corrections.push(call("fds", "fcntl", args));
   }
 }
 
@@ -179,8 +179,7 @@ function passPipe(
   passed.numbers.set(to, number);
   // A child of another user could not open it as /dev/fd/N otherwise, see READABLE.
   if (findStep(plan, "identity")?.ids !== undefined) {
-    const display = [String(number), octal(READABLE)];
-    passed.corrections.push(call("fds", "fchmod", [number, READABLE], display));
+    passed.corrections.push(call("fds", "fchmod", [number, arg(READABLE, octal(READABLE))]));
   }
 }
 

@@ -9,8 +9,8 @@
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Arch } from "../child_program/arch.ts";
-import { type Call, call, text } from "../child_program/call.ts";
-import { AT_FDCWD, E, F, O } from "../../core/tables/kernel.ts";
+import { arg, type Call, call, CURRENT_FOLDER } from "../child_program/call.ts";
+import { E, F, O } from "../../core/tables/kernel.ts";
 import { blockingFlagsOf, canReopen } from "../posix/standard_stream.ts";
 import { execFile } from "../child_program/exec_program.ts";
 import { process } from "../process.ts";
@@ -56,21 +56,17 @@ function makeBlocking(fd: number): Call[] {
   const [reopened, clear] = [`reopened ${fd}`, `clear ${fd}`];
   const openFlags = (flags & O_ACCMODE) | O.NONBLOCK | O.NOCTTY | O.CLOEXEC;
   const setFlags = {
-    ...call("fds", "fcntl", [fd, F.SETFL, flags], [String(fd), "F_SETFL", "…"]),
+    ...call("fds", "fcntl", [fd, arg(F.SETFL, "F_SETFL"), arg(flags, "…")]),
     label: clear,
   };
   if (!canReopen(fd)) return [setFlags];
   return [
     {
-      ...call("fds", "openat", [AT_FDCWD, { text: path }, openFlags, 0], [
-        "AT_FDCWD",
-        text(path),
-        "…",
-      ]),
+      ...call("fds", "openat", [CURRENT_FOLDER, { text: path }, arg(openFlags, "…")]),
       into: { call: reopened, argument: 0 },
       jumps: { error: clear },
     },
-    { ...call("fds", "dup3", [-1, fd, 0], ["…", String(fd), "0"]), label: reopened },
+    { ...call("fds", "dup3", [arg(-1, "…"), fd, 0]), label: reopened },
     setFlags,
   ];
 }

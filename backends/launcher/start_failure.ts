@@ -7,13 +7,13 @@
 import { SpawnError } from "../../core/errors.ts";
 import type { Plan } from "../../core/plan/plan.ts";
 import { E } from "../../core/tables/kernel.ts";
-import type { Blame } from "../child_program/launch.ts";
+import type { FailureActions } from "../child_program/launch_failure.ts";
 import { accessTo, headOfFile } from "../posix/files.ts";
 import { StartError } from "../spawner/spawner.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
 
 /** How the failure of a child is explained and cleaned up after, without FFI. */
-export const FAILURE_HANDLING: Blame = {
+export const FAILURE_HANDLING: FailureActions = {
   files: { access: accessTo, head: headOfFile },
   discardPidFile,
   discardUnfinished,

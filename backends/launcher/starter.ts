@@ -13,7 +13,8 @@ import type { Arch } from "../child_program/arch.ts";
 import { GO } from "../child_program/protocol.ts";
 import { hookRuntime } from "../child_program/hook_split.ts";
 import type { Host } from "../spawner/host.ts";
-import { Launch, type Programs } from "../child_program/launch.ts";
+import { Launch } from "../child_program/launch.ts";
+import type { Programs } from "../child_program/launch_failure.ts";
 import { elevated } from "../posix/elevated.ts";
 import type { Spawned, Spawner, Stdio } from "../spawner/spawner.ts";
 import { retryOnTextBusy } from "../spawner/text_busy.ts";
@@ -90,7 +91,7 @@ export class LauncherStarter {
       ...defined({ openPipes: childFds.pipes.length === 0 ? undefined : () => pipes.open() }),
       takePipes: () => pipes.take(),
       closePipes: () => pipes.close(),
-      blame: FAILURE_HANDLING,
+      failureActions: FAILURE_HANDLING,
     }).proceed(cancel);
   }
 
@@ -103,7 +104,7 @@ export class LauncherStarter {
     try {
       const support = {
         arch: this.#arch,
-        runtime: hookRuntime(this.#host, elevated()),
+        runtime: hookRuntime(this.#host, { elevated: elevated() }),
         restore: restoreFor(plan),
         openBelow: openBelow(this.#kernel),
       };
@@ -116,7 +117,7 @@ export class LauncherStarter {
       const spawned = await this.#spawn(plan, stdioWith(childFds, hookFile?.fd));
       spawned.channel?.write(image.message);
       spawned.channel?.write(GO);
-      return { spawned, programs: { encoded: image.encoded, afterHook: halves?.second } };
+      return { spawned, programs: { encoded: image.encoded, afterHook: halves?.afterHook } };
     } finally {
       childFds.close();
       hookFile?.close();

@@ -11,8 +11,9 @@
 
 import { SIGKILL } from "../../core/timing.ts";
 import type { Call, Program } from "../child_program/call.ts";
-import { ABANDONED_STATUS } from "../child_program/lower.ts";
-import { EXPECTED, isParent, PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
+import { EXPECTED } from "../child_program/compare.ts";
+import { ABANDONED_STATUS } from "../child_program/lower_exec.ts";
+import { isParent, PDEATHSIG } from "../child_program/lower_parent.ts";
 import { op } from "./supervisor_calls.ts";
 import { PID_AT } from "./supervisor_report.ts";
 
@@ -37,7 +38,7 @@ export interface SupervisedProgram {
 export function supervisedProgram({ calls }: Program, control: number): SupervisedProgram {
   // A change of identity clears PR_SET_PDEATHSIG, and these calls set it again.
   const last = calls.findLastIndex(({ args: [first], name, step }) =>
-    step === "identity" && name === "prctl" && first === PR_SET_PDEATHSIG
+    step === "identity" && name === "prctl" && first === PDEATHSIG
   );
   const compareAgain = last < 0 ? [] : [
     storeParentPid(),
@@ -46,7 +47,7 @@ export function supervisedProgram({ calls }: Program, control: number): Supervis
   return {
     prepare: [IS_CHILD, ...(last < 0 ? [] : [IS_STILL_CHILD])].map(expectOwnPid),
     calls: [
-      { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: PROGRAM },
+      { ...op("prctl", [PDEATHSIG, SIGKILL, 0, 0, 0]), label: PROGRAM },
       storeParentPid(),
       requireParent(IS_CHILD),
       { ...op("getpid", []), into: { cell: "own pid" } },

@@ -60,7 +60,7 @@ export function pollSlots(fds: Readonly<Record<Slot, number>>): Uint8Array {
 
 /** A call of the supervisor. */
 export function op(name: SyscallName, args: readonly Arg[]): Call {
-  return call("fds", name, args, args.map((arg) => typeof arg === "object" ? "…" : String(arg)));
+  return call("fds", name, args);
 }
 
 /** The same call, continuing at a label whatever its result is. */

@@ -10,7 +10,7 @@ import { F, FUTEX_CMP_REQUEUE_PRIVATE, O, SIGCHLD } from "../../core/tables/kern
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import type { Call } from "../child_program/call.ts";
 import { closeRange } from "../child_program/close_range.ts";
-import { PR_SET_PDEATHSIG } from "../child_program/lower_parent.ts";
+import { PDEATHSIG } from "../child_program/lower_parent.ts";
 import type { ChildFds } from "./child_fds.ts";
 import { PROGRAM, requireParent, storeParentPid } from "./supervised_program.ts";
 import {
@@ -99,7 +99,7 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
   });
   return [
     // A daemon must not reach its program when nobody waits for it any more.
-    ...(outlives ? [op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0])] : []),
+    ...(outlives ? [op("prctl", [PDEATHSIG, SIGKILL, 0, 0, 0])] : []),
     op("dup3", [REPORT, control, O.CLOEXEC]),
     op("write", [control, { bytes: new Uint8Array(RECORDS_SIZE) }, RECORDS_SIZE]),
     // Whatever else this process was started with: the numbers must be known.
@@ -354,7 +354,7 @@ export function onParentExit({ fds, out, err }: Supervisor, { signal }: ParentWa
 export function pumpInput({ input, openBelow }: Supervisor): Call[] {
   if (input === undefined) return [];
   return [
-    { ...op("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]), label: "pump" },
+    { ...op("prctl", [PDEATHSIG, SIGKILL, 0, 0, 0]), label: "pump" },
     ...closeRange("fds", 1, input - 1, openBelow),
     ...closeRange("fds", input + 1, LAST_FD, openBelow),
     {

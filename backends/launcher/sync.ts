@@ -19,7 +19,7 @@ import type { Host } from "../spawner/host.ts";
 import { parseStatus } from "../child_program/protocol.ts";
 import { hookRuntime } from "../child_program/hook_split.ts";
 import { encodeForFile } from "../child_program/encode_file.ts";
-import { failureOf, type Programs } from "../child_program/launch.ts";
+import { failureOf, type Programs } from "../child_program/launch_failure.ts";
 import { isDaemon } from "../child_program/stages.ts";
 import { createForChild, requireDescriptors } from "../spawner/descriptors.ts";
 import { errnoOf, type Spawner, type Stdio, type SyncSpawned } from "../spawner/spawner.ts";
@@ -152,8 +152,9 @@ function writeSupervisor(
 ): WrittenSupervisor {
   const control = aboveSupervisor(childFds);
   const restore = restoreFor(plan);
+  const runtime = hookRuntime(host, { elevated: elevated() });
   const below = openBelow(kernel);
-  const support = { arch, runtime: hookRuntime(host, elevated()), restore, openBelow: below };
+  const support = { arch, runtime, restore, openBelow: below };
   const outlives = isDaemon(plan) && childFds.image !== undefined;
   const { halves, ...child } = lowerAll(plan, childFds, control, support, {
     alive: outlives ? aliveFd(childFds) : undefined,
@@ -178,7 +179,7 @@ function writeSupervisor(
     control,
   );
   const program = files.writeProgram(elfOf(arch, bytes));
-  return { program, hookFile, programs: { encoded, afterHook: halves?.second }, outlives };
+  return { program, hookFile, programs: { encoded, afterHook: halves?.afterHook }, outlives };
 }
 
 function watchesNoParent({ command }: Plan): UnsupportedError {

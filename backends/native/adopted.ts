@@ -1,6 +1,6 @@
 /**
- * Our ends of pipes into children. A child that waits there must see the end of its pipe when this
- * thread is terminated, so where that can happen the runtime takes them over.
+ * Our ends of pipes into children. When this thread is terminated, a child that reads there must see
+ * the end of file; so where that can happen, the runtime owns the descriptors.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function closeAdopted(kernel: Kernel, host: Host, fd: number): void {
 export function adoptedSink(kernel: Kernel, host: Host, fd: number): Sink {
   const own = adopted(kernel, host, fd);
   if (own === fd) return sinkOf(kernel, host, fd);
-  // A socket must have a descriptor that nobody keeps a record of.
+  // A socket must have a descriptor that the runtime has no record of.
   const sink = (recorded: number) => {
     const copy = kernel.call("fcntl", recorded, F.DUPFD_CLOEXEC, 0);
     closeAdopted(kernel, host, recorded);

@@ -1,6 +1,6 @@
 /**
- * Wiring: opens what the child's descriptors come from, in the parent, closed on exec from birth.
- * Afterwards the parent keeps its ends of the pipes, and lets go of the child's.
+ * Opens what the child's descriptors come from, in the parent, with the flag close-on-exec set
+ * atomically. After the start the parent keeps its ends of the pipes, and closes the child's.
  *
  * @module
  */
@@ -27,14 +27,14 @@ export interface ParentEnd {
  */
 export function setupStdio(kernel: Kernel, plan: Plan): ChildFds {
   const { childFds } = stepOf(plan, "fds");
-  // All of them first: what is opened here gets the lowest number that is free, such as theirs.
-  for (const wire of childFds) requireOpen(kernel, wire, plan);
-  const wiring = new ChildFds(kernel);
+  // Before anything is opened: it would get the lowest number that is free, such as one of these.
+  for (const each of childFds) requireOpen(kernel, each, plan);
+  const opened = new ChildFds(kernel);
   try {
-    for (const wire of childFds) wiring.open(wire, plan);
-    return wiring;
+    for (const each of childFds) opened.open(each, plan);
+    return opened;
   } catch (error) {
-    wiring.close();
+    opened.close();
     throw error;
   }
 }
@@ -68,11 +68,13 @@ export class ChildFds {
       }
       case "same": {
         const same = this.mappings.find((each) => each.to === source.as);
-        if (same === undefined) throw new Error(`a wire to ${source.as}, which comes later`);
+        if (same === undefined) {
+          throw new Error(`descriptor ${to} is the same as ${source.as}, which comes later`);
+        }
         return same.from;
       }
       case "null": {
-        const fd = nothing(kernel, plan);
+        const fd = devNull(kernel, plan);
         if (!kernel.lasting) this.#childEnds = [...this.#childEnds, fd];
         return fd;
       }
@@ -124,15 +126,15 @@ export class ChildFds {
 const NO_ENDS: readonly ParentEnd[] = [];
 const NO_FDS: readonly number[] = [];
 
-/** What is not open can be handed to nobody. Told as the call of the child that would fail. */
+/** Throws if a descriptor is not open: the error is that of the child's call, which would fail. */
 function requireOpen(kernel: Kernel, { to, source }: ChildFd, plan: Plan): void {
   if (source.from !== "fd") return;
   const result = kernel.raw("fcntl", source.fd, F.GETFD);
   if (result < 0) throw failed(plan, -result, "dup3", [String(source.fd), String(to), "0"]);
 }
 
-/** /dev/null: one serves all streams of all children that have nowhere else to go, if it can. */
-function nothing(kernel: Kernel, plan: Plan): number {
+/** /dev/null: one descriptor for all streams of all children, in a thread that lasts. */
+function devNull(kernel: Kernel, plan: Plan): number {
   return checked(kernel.nullFd(), plan, "openat", "/dev/null");
 }
 
@@ -143,8 +145,9 @@ function openPipe(kernel: Kernel, plan: Plan): { read: number; write: number } {
 }
 
 /**
- * Opening a FIFO waits for its other side, which would stop the event loop. O_NONBLOCK makes it an
- * error (ENXIO) or no wait; the child gets the flag cleared, since it would be surprised by it.
+ * Opening a FIFO blocks until its other end is open, which would stop the event loop. With O_NONBLOCK
+ * it fails with ENXIO or succeeds at once; the flag is cleared afterwards, since programs expect
+ * blocking files.
  */
 function openFile(
   kernel: Kernel,

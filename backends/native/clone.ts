@@ -5,23 +5,19 @@
  * @module
  */
 
-import { SystemCallError } from "../../core/errors.ts";
-import { isMissing } from "./primitives.ts";
 import type { Program } from "../child_program/call.ts";
 import { hexBytes } from "../child_program/elf.ts";
 import { encode, sizeOf } from "../child_program/encode.ts";
 import { type Encoded, gaveUpIn } from "../child_program/encoded.ts";
+import { SystemCallError } from "../../core/errors.ts";
+import { CLONE, PROT } from "../../core/tables/kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
 import { Arenas } from "./memory.ts";
+import { isMissing } from "./primitives.ts";
 import { CloneArgs } from "./clone_args.ts";
 
-const CLONE_VM = 0x100;
-const CLONE_VFORK = 0x4000;
-const CLONE_PIDFD = 0x1000;
-const PROT_READ_EXEC = 1 | 4;
-
-/** A child that was made, and what its program has left in the memory that it shared with us. */
+/** A child, and what its program has left in the memory that it shared with us. */
 export interface Cloned {
   readonly pid: number;
   /** Closed on exec; -1 if it was not asked for, or cannot be had. */
@@ -34,7 +30,7 @@ export interface Cloned {
 /** How a child is cloned. */
 export interface CloneOptions {
   /**
-   * `shared`: the child runs in our memory, and we stand still until it has exec'ed or ended.
+   * `shared`: the child runs in our memory, and this thread is suspended until it has exec'ed or ended.
    * `copied`: it gets a copy, at the price of a fork, and runs beside us.
    */
   readonly memory: "shared" | "copied";
@@ -60,20 +56,20 @@ export class Cloner {
     const code = mapCode(kernel);
     this.#starter = kernel.lasting ? code : undefined;
     if (!kernel.lasting) kernel.unmap(code, CODE_SIZE);
-    this.#args = new CloneArgs(kernel, true);
+    this.#args = new CloneArgs(kernel, "clone3");
   }
 
-  /** Whether children have no signal handlers from birth. */
-  get clears(): boolean {
-    return this.#args.clears;
+  /** Whether children start without signal handlers: CLONE_CLEAR_SIGHAND of clone3(2). */
+  get clearsHandlers(): boolean {
+    return this.#args.call === "clone3";
   }
 
   /**
-   * Uses clone(2) from here on. Sandboxes like to refuse clone3(2), since a filter cannot see what
-   * its struct says; and what stands for a kernel may not know all of its flags.
+   * Uses clone(2) from here on. Sandboxes often refuse clone3(2), since a seccomp filter cannot read
+   * its struct; and an emulated kernel may not have all of its flags.
    */
   doWithoutClone3(): void {
-    this.#args = new CloneArgs(this.#kernel, false);
+    this.#args = new CloneArgs(this.#kernel, "clone");
   }
 
   /** How many arenas are mapped. */
@@ -83,7 +79,7 @@ export class Cloner {
 
   /**
    * Runs a program in a new child. The arena is ours again when this returns: a child that shares
-   * our memory has left it by then, and one that does not has its own copy. To make a `pidfd` and
+   * our memory has left it, and one that does not has its own copy. To make a `pidfd` and
    * to close it again takes 7 µs, more than all else here but clone(2) itself.
    */
   clone(program: Program, how: CloneOptions): Cloned {
@@ -100,16 +96,16 @@ export class Cloner {
 
   /**
    * Signals are blocked so that none of this process's handlers runs in the child before they are
-   * reset, and so that what is sent to the child is delivered when its plan says so. Block, clone
-   * and unblock are one call: a thread that is to be stopped by a signal, as profilers and
-   * collectors do, must never meet JavaScript that cannot be.
+   * reset, and so that what is sent to the child is delivered only at the step `unblock`. Block,
+   * clone and unblock are one call of machine code: profilers and garbage collectors stop threads by
+   * signals, and no JavaScript may run while they are blocked.
    */
   #start(encoded: Encoded, how: CloneOptions): Pick<Cloned, "pid" | "pidfd"> {
-    const sharing = how.memory === "shared" ? CLONE_VM | CLONE_VFORK : 0;
+    const sharing = how.memory === "shared" ? CLONE.VM | CLONE.VFORK : 0;
     if (!how.pidfd || !this.#makesPidfds) return { pid: this.#clone(encoded, sharing), pidfd: -1 };
     let pid: number;
     try {
-      pid = this.#clone(encoded, sharing | CLONE_PIDFD);
+      pid = this.#clone(encoded, sharing | CLONE.PIDFD);
     } catch (error) {
       if (!(error instanceof SystemCallError) || !isMissing(-error.errno)) throw error;
       // It may be refused for another reason.
@@ -120,7 +116,7 @@ export class Cloner {
     if (this.#args.pidfd < 0) this.#makesPidfds = false;
     return {
       pid,
-      pidfd: this.#makesPidfds ? this.#kernel.aboveStandard(this.#args.pidfd, true) : -1,
+      pidfd: this.#makesPidfds ? this.#kernel.aboveStandardOrSame(this.#args.pidfd) : -1,
     };
   }
 
@@ -136,7 +132,7 @@ export class Cloner {
       if (code !== this.#starter) kernel.unmap(code, CODE_SIZE);
     }
     const pid = args.result;
-    if (pid < 0) throw kernel.error(args.clears ? "clone3" : "clone", pid);
+    if (pid < 0) throw kernel.error(args.call, pid);
     return pid;
   }
 }
@@ -148,6 +144,6 @@ function mapCode(kernel: Kernel): Word {
   const code = hexBytes(kernel.arch.starter + kernel.arch.interpreter);
   const page = kernel.map(CODE_SIZE);
   new Uint8Array(kernel.libc.view(page, CODE_SIZE)).set(code);
-  kernel.call("mprotect", page, CODE_SIZE, PROT_READ_EXEC);
+  kernel.call("mprotect", page, CODE_SIZE, PROT.READ | PROT.EXEC);
   return page;
 }

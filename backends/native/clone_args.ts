@@ -1,6 +1,6 @@
 /**
- * The ticket: what the starter, a function of machine code (see arch/), reads and writes, in memory
- * of its own. Everything is a little-endian 64-bit word:
+ * The arguments of the starter, the function of machine code that makes a child (see arch/), in
+ * memory of their own. Everything is a little-endian 64-bit word:
  *
  * ```text
  *   0  the signal mask that blocks all
@@ -16,7 +16,7 @@
  * @module
  */
 
-import { SIGCHLD } from "../../core/tables/kernel.ts";
+import { CLONE, SIGCHLD } from "../../core/tables/kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
 
@@ -34,45 +34,43 @@ const CLONE_ARGS_PIDFD = 8;
 const CLONE_ARGS_EXIT_SIGNAL = 32;
 const CLONE_ARGS_SIZE = 64;
 
-/** CLONE_CLEAR_SIGHAND is the lowest bit of the upper half of the flags. */
-const CLEAR_SIGHAND_HIGH = 1;
-
 /** Filled in for one clone after the other. */
 export class CloneArgs {
   readonly address: Word;
-  /** Whether a child has no handlers from birth: clone3(2) and CLONE_CLEAR_SIGHAND are used. */
-  readonly clears: boolean;
+  /** The call that makes a child: clone3(2) with CLONE_CLEAR_SIGHAND, or clone(2) without. */
+  readonly call: "clone3" | "clone";
   readonly #view: DataView;
   /** Where the flags are: in the struct, or the first argument. */
   readonly #flagsAt: number;
 
-  constructor(kernel: Kernel, clears: boolean) {
+  constructor(kernel: Kernel, call: "clone3" | "clone") {
     const { numbers } = kernel.arch;
     const length = 4096;
     const { address, buffer } = kernel.memory(length);
     this.address = address;
     const view = this.#view = new DataView(buffer);
-    this.clears = clears;
-    this.#flagsAt = clears ? CLONE_ARGS_AT : ARGUMENTS_AT;
+    this.call = call;
+    this.#flagsAt = call === "clone3" ? CLONE_ARGS_AT : ARGUMENTS_AT;
     const set = (at: number, value: number) => view.setBigInt64(at, BigInt(value), true);
     set(BLOCKED_AT, -1);
-    set(NUMBER_AT, clears ? numbers.clone3 : numbers.clone);
-    if (clears) {
+    set(NUMBER_AT, numbers[call]);
+    if (call === "clone3") {
       set(ARGUMENTS_AT, address + CLONE_ARGS_AT);
       set(ARGUMENTS_AT + 8, CLONE_ARGS_SIZE);
       set(CLONE_ARGS_AT + CLONE_ARGS_PIDFD, address + PIDFD_AT);
       set(CLONE_ARGS_AT + CLONE_ARGS_EXIT_SIGNAL, SIGCHLD);
-      view.setUint32(CLONE_ARGS_AT + 4, CLEAR_SIGHAND_HIGH, true);
+      // fill() sets the lower half of the flags.
+      set(CLONE_ARGS_AT, CLONE.CLEAR_SIGHAND);
     } else {
       set(ARGUMENTS_AT + 16, address + PIDFD_AT);
     }
   }
 
-  /** Says which program to start, and how: flags of clone(2), without the exit signal. */
+  /** Sets the program to start, and the flags of clone(2), without the exit signal. */
   fill(header: Word, flags: number): void {
     const view = this.#view;
     view.setInt32(PIDFD_AT, -1, true);
-    view.setUint32(this.#flagsAt, this.clears ? flags : flags | SIGCHLD, true);
+    view.setUint32(this.#flagsAt, this.call === "clone3" ? flags : flags | SIGCHLD, true);
     view.setUint32(HEADER_AT, header, true); // modulo 2^32
     view.setUint32(HEADER_AT + 4, Math.floor(header / 0x1_0000_0000), true);
   }

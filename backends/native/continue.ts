@@ -1,5 +1,5 @@
 /**
- * How a process goes on after its hook: it executes the file with the second half.
+ * How a process goes on after its hook: it executes the file with the program after it.
  *
  * @module
  */

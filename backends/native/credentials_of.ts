@@ -4,23 +4,22 @@
  * @module
  */
 
-import { PR_CAP_AMBIENT, PR_CAPBSET_READ } from "../../core/tables/kernel.ts";
+import { PR } from "../../core/tables/constants.ts";
+import { CAP_AMBIENT, PR_GET_SECUREBITS } from "../../core/tables/kernel.ts";
 import { type Credentials, parseCredentials, type Triple } from "../child_program/credentials.ts";
 import { textOf } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
 import { capabilitiesOf, setsOf } from "./system.ts";
 
-const PR_GET_SECUREBITS = 27;
-const PR_CAP_AMBIENT_IS_SET = 1;
-
-/** What was found the last time. */
+/** The credentials that were read last. */
 let latest: Credentials | undefined;
 
 /**
- * To read /proc takes 50 µs, and the calls for all else together 8; only the bounding and the
- * ambient set have no call for all of them. Without inheritable capabilities there are no ambient
- * ones. And a bounding set that other code has made smaller meanwhile can only keep the child from
- * having what it was to have, which its steps find out.
+ * The credentials. Those that were read last are returned while everything that can be asked for by
+ * a call or two is the same: all but the bounding and the ambient set, which take reading /proc, 50 µs
+ * instead of 8. Without inheritable capabilities the ambient set is empty. And if other code has
+ * reduced the bounding set meanwhile, the child has less than it was to have, and one of its steps
+ * fails.
  */
 export function credentialsOf(kernel: Kernel): Credentials {
   const now = {
@@ -33,7 +32,7 @@ export function credentialsOf(kernel: Kernel): Credentials {
   return latest = withSets(kernel, now);
 }
 
-/** What a call each is enough for. */
+/** Credentials that a call each returns. */
 type Cheap = Omit<Credentials, "bounding" | "ambient">;
 
 function areSame(some: Cheap, others: Credentials): boolean {
@@ -54,9 +53,9 @@ function withSets(kernel: Kernel, now: Cheap): Credentials {
   };
   return {
     ...now,
-    bounding: setOf((cap) => kernel.call("prctl", PR_CAPBSET_READ, cap, 0, 0, 0) === 1),
+    bounding: setOf((cap) => kernel.call("prctl", PR.PR_CAPBSET_READ, cap, 0, 0, 0) === 1),
     ambient: setOf((cap) =>
-      kernel.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) === 1
+      kernel.call("prctl", PR.PR_CAP_AMBIENT, CAP_AMBIENT.IS_SET, cap, 0, 0) === 1
     ),
   };
 }

@@ -2,7 +2,7 @@
  * The environment that children inherit, where the runtime keeps it in libc's environ(7), and other
  * threads (workers of Deno, SHARE_ENV workers of Node, native code) may change it at any moment.
  * setenv(3) moves the array and frees the old one; execve(2), given the array, may read whatever is
- * there by then. So a child is given a copy.
+ * there. So a child is given a copy.
  *
  * To make a copy for each child would cost a tenth of a start. What is compared instead are the
  * pointers in the array: glibc never frees or changes a variable's text, but makes another one, see
@@ -21,14 +21,14 @@ import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
 import { E } from "../../core/tables/kernel.ts";
 
-/** Whom to ask what the runtime knows of its environment. */
+/** What the runtime knows of its environment. */
 export type KnownEnvironment = Pick<Host, "environmentIfAllowed">;
 
-/** How often an environment is read that keeps changing, before the runtime's word is taken. */
+/** How often an environment that keeps changing is read before the runtime's variables are used. */
 const ATTEMPTS = 4;
 
 /** The same where the runtime may not be asked. */
-const ATTEMPTS_ALONE = 1000;
+const ATTEMPTS_WITHOUT_RUNTIME = 1000;
 
 /** More pointers than this are not looked for. */
 const MAX_ENVIRONMENT = 64 * 1024;
@@ -62,11 +62,11 @@ export class Environ {
   #reading: Block;
   /** What children are given. */
   #copy: Block;
-  /** The pointers that the copy was made of, in halves; undefined if they are not known. */
+  /** The pointers that the copy was made of, as words of 32 bits; undefined if they are not known. */
   #pointers: Uint32Array | undefined;
   #texts: readonly Uint8Array[] = [];
-  #isBlind = false;
-  /** What was found behind pointers, to be read again only where nobody else can tell. */
+  #isUnreadable = false;
+  /** The texts behind pointers, which are read again where the runtime cannot confirm them. */
   #found: ReadonlyMap<Word, Uint8Array> = new Map();
 
   constructor(kernel: Kernel, known: KnownEnvironment) {
@@ -85,8 +85,8 @@ export class Environ {
     }
     // Nothing counts as copied until all of it is.
     this.#pointers = undefined;
-    const { texts, pointers } = this.#look();
-    this.#lay(texts);
+    const { texts, pointers } = this.#readVariables();
+    this.#writeCopy(texts);
     this.#texts = texts;
     this.#pointers = pointers;
     return this.#copy.address;
@@ -99,7 +99,7 @@ export class Environ {
   }
 
   /** The variables, and the pointers to them if they can be compared later. */
-  #look(): { texts: readonly Uint8Array[]; pointers?: Uint32Array } {
+  #readVariables(): { texts: readonly Uint8Array[]; pointers?: Uint32Array } {
     for (let i = 0;; i++) {
       const known = this.#known.environmentIfAllowed?.();
       const pointers = this.#readAll();
@@ -112,8 +112,13 @@ export class Environ {
           return { texts: [...texts.values()], pointers };
         }
       }
-      const last = this.#isBlind || i >= (known === undefined ? ATTEMPTS_ALONE : ATTEMPTS);
-      if (last && known === undefined) throw refusal(this.#isBlind);
+      const last = this.#isUnreadable ||
+        i >= (known === undefined ? ATTEMPTS_WITHOUT_RUNTIME : ATTEMPTS);
+      if (last && known === undefined) {
+        throw refusal(
+          this.#isUnreadable ? "process_vm_readv(2) is refused" : "other threads keep changing it",
+        );
+      }
       if (last && known !== undefined) return { texts: encoded(known) };
     }
   }
@@ -129,7 +134,7 @@ export class Environ {
     const at = IOVECS / 4;
     const one = this.#reading.words.subarray(at, at + count * 2);
     const other = this.#reading.words.subarray(at + count * 2, at + count * 4);
-    // An array that was moved meanwhile is nobody's any more.
+    // An array that was moved meanwhile is freed memory.
     return this.#kernel.libc.environ() === from && isSame(one, other) ? one : undefined;
   }
 
@@ -139,9 +144,9 @@ export class Environ {
     if (from === 0) return undefined;
     for (let count = 0; count < MAX_ENVIRONMENT; count += POINTERS) {
       const words = this.#readBytes(from + count * 8, POINTERS * 8);
-      const halves = new Uint32Array(words.slice().buffer, 0, Math.floor(words.length / 8) * 2);
-      for (let i = 0; i < halves.length; i += 2) {
-        if (halves[i] !== 0 || halves[i + 1] !== 0) continue;
+      const found = new Uint32Array(words.slice().buffer, 0, Math.floor(words.length / 8) * 2);
+      for (let i = 0; i < found.length; i += 2) {
+        if (found[i] !== 0 || found[i + 1] !== 0) continue;
         const pointers = this.#readTwice(count + i / 2 + 1)?.slice();
         return pointers?.at(-1) === 0 && pointers.at(-2) === 0 ? pointers : undefined;
       }
@@ -193,7 +198,7 @@ export class Environ {
     const remote = address + IOVECS / 2;
     const n = this.#kernel.raw("process_vm_readv", this.#pid, address, 2, remote, 2, 0);
     // A kernel or a sandbox without the call will not have it next time either.
-    this.#isBlind ||= n < 0 && n !== -E.EFAULT;
+    this.#isUnreadable ||= n < 0 && n !== -E.EFAULT;
     return n;
   }
 
@@ -203,8 +208,8 @@ export class Environ {
     }
   }
 
-  /** Lays the copy out: NULL-terminated pointers, then the texts. */
-  #lay(texts: readonly Uint8Array[]): void {
+  /** Writes the copy: NULL-terminated pointers, then the texts. */
+  #writeCopy(texts: readonly Uint8Array[]): void {
     const start = (texts.length + 1) * 8;
     const size = texts.reduce((sum, text) => sum + text.length, start);
     if (this.#copy.bytes.length < size) {
@@ -275,8 +280,7 @@ function encoded(variables: Readonly<Record<string, string>>): Uint8Array[] {
   return Object.entries(variables).map(([name, value]) => encoder.encode(`${name}=${value}\0`));
 }
 
-function refusal(blind: boolean): UnsupportedError {
-  const why = blind ? "process_vm_readv(2) is refused" : "other threads keep changing it";
+function refusal(why: string): UnsupportedError {
   return new UnsupportedError({
     feature: "inheriting the environment",
     driver: "native",

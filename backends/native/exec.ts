@@ -12,26 +12,24 @@ import { findStep, type Plan } from "../../core/plan/plan.ts";
 import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
 import { errnoNumber } from "../../core/tables/errno.ts";
 import { type Call, call } from "../child_program/call.ts";
-import { carryOver } from "../child_program/credentials.ts";
+import { preserve } from "../child_program/credentials.ts";
 import { credentialsOf } from "./credentials_of.ts";
 import { execFile } from "../child_program/exec_program.ts";
 import { isFormatKnown, spawnError } from "../child_program/failure.ts";
 import { folderProblem } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
-import { AT_EMPTY_PATH, E, F } from "../../core/tables/kernel.ts";
-import { programMemfd } from "./memfd.ts";
-import { fileSizeLimit } from "./stage_two.ts";
+import { AT_EMPTY_PATH, E, F, FD_CLOEXEC } from "../../core/tables/kernel.ts";
+import { fileSizeLimit, programMemfd } from "./memfd.ts";
 import type { Starter } from "./starter.ts";
 
-const FD_CLOEXEC = 1;
 /** Replaces this process. Returns only to throw. */
 export function execInPlace(starter: Starter, plan: Plan): never {
   const { kernel } = starter;
   requireBeforehand(starter, plan);
   const restore = restoreOver(kernel, plan);
-  const wiring = starter.setupStdio(plan);
+  const childFds = starter.setupStdio(plan);
   try {
-    const { mappings } = wiring;
+    const { mappings } = childFds;
     const targets = new Set(mappings.map(({ to }) => to));
     const isOpen = (fd: number) => kernel.raw("fcntl", fd, F.GETFD) >= 0;
     // What the command does not name stays as it is, its close-on-exec flag included.
@@ -46,7 +44,7 @@ export function execInPlace(starter: Starter, plan: Plan): never {
     });
     become(starter, plan, file, kept);
   } finally {
-    wiring.close();
+    childFds.close();
   }
 }
 
@@ -68,7 +66,7 @@ function become(starter: Starter, plan: Plan, file: Uint8Array, kept: SavedFds):
   }
 }
 
-/** What can be found out is, while this process is still whole. */
+/** Reports the failures that can be foreseen while this process can still throw an error. */
 function requireBeforehand({ kernel, files }: Starter, plan: Plan): void {
   const { command } = plan;
   const folder = findStep(plan, "chdir")?.path;
@@ -81,28 +79,25 @@ function requireBeforehand({ kernel, files }: Starter, plan: Plan): void {
   const { path } = plan.exec;
   const access = files.access(path);
   const fails = (errno: number) =>
-    spawnError(
-      { ...call("exec", "execve", [], [JSON.stringify(path)]), path },
-      errno,
-      command,
-      files,
-    );
+    spawnError({ ...call("exec", "execve", [{ text: path }]), path }, errno, command, files);
   if (access !== "ok") throw fails(errnoNumber(access) ?? E.EACCES);
   if (!isFormatKnown(files.head(path))) throw fails(E.ENOEXEC);
 }
 
-/** What sets credentials right after the exec of the program file, if the plan depends on them. */
+/** The calls that restore credentials after the exec of the program file, if the plan needs them. */
 function restoreOver(kernel: Kernel, plan: Plan): readonly Call[] {
   const depends = findStep(plan, "identity") ?? findStep(plan, "step");
   if (depends === undefined) return [];
-  const carry = carryOver(credentialsOf(kernel));
-  if (carry.kind === "none") return [];
-  if (carry.kind === "restore" && carry.before.length === 0) return carry.after;
+  const preservation = preserve(credentialsOf(kernel));
+  if (preservation.kind === "none") return [];
+  if (preservation.kind === "restore" && preservation.before.length === 0) {
+    return preservation.after;
+  }
   throw new UnsupportedError({
     feature: "exec with a change of identity",
     driver: "native",
-    reason: carry.kind === "impossible"
-      ? carry.reason
+    reason: preservation.kind === "impossible"
+      ? preservation.reason
       : "the capabilities of this process do not survive an exec",
     remedy: "start the program as a child",
     command: plan.command,
@@ -159,7 +154,7 @@ function execute(kernel: Kernel, fd: number): number {
   return -kernel.raw("execveat", fd, ...at, AT_EMPTY_PATH);
 }
 
-/** It is a start that is refused, and this process lives on. */
+/** The error if the program file may not be written; this process goes on. */
 function tooLarge({ command }: Plan): SpawnError {
   return new SpawnError({
     step: "clone",

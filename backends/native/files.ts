@@ -1,19 +1,24 @@
 /**
- * Looking at files through the kernel, with the eyes of execve(2): effective ids, no permission
- * of the runtime needed beyond the one for FFI.
+ * Files through system calls, with the effective ids as execve(2) has them. No permission of the
+ * runtime is needed but the one for FFI.
  *
  * @module
  */
 
 import type { Access } from "../../core/system.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
-import { AT_FDCWD, E, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
+import {
+  AT_EACCESS,
+  AT_FDCWD,
+  E,
+  O,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  X_OK,
+} from "../../core/tables/kernel.ts";
 import { isMissing } from "./primitives.ts";
 import { place, regions } from "./scratch.ts";
-
-const X_OK = 1;
-const AT_EACCESS = 0x200;
-const S_IFDIR = 0o040000;
 
 /** What is in the scratch memory: the path, struct stat. */
 const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
@@ -39,7 +44,7 @@ function executeAccess(kernel: Kernel, path: string): number {
   if (uid === euid && gid === egid) {
     return kernel.raw("faccessat", AT_FDCWD, kernel.path(path), X_OK);
   }
-  // execve(2) itself finds out what the mode bits do not tell: access control lists, groups.
+  // execve(2) itself finds out what the mode bits do not show: access control lists, groups.
   const mode = modeOf(kernel, path);
   return mode === 0 ? -E.ENOENT : (mode & 0o111) === 0 ? -E.EACCES : 0;
 }

@@ -1,6 +1,6 @@
 /**
  * System calls by name, for the parent: what the engine itself asks of the kernel. Results are
- * checked here; a failure that is part of the game (EAGAIN, ENOENT) is returned, any other thrown.
+ * checked here; a failure that callers expect (EAGAIN, ENOENT) is returned, any other thrown.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Arch, SyscallName } from "../child_program/arch.ts";
 import type { Libc } from "./libc.ts";
 import type { Word } from "../child_program/word.ts";
 import { SCRATCH } from "./scratch.ts";
-import { AT_FDCWD, E, F, O } from "../../core/tables/kernel.ts";
+import { AT_FDCWD, E, F, MAP, O, PROT } from "../../core/tables/kernel.ts";
 
 /** The first number that is no standard stream's. */
 const FIRST_OWN = 3;
@@ -36,7 +36,7 @@ export class Kernel {
   #nullFd = -1;
 
   /** Maps the scratch memory; throws if not even that is allowed. */
-  constructor(libc: Libc, arch: Arch, lasting: boolean = true) {
+  constructor(libc: Libc, arch: Arch, { lasting = true }: { readonly lasting?: boolean } = {}) {
     this.libc = libc;
     this.arch = arch;
     this.lasting = lasting;
@@ -73,9 +73,8 @@ export class Kernel {
 
   /** Anonymous memory, readable and writable. */
   map(length: number): Word {
-    const PROT_READ_WRITE = 3;
-    const MAP_PRIVATE_ANONYMOUS = 0x22;
-    return this.call("mmap", 0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    const protection = PROT.READ | PROT.WRITE;
+    return this.call("mmap", 0, length, protection, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0);
   }
 
   /** Memory for as long as this thread lasts, zero at first. */
@@ -94,12 +93,20 @@ export class Kernel {
    * A descriptor of our own, at a number above the standard streams. If this process has closed one
    * of those, the kernel gives its number to whatever is opened next, and a child that inherits the
    * stream would be handed that. Takes and returns the result of a call: a negative errno is passed
-   * through. If there is no other number, the descriptor is closed, or with `anyway` kept.
+   * through. If there is no other number, the descriptor is closed.
    */
-  aboveStandard(fd: number, anyway: boolean = false): number {
+  aboveStandard(fd: number): number {
     if (fd < 0 || fd >= FIRST_OWN) return fd;
     const moved = this.raw("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN);
-    if (moved < 0 && anyway) return fd;
+    this.close(fd);
+    return moved;
+  }
+
+  /** The same for a descriptor that must not be lost: if there is no other number, it stays. */
+  aboveStandardOrSame(fd: number): number {
+    if (fd < 0 || fd >= FIRST_OWN) return fd;
+    const moved = this.raw("fcntl", fd, F.DUPFD_CLOEXEC, FIRST_OWN);
+    if (moved < 0) return fd;
     this.close(fd);
     return moved;
   }
@@ -146,7 +153,7 @@ export class Kernel {
     this.call("fcntl", fd, F.SETFL, flags | O.NONBLOCK);
   }
 
-  /** Stands still. */
+  /** Blocks this thread. */
   sleep(ms: number): void {
     this.view.setBigInt64(0, 0n, true);
     this.view.setBigInt64(8, BigInt(ms) * 1_000_000n, true);

@@ -7,7 +7,7 @@
 
 import type { Word } from "../child_program/word.ts";
 
-/** The runtime's way to libc. */
+/** The functions of libc that a runtime calls through FFI. */
 export interface Libc {
   /** syscall(2), with the kernel's own convention: the result, or the negative errno. */
   syscall(number: number, ...args: Word[]): number;

@@ -5,11 +5,9 @@
  */
 
 import type { Kernel } from "./kernel.ts";
-import { E } from "../../core/tables/kernel.ts";
+import { E, MFD } from "../../core/tables/kernel.ts";
+import { LIMIT_INFINITY, limits } from "../../core/tables/limits.ts";
 
-const MFD_CLOEXEC = 1;
-/** Executable whatever vm.memfd_noexec says, short of 2. Since Linux 6.3; before, EINVAL. */
-const MFD_EXEC = 0x10;
 const PROC_NAME = "vircommand";
 
 /** A file in memory that may be executed, closed on exec. */
@@ -19,7 +17,7 @@ export function programMemfd(kernel: Kernel): number {
   return fd;
 }
 
-/** Whether there are such files here. That they may be executed as well only an exec tells. */
+/** Whether there are such files. Whether they may be executed is known only after an exec. */
 export function canExecuteMemfd(kernel: Kernel): boolean {
   const fd = create(kernel);
   if (fd < 0) return false;
@@ -28,8 +26,19 @@ export function canExecuteMemfd(kernel: Kernel): boolean {
 }
 
 function create(kernel: Kernel): number {
-  const fd = kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC | MFD_EXEC);
+  const fd = kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD.CLOEXEC | MFD.EXEC);
+  // EINVAL: a kernel before 6.3, which has no MFD_EXEC.
   return kernel.aboveStandard(
-    fd === -E.EINVAL ? kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD_CLOEXEC) : fd,
+    fd === -E.EINVAL ? kernel.raw("memfd_create", kernel.path(PROC_NAME), MFD.CLOEXEC) : fd,
   );
+}
+
+/**
+ * How large a file may be that this process writes, in bytes. Writing beyond the soft limit would end
+ * the process by SIGXFSZ, see setrlimit(2).
+ */
+export function fileSizeLimit(kernel: Kernel): bigint {
+  kernel.call("prlimit64", 0, limits.fsize, 0, kernel.scratch);
+  const soft = kernel.view.getBigUint64(0, true);
+  return soft === LIMIT_INFINITY ? BigInt(Number.MAX_SAFE_INTEGER) : soft;
 }

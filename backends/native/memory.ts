@@ -35,7 +35,7 @@ export class Arenas {
     return this.#living;
   }
 
-  /** Leases an arena of at least `size` bytes. What it holds is arbitrary. */
+  /** Leases an arena of at least `size` bytes, with arbitrary contents. */
   lease(size: number): Arena {
     const pooled = size <= ARENA ? this.#free.pop() : undefined;
     if (pooled !== undefined) return pooled;
@@ -52,7 +52,7 @@ export class Arenas {
     };
   }
 
-  /** Gives an arena back. No child may run in it any more. */
+  /** Returns an arena to the pool. No child may run in it any more. */
   release(arena: Arena): void {
     if (arena.size === ARENA && this.#free.length < kept && this.#kernel.lasting) {
       this.#free.push(arena);

@@ -1,6 +1,6 @@
 /**
- * The native driver: child programs through FFI. This file puts the engine's parts together; each
- * of them has a file of its own.
+ * The native driver: child programs through FFI. This file puts its parts together; each of them has
+ * a file of its own.
  *
  * @module
  */
@@ -20,14 +20,11 @@ import { Kernel } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { hasApparmor, hasSelinux, type ReadText, requireLsm } from "../child_program/lsm.ts";
 import { testedCloner } from "./self_test.ts";
-import { ETXTBSY_DELAYS_MS, retryOnTextBusySync } from "../spawner/text_busy.ts";
-import { type Running, Starter, wasTextBusy } from "./starter.ts";
+import { Starter } from "./starter.ts";
 import type { Stage } from "./stage_two.ts";
-import { needsStageTwo } from "../child_program/stages.ts";
 import { systemOf } from "./system.ts";
 import { waitSync } from "./sync.ts";
 import { watchSigchld } from "./reaper.ts";
-import type { ChildFds } from "./child_fds.ts";
 
 /** Makes the native driver. Throws if the system refuses what it is built on. */
 export function nativeBackend(
@@ -36,49 +33,17 @@ export function nativeBackend(
   arch: Arch,
   { reason, stage }: { readonly reason: string; readonly stage: Stage | undefined },
 ): Backend {
-  const kernel = new Kernel(libc, arch, host.lasting);
+  const kernel = new Kernel(libc, arch, { lasting: host.lasting });
   watchSigchld(kernel);
   const starter = new Starter(kernel, host, testedCloner(kernel), stage);
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
-
-  function runSync(plan: Plan, run: SyncRun): SyncOutcome {
-    const wiring = starter.setupStdio(plan);
-    try {
-      const since = performance.now();
-      const { late = false, ...child } = own(startSync(plan, wiring, run.timeout));
-      wiring.closeChildEnds();
-      // The time limit counts from the start.
-      const timeout = run.timeout === undefined
-        ? undefined
-        : Math.max(0, run.timeout - (performance.now() - since));
-      const left = { ...run, timeout };
-      const ends = wiring.takeParentEnds();
-      const outcome = waitSync(kernel, child, ends, left, (pid) => starter.adopt(pid));
-      return late ? { ...outcome, timedOut: true } : outcome;
-    } finally {
-      wiring.close();
-    }
-  }
-
-  function startSync(plan: Plan, wiring: ChildFds, timeout: number | undefined): Running {
-    if (needsStageTwo(plan)) {
-      return retryOnTextBusySync(() => starter.launchSync(plan, wiring, timeout), wasTextBusy);
-    }
-    for (const delay of ETXTBSY_DELAYS_MS) {
-      const running = starter.attempt(plan, wiring, { pidfd: true });
-      if (running !== undefined) return running;
-      kernel.sleep(delay);
-    }
-    return starter.lastAttempt(plan, wiring, { pidfd: true });
-  }
-
   return {
     info: () => ({
       ...infoOf(host, kernel, reason),
       stage: starter.stages.stage,
       missing: missingPrimitives(kernel, {
-        clone3: starter.cloner.clears,
+        clone3: starter.cloner.clearsHandlers,
         proc: textOf(kernel, "/proc/self/stat") !== undefined,
       }),
     }),
@@ -89,7 +54,7 @@ export function nativeBackend(
       requireLsm(read, plan, "native");
     },
     start: (plan, cancel) => starter.start(plan, cancel),
-    runSync,
+    runSync: (plan, run) => runSync(starter, plan, run),
     exec: (plan): never => execInPlace(starter, plan),
     explain: (plan) => explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
     closeFd(fd) {
@@ -97,6 +62,25 @@ export function nativeBackend(
     },
     writeFd: (fd, bytes) => kernel.writeAll(fd, bytes),
   };
+}
+
+function runSync(starter: Starter, plan: Plan, run: SyncRun): SyncOutcome {
+  const childFds = starter.setupStdio(plan);
+  try {
+    const since = performance.now();
+    const { late = false, ...child } = own(starter.startSync(plan, childFds, run.timeout));
+    childFds.closeChildEnds();
+    // The time limit counts from the start.
+    const timeout = run.timeout === undefined
+      ? undefined
+      : Math.max(0, run.timeout - (performance.now() - since));
+    const rest = { ...run, timeout };
+    const ends = childFds.takeParentEnds();
+    const outcome = waitSync(starter.kernel, child, ends, rest, (pid) => starter.adopt(pid));
+    return late ? { ...outcome, timedOut: true } : outcome;
+  } finally {
+    childFds.close();
+  }
 }
 
 /** Everything, but for the labels of security modules that this kernel does not run. */

@@ -1,25 +1,22 @@
 /**
- * Pid files, seen from the parent: why one was refused, and tidying up after a daemon that failed.
+ * Pid files in the parent: they are removed after a daemon that failed.
  *
  * @module
  */
 
 import type { Kernel } from "./kernel.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
-import { HOLDER_AT, LOCK } from "../child_program/lower_pid_file.ts";
-
-const F_GETLK = 5;
-const F_SETLK = 6;
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, F, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
+import { HOLDER_AT, LOCK } from "../child_program/pid_file_cells.ts";
 
 /**
- * Removes a pid file whose daemon `pid` did not come to exec. Only with the lock in hand and the
- * dead pid in the file: else somebody else has taken it over meanwhile.
+ * Removes a pid file whose daemon `pid` did not come to exec. Only while the lock is held, and if the
+ * file has that pid: else another process has taken it over meanwhile.
  */
 export function discardPidFile(kernel: Kernel, path: string, pid: number): void {
   discard(kernel, path, pid, [String(pid)]);
 }
 
-/** Removes a pid file that a daemon has made, and did not come to lock or to write. */
+/** Removes a pid file that a daemon has created, and did not come to lock or to write. */
 export function discardUnfinished(kernel: Kernel, path: string, pid: number): void {
   discard(kernel, path, pid, ["", String(pid)]);
 }
@@ -31,8 +28,8 @@ interface Identity {
 }
 
 /**
- * The name may lead to anything by now. What cannot be opened or removed stays: it is the start
- * that has failed, and that is what is reported.
+ * The path may lead to another file by now. What cannot be opened or removed stays: the failure of
+ * the start is reported, not this one.
  */
 function discard(kernel: Kernel, path: string, pid: number, contents: readonly string[]): void {
   const flags = O.RDWR | O.CLOEXEC | O.NONBLOCK | O.NOCTTY | kernel.arch.noFollow;
@@ -40,7 +37,7 @@ function discard(kernel: Kernel, path: string, pid: number, contents: readonly s
   if (fd < 0) return;
   try {
     const opened = identityOf(kernel, kernel.raw("fstat", fd, kernel.scratch), 0);
-    if (opened === undefined || !lockOf(kernel, fd, pid)) return;
+    if (opened === undefined || !takeLock(kernel, fd, pid)) return;
     const found = kernel.readInto(fd);
     if (typeof found === "number") return;
     if (!contents.includes(new TextDecoder().decode(found.slice()))) return;
@@ -52,6 +49,9 @@ function discard(kernel: Kernel, path: string, pid: number, contents: readonly s
   }
 }
 
+/** How often the lock is tried to be taken, a millisecond apart. */
+const LOCK_ATTEMPTS = 100;
+
 /** Where in the scratch memory struct stat goes, behind the path. */
 const STAT_AT = 32 * 1024;
 
@@ -62,7 +62,7 @@ function identityAt(kernel: Kernel, path: string): Identity | undefined {
   return identityOf(kernel, result, STAT_AT);
 }
 
-/** Of a regular file without another name that belongs to us or to root; else undefined. */
+/** The identity of a regular file with one name that belongs to us or to root; else undefined. */
 function identityOf(kernel: Kernel, result: number, at: number): Identity | undefined {
   if (result < 0) return undefined;
   const { view, arch: { stat } } = kernel;
@@ -77,14 +77,14 @@ function identityOf(kernel: Kernel, result: number, at: number): Identity | unde
 }
 
 /**
- * Locks a file that a process may still hold which is about to end: the end of its talking comes
- * before the end of its locks.
+ * Takes the lock, retrying while the dying daemon holds it: its pipe closes before its locks are
+ * released.
  */
-function lockOf(kernel: Kernel, fd: number, dying: number): boolean {
-  for (let attempt = 0; attempt < 100; attempt++) {
+function takeLock(kernel: Kernel, fd: number, dying: number): boolean {
+  for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
     kernel.bytes.set(LOCK);
-    if (kernel.raw("fcntl", fd, F_SETLK, kernel.scratch) >= 0) return true;
-    if (kernel.raw("fcntl", fd, F_GETLK, kernel.scratch) < 0) return false;
+    if (kernel.raw("fcntl", fd, F.SETLK, kernel.scratch) >= 0) return true;
+    if (kernel.raw("fcntl", fd, F.GETLK, kernel.scratch) < 0) return false;
     const holder = kernel.view.getInt32(HOLDER_AT, true);
     if (holder !== 0 && holder !== dying) return false;
     kernel.sleep(1);

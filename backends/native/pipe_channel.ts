@@ -11,7 +11,7 @@ import type { ControlChannel } from "../child_program/protocol.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
 import { E } from "../../core/tables/kernel.ts";
-import { isReadable, waitForHangUp } from "./sync.ts";
+import { isReadable, waitForHangUp } from "./poll.ts";
 
 /** Our ends of the two pipes. */
 export class PipeChannel implements ControlChannel {
@@ -21,7 +21,7 @@ export class PipeChannel implements ControlChannel {
   #go: number | undefined;
   #source: Source | undefined;
   #statusOpen = true;
-  /** What was read before anybody listened. */
+  /** What was read before {@linkcode listen}. */
   readonly #early: Uint8Array[] = [];
   #ended = false;
 
@@ -38,9 +38,9 @@ export class PipeChannel implements ControlChannel {
   }
 
   /**
-   * Waits for the end of the reports for at most so many milliseconds while this process stands
-   * still; whether it came. Most starts are over in less time than it takes to have the event loop
-   * watch a pipe. Only the end wakes us: what is reported before fits the pipe.
+   * Waits for the end of the reports for at most so many milliseconds, and blocks this thread;
+   * whether it came. Most starts are over in less time than it takes to have the event loop watch a
+   * pipe. Only the end of file wakes the thread: what is reported before fits into the pipe.
    */
   waitForEnd(ms: number): boolean {
     if (!waitForHangUp(this.#kernel, this.#status, ms)) return false;
@@ -48,7 +48,7 @@ export class PipeChannel implements ControlChannel {
     return true;
   }
 
-  /** Waits for the first report instead, of a child that goes on only when it is told to. */
+  /** Waits for the first report instead, of a child that then waits for its parent. */
   waitForReport(ms: number): void {
     if (isReadable(this.#kernel, this.#status, ms)) this.#read();
   }
@@ -63,7 +63,7 @@ export class PipeChannel implements ControlChannel {
     return !this.#ended;
   }
 
-  /** What was read while this process stood still. */
+  /** What was read by waiting. */
   get early(): readonly Uint8Array[] {
     return this.#early;
   }
@@ -71,7 +71,7 @@ export class PipeChannel implements ControlChannel {
   write(bytes: Uint8Array): void {
     if (this.#go === undefined) return;
     const n = this.#kernel.writeFrom(this.#go, bytes);
-    // EPIPE: the child is gone, which the end of its reports says.
+    // EPIPE: the child is gone. The end of its reports is how that is found out.
     if (n < 0 && n !== -E.EPIPE) throw this.#kernel.error("write", n);
   }
 

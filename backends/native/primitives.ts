@@ -7,7 +7,7 @@
  */
 
 import type { SyscallName } from "../child_program/arch.ts";
-import { AT_FDCWD, E } from "../../core/tables/kernel.ts";
+import { AT_EACCESS, AT_FDCWD, E } from "../../core/tables/kernel.ts";
 import { LAST_FD } from "../../core/plan/descriptors.ts";
 import type { Kernel } from "./kernel.ts";
 
@@ -18,8 +18,6 @@ import type { Kernel } from "./kernel.ts";
 export function isMissing(result: number): boolean {
   return result === -E.ENOSYS || result === -E.EPERM || result === -E.EINVAL;
 }
-
-const AT_EACCESS = 0x200;
 
 /** One primitive. */
 interface Primitive {

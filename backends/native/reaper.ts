@@ -1,15 +1,15 @@
 /**
- * The reaper: learns of the end of children. The kernel makes SIGCHLD one per process, so there is
+ * The reaper: waits for children. The kernel makes SIGCHLD one per process, so there is
  * one listener and one reaper per runtime; it lives as long as the runtime does.
  *
- * SIGCHLD says that somebody has died. Of our children, the youngest few are asked one by one: most
- * programs are over before others have followed them. The older ones have a pidfd in an epoll set,
- * which tells who it was; so the cost of an exit does not grow with the number of living children,
- * and children of others are never touched. Signals coalesce, but all of the young are asked each
- * time and epoll is level-triggered: nobody is missed.
+ * SIGCHLD means that some child has ended. The youngest few of ours are polled one by one: most
+ * programs end before many others are started. The older ones have a pidfd in an epoll set, which
+ * returns those that have ended; so the cost of an exit does not grow with the number of living
+ * children, and children that other code has started are never reaped. Signals coalesce, but all
+ * young children are polled each time and epoll is level-triggered, so that none is missed.
  *
- * A pid is its child's own until the parent reaps it, and nobody but us reaps ours. Should another
- * part of this process have done so all the same, waitid(2) knows of no such child, and says so.
+ * A pid belongs to its child until the parent reaps it. If other code in this process has reaped one
+ * of ours, waitid(2) fails with ECHILD, and the watch rejects.
  *
  * @module
  */
@@ -19,21 +19,9 @@ import { KillError, StateError } from "../../core/errors.ts";
 import { boundOf } from "../posix/resident.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { E, SIGCHLD } from "../../core/tables/kernel.ts";
+import { E, EPOLL, P, RUSAGE_SELF, SIG_IGN, SIGCHLD, W } from "../../core/tables/kernel.ts";
 import { place, regions } from "./scratch.ts";
 import { exitFrom, long, MAXRSS } from "../child_program/exit.ts";
-
-const EPOLL_CLOEXEC = 0o2000000;
-const EPOLL_CTL_ADD = 1;
-const EPOLLIN = 1;
-const P_PID = 1;
-const WNOHANG = 1;
-const WEXITED = 4;
-const WNOWAIT = 0x100_0000;
-
-const RUSAGE_SELF = 0;
-
-const SIG_IGN = 1n;
 
 /** struct sigaction and sigset_t as the kernel has them, in bytes. */
 const SIGACTION_SIZE = 32;
@@ -42,7 +30,7 @@ const SIGSET_SIZE = 8;
 /** How many exits one epoll_pwait(2) reports. */
 const BATCH = 256;
 
-/** How many of the youngest children are asked one by one. */
+/** How many of the youngest children are polled one by one. */
 const YOUNG = 4;
 
 /** What is in the scratch memory: struct epoll_event of each exit, and the structures of waitid(2). */
@@ -55,7 +43,7 @@ const { events: EVENTS, siginfo: SIGINFO, rusage: RUSAGE } = regions({
 /** A child that is watched. */
 interface Watched {
   readonly pid: number;
-  /** Of the older ones. */
+  /** Only older ones have one. */
   pidfd: number | undefined;
   readonly reaped: (exit: Exit) => void;
   readonly lost: (error: unknown) => void;
@@ -63,9 +51,9 @@ interface Watched {
   over: boolean;
 }
 
-/** What the starter of a watched child gets. */
+/** The handle of a watched child. */
 export interface Watch extends Refable {
-  /** Resolves when it was reaped; rejects if somebody else has done that. */
+  /** Resolves when it was reaped; rejects if other code has reaped it. */
   readonly exited: Promise<Exit>;
   /** Sends a signal; false if the child was reaped. Throws a KillError if the kernel refuses. */
   readonly kill: (signal: number) => boolean;
@@ -95,7 +83,7 @@ export class Reaper {
   /** Begins to listen, once. Called before the first clone. */
   start(): void {
     if (this.#listens) return;
-    // Deno panics if it has no descriptors for its listener. Nobody else takes these meanwhile.
+    // Deno panics if it has no descriptors for its listener. No other code runs in between.
     const pipes = [this.#kernel.tryPipe(), this.#kernel.tryPipe()];
     for (const pipe of pipes) {
       if (typeof pipe === "number") continue;
@@ -120,7 +108,7 @@ export class Reaper {
     const { promise: exited, resolve: reaped, reject: lost } = Promise.withResolvers<Exit>();
     const watched: Watched = { pid, pidfd: undefined, reaped, lost, isRef: false, over: false };
     this.#young.push(watched);
-    if (this.#young.length > YOUNG) this.#enrolOldest();
+    if (this.#young.length > YOUNG) this.#moveOldest();
     this.#ref(watched);
     return {
       exited,
@@ -131,34 +119,34 @@ export class Reaper {
   }
 
   /**
-   * Takes over a child that is not waited for any more, since it cannot be ended: it is reaped when
+   * Takes over a child that cannot be ended, and that its starter does not wait for: it is reaped when
    * it ends, and does not keep the event loop alive.
    */
   adopt(pid: number): void {
     this.start();
     const { exited, unref } = this.watch(pid);
     unref();
-    // Nobody waits; that somebody else has reaped it is as good.
+    // It is all the same if other code reaps it.
     exited.catch(() => {});
-    // It may have ended before anybody listened.
+    // It may have ended before the listener was there.
     queueMicrotask(() => this.#reapAll());
   }
 
-  /** Moves the oldest of the young into the epoll set. If there is no room, it goes on as it was. */
-  #enrolOldest(): void {
+  /** Moves the oldest of the young into the epoll set. If a descriptor is refused, it stays. */
+  #moveOldest(): void {
     const [oldest] = this.#young;
     if (oldest === undefined) return;
     const { scratch, view, arch } = this.#kernel;
     const { pid } = oldest;
     if (this.#epoll < 0) {
-      this.#epoll = this.#kernel.aboveStandard(this.#kernel.raw("epoll_create1", EPOLL_CLOEXEC));
+      this.#epoll = this.#kernel.aboveStandard(this.#kernel.raw("epoll_create1", EPOLL.CLOEXEC));
       if (this.#epoll < 0) return;
     }
     const pidfd = this.#kernel.aboveStandard(this.#kernel.raw("pidfd_open", pid, 0));
     if (pidfd < 0) return;
-    view.setUint32(0, EPOLLIN, true);
+    view.setUint32(0, EPOLL.IN, true);
     view.setBigUint64(arch.epollEvent.data, BigInt(pid), true);
-    if (this.#kernel.raw("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, pidfd, scratch) < 0) {
+    if (this.#kernel.raw("epoll_ctl", this.#epoll, EPOLL.CTL_ADD, pidfd, scratch) < 0) {
       this.#kernel.close(pidfd);
       return;
     }
@@ -171,18 +159,18 @@ export class Reaper {
     const ended: (() => void)[] = [];
     for (let i = 0; i < this.#young.length;) {
       const watched = this.#young[i];
-      const tell = watched === undefined ? undefined : this.#reap(watched);
-      if (tell === undefined) {
+      const notify = watched === undefined ? undefined : this.#reap(watched);
+      if (notify === undefined) {
         i++;
       } else {
         this.#young.splice(i, 1);
-        ended.push(tell);
+        ended.push(notify);
       }
     }
     if (this.#old.size > 0) this.#reapOld(ended);
     if (this.#old.size === 0) this.close();
-    // Told last: a listener may start the next child, and use the scratch memory.
-    for (const tell of ended) tell();
+    // Last: a listener may start the next child, and use the scratch memory.
+    for (const notify of ended) notify();
   }
 
   #reapOld(ended: (() => void)[]): void {
@@ -197,10 +185,10 @@ export class Reaper {
       );
       for (const pid of pids) {
         const watched = this.#old.get(pid);
-        const tell = watched === undefined ? undefined : this.#reap(watched);
-        if (tell === undefined) continue;
+        const notify = watched === undefined ? undefined : this.#reap(watched);
+        if (notify === undefined) continue;
         this.#old.delete(pid);
-        ended.push(tell);
+        ended.push(notify);
       }
       if (n < BATCH) return;
     }
@@ -210,7 +198,7 @@ export class Reaper {
   #reap(watched: Watched): (() => void) | undefined {
     let notify: () => void;
     try {
-      const exit = reap(this.#kernel, watched.pid, WNOHANG);
+      const exit = reap(this.#kernel, watched.pid, "poll");
       if (exit === undefined) return undefined;
       notify = () => watched.reaped(exit);
     } catch (error) {
@@ -238,24 +226,29 @@ export class Reaper {
 
 /**
  * A process that was started with SIGCHLD ignored has no children to wait for, see waitid(2): the
- * kernel reaps them, and nobody learns how they ended. So it is not ignored any more.
+ * kernel reaps them, and their exit status is lost. So the default is restored.
  */
 export function watchSigchld(kernel: Kernel): void {
   const { scratch, bytes, view } = kernel;
   kernel.call("rt_sigaction", SIGCHLD, 0, scratch, SIGSET_SIZE);
-  if (view.getBigUint64(0, true) !== SIG_IGN) return;
+  if (view.getBigUint64(0, true) !== BigInt(SIG_IGN)) return;
   bytes.fill(0, 0, SIGACTION_SIZE);
   kernel.call("rt_sigaction", SIGCHLD, scratch, 0, SIGSET_SIZE);
 }
 
-/** Waits for a child and reaps it; undefined if it lives and must not be waited for. */
-export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | undefined {
+/** Reaps a child, and waits for it; or with `poll` returns undefined at once if it still lives. */
+export function reap(
+  kernel: Kernel,
+  pid: number,
+  how: "wait" | "poll" = "wait",
+): Exit | undefined {
   const { scratch, view } = kernel;
+  const flags = how === "poll" ? W.NOHANG : 0;
   const [siginfo, rusage] = [scratch + SIGINFO.at, scratch + RUSAGE.at];
   // With WNOHANG, waitid(2) returns 0 for a living child, and leaves si_pid at 0.
   view.setInt32(SIGINFO.at + 16, 0, true);
   for (;;) {
-    const result = kernel.raw("waitid", P_PID, pid, siginfo, WEXITED | flags, rusage);
+    const result = kernel.raw("waitid", P.PID, pid, siginfo, W.EXITED | flags, rusage);
     if (result === -E.EINTR) continue;
     if (result < 0) throw kernel.error("waitid", result);
     break;
@@ -266,7 +259,7 @@ export function reap(kernel: Kernel, pid: number, flags: number = 0): Exit | und
   return { raw, usage: { userMs, systemMs, maxRssBytes: ownRss(kernel, usage.maxRssBytes) } };
 }
 
-/** For each process once: what a child must exceed so that it is known to be its own. */
+/** For each process, the resident size that a child must exceed so that it is known to be its own. */
 const bounds = new WeakMap<Kernel, number>();
 
 /** The largest resident size of a child; NaN if it may be ours. Ours never shrinks. */
@@ -279,7 +272,7 @@ function ownRss(kernel: Kernel, bytes: number): number {
   return bytes > bound ? bytes : NaN;
 }
 
-/** Sends a signal to a child that was not reaped: its pid is its own. */
+/** Sends a signal to a child that was not reaped, so that its pid is still its own. */
 function send(kernel: Kernel, pid: number, signal: number): boolean {
   const result = kernel.raw("kill", pid, signal);
   if (result === -E.ESRCH) return false;
@@ -291,13 +284,13 @@ function send(kernel: Kernel, pid: number, signal: number): boolean {
 export function hasEnded(kernel: Kernel, pid: number): boolean {
   const { scratch, view } = kernel;
   view.setInt32(SIGINFO.at + 16, 0, true);
-  const how = WEXITED | WNOHANG | WNOWAIT;
-  const result = kernel.raw("waitid", P_PID, pid, scratch + SIGINFO.at, how, 0);
-  // An error is found by reap(), which says what it is.
+  const how = W.EXITED | W.NOHANG | W.NOWAIT;
+  const result = kernel.raw("waitid", P.PID, pid, scratch + SIGINFO.at, how, 0);
+  // reap() reports the error.
   return result < 0 || view.getInt32(SIGINFO.at + 16, true) !== 0;
 }
 
 /** Whether a process is a child of this one, alive or not reaped yet. */
 function isChild(kernel: Kernel, pid: number): boolean {
-  return kernel.raw("waitid", P_PID, pid, 0, WEXITED | WNOHANG | WNOWAIT, 0) === 0;
+  return kernel.raw("waitid", P.PID, pid, 0, W.EXITED | W.NOHANG | W.NOWAIT, 0) === 0;
 }

@@ -1,7 +1,7 @@
 /**
- * How the scratch memory of the kernel's callers is laid out. Whoever keeps more than one structure
- * there for a call names each as a region of one layout: they lie behind one another, so that no
- * two can overlap, and that all of them fit is checked when the layout is made.
+ * How the scratch memory of the kernel's callers is laid out. A caller that needs more than one
+ * structure for a call names each as a region of one layout: they are placed one behind the other, so
+ * that no two overlap, and the layout throws if they do not fit.
  *
  * @module
  */

@@ -13,13 +13,13 @@ import { reap } from "./reaper.ts";
 
 const PID = "pid";
 
-/** What clones here, in the best way that works. Throws if there is none. */
+/** A cloner that works here: with clone3(2), else with clone(2). Throws if neither does. */
 export function testedCloner(kernel: Kernel): Cloner {
   const cloner = new Cloner(kernel);
   try {
     selfTest(kernel, cloner);
   } catch {
-    // The second failure is the one to tell of: nothing is behind it.
+    // If this fails as well, its error is the one to report.
     cloner.doWithoutClone3();
     selfTest(kernel, cloner);
   }
@@ -30,8 +30,8 @@ export function testedCloner(kernel: Kernel): Cloner {
 function selfTest(kernel: Kernel, cloner: Cloner): void {
   const program = {
     calls: [
-      { ...call("signals", "getpid", [], []), into: { cell: PID } },
-      call("exec", "exit_group", [0], ["0"]),
+      { ...call("signals", "getpid"), into: { cell: PID } },
+      call("exec", "exit_group", [0]),
     ],
     cells: [{ name: PID, size: 8 }],
   };

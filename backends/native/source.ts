@@ -1,6 +1,6 @@
 /**
  * Reading from a pipe: a small output stays in it until the child has ended and is then read
- * straight through read(2), if its receiver has the patience; everything else flows through the
+ * straight through read(2), if its receiver can wait for that; everything else is read by the
  * runtime's event loop.
  *
  * @module
@@ -15,10 +15,10 @@ import { E } from "../../core/tables/kernel.ts";
  * How long a child may take before its output goes through the event loop, in milliseconds. Most
  * programs whose output is small have ended by then; one that fills the pipe waits as long.
  */
-const PATIENCE = 4;
+const PATIENCE_MS = 4;
 
 /** How much is read at most without a turn of the event loop, in bytes. */
-const AT_ONCE = 1024 * 1024;
+const MAX_READ = 1024 * 1024;
 
 /** A source over a non-blocking pipe, which it owns; `exited` resolves when its child has ended. */
 export function sourceOf(
@@ -27,38 +27,105 @@ export function sourceOf(
   fd: number,
   exited: Promise<unknown>,
 ): Source {
-  let flowing: Source | undefined;
-  let isRef = true;
-  let closed = false;
-  let flowNow: (() => void) | undefined;
-  const flow = (receiver: Receiver) => {
-    flowNow = undefined;
+  const pipe = new PipeReader(kernel, host, fd, exited);
+  // An object with own properties: the core copies it, see own.ts.
+  return {
+    start: (receiver, options) => pipe.start(receiver, options),
+    pause: () => pipe.pause(),
+    resume: () => pipe.resume(),
+    close: () => pipe.close(),
+    ref: () => pipe.ref(),
+    unref: () => pipe.unref(),
+  };
+}
+
+/** The reader of one pipe. */
+class PipeReader implements Source {
+  readonly #kernel: Kernel;
+  readonly #host: Host;
+  readonly #fd: number;
+  readonly #exited: Promise<unknown>;
+  /** What the event loop reads from, once it does. */
+  #source: Source | undefined;
+  #isRef = true;
+  #closed = false;
+  /** Ends the wait for the child's end, while there is one. */
+  #stopWaiting: (() => void) | undefined;
+
+  constructor(kernel: Kernel, host: Host, fd: number, exited: Promise<unknown>) {
+    this.#kernel = kernel;
+    this.#host = host;
+    this.#fd = fd;
+    this.#exited = exited;
+  }
+
+  start(receiver: Receiver, { patient = false }: { readonly patient?: boolean } = {}): void {
+    if (patient && this.#isRef) this.#wait(receiver);
+    else this.#flow(receiver);
+  }
+
+  pause(): void {
+    this.#source?.pause();
+  }
+
+  resume(): void {
+    this.#source?.resume();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopWaiting = undefined;
+    if (this.#source === undefined) this.#kernel.close(this.#fd);
+    else this.#source.close();
+  }
+
+  ref(): void {
+    this.#isRef = true;
+    this.#source?.ref();
+  }
+
+  unref(): void {
+    this.#isRef = false;
+    this.#source?.unref();
+    // A timer would keep the event loop alive.
+    this.#stopWaiting?.();
+  }
+
+  /** Lets the event loop read. */
+  #flow(receiver: Receiver): void {
+    this.#stopWaiting = undefined;
+    let source: Source;
     try {
-      flowing = host.source(fd);
+      source = this.#source = this.#host.source(this.#fd);
     } catch (error) {
-      // Some of the calls come from a timer, where nobody would catch it.
+      // Some of the calls come from a timer, where no caller would catch it.
       return receiver.end(error instanceof Error ? error : new Error(String(error)));
     }
-    if (!isRef) flowing.unref();
-    flowing.start(receiver);
-  };
-  const wait = (receiver: Receiver) => {
-    const timer = setTimeout(() => flowNow?.(), PATIENCE);
-    flowNow = () => {
+    if (!this.#isRef) source.unref();
+    source.start(receiver);
+  }
+
+  /** Waits for the child's end, and reads everything then; but not for longer than its patience. */
+  #wait(receiver: Receiver): void {
+    const timer = setTimeout(() => this.#stopWaiting?.(), PATIENCE_MS);
+    this.#stopWaiting = () => {
       clearTimeout(timer);
-      flow(receiver);
+      this.#flow(receiver);
     };
-    exited.then(() => {
-      if (closed || flowNow === undefined) return;
+    this.#exited.then(() => {
+      if (this.#closed || this.#stopWaiting === undefined) return;
       clearTimeout(timer);
-      flowNow = undefined;
-      if (!readAll(receiver)) flow(receiver);
+      this.#stopWaiting = undefined;
+      if (!this.#readAll(receiver)) this.#flow(receiver);
     }, () => {});
-  };
+  }
+
   /** Reads to the end of the pipe; false if it is held open by another process. */
-  const readAll = (receiver: Receiver): boolean => {
-    for (let read = 0; read < AT_ONCE;) {
-      const piece = kernel.readInto(fd);
+  #readAll(receiver: Receiver): boolean {
+    const kernel = this.#kernel;
+    for (let read = 0; read < MAX_READ;) {
+      const piece = kernel.readInto(this.#fd);
       if (piece === -E.EAGAIN) return false;
       if (typeof piece === "number") {
         receiver.end(kernel.error("read", piece));
@@ -70,33 +137,8 @@ export function sourceOf(
       }
       read += piece.length;
       receiver.chunk(piece, true);
-      if (closed) return true;
+      if (this.#closed) return true;
     }
     return false;
-  };
-  return {
-    start(receiver, { patient = false } = {}) {
-      if (patient && isRef) wait(receiver);
-      else flow(receiver);
-    },
-    pause: () => flowing?.pause(),
-    resume: () => flowing?.resume(),
-    close() {
-      if (closed) return;
-      closed = true;
-      flowNow = undefined;
-      if (flowing === undefined) kernel.close(fd);
-      else flowing.close();
-    },
-    ref() {
-      isRef = true;
-      flowing?.ref();
-    },
-    unref() {
-      isRef = false;
-      flowing?.unref();
-      // A timer would keep the event loop alive.
-      flowNow?.();
-    },
-  };
+  }
 }

@@ -7,26 +7,27 @@
  */
 
 import { layout, lowestFree, type Mapping } from "../../core/plan/descriptors.ts";
-import { SpawnError, UnsupportedError, UsageError } from "../../core/errors.ts";
-import { LIMIT_INFINITY } from "../../core/tables/limits.ts";
+import { UnsupportedError, UsageError } from "../../core/errors.ts";
+import { defined } from "../../core/own.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
 import type { Step } from "../../core/plan/steps.ts";
-import { writeUnlinkedProgram } from "../spawner/unlinked_file.ts";
-import { type Call, call, type Program } from "../child_program/call.ts";
-import { type Carry, carryOver } from "../child_program/credentials.ts";
-import { credentialsOf } from "./credentials_of.ts";
+import { E, F, FD_CLOEXEC } from "../../core/tables/kernel.ts";
+import { arg, type Call, call, type Program } from "../child_program/call.ts";
+import { type Preservation, preserve } from "../child_program/credentials.ts";
 import { elfOf } from "../child_program/elf.ts";
+import { encodeForFile } from "../child_program/encode_file.ts";
 import type { Encoded } from "../child_program/encoded.ts";
 import { executeFile, NO_ENVIRONMENT } from "../child_program/execute_file.ts";
-import { type Halves, hookRuntime, splitAtHook } from "../child_program/hook_split.ts";
-import type { Host } from "../spawner/host.ts";
-import type { Kernel } from "./kernel.ts";
-import { E, F, O } from "../../core/tables/kernel.ts";
-import { encodeForFile } from "../child_program/encode_file.ts";
-import type { Word } from "../child_program/word.ts";
+import { type HookPrograms, hookRuntime, splitAtHook } from "../child_program/hook_split.ts";
 import { lower, type LowerOptions } from "../child_program/lower.ts";
-import { canExecuteMemfd, programMemfd } from "./memfd.ts";
 import { cutInStages } from "../child_program/stages.ts";
+import type { Word } from "../child_program/word.ts";
+import type { Host } from "../spawner/host.ts";
+import { credentialsOf } from "./credentials_of.ts";
+import type { Kernel } from "./kernel.ts";
+import { openHookImage, writeHookImage } from "./hook_image.ts";
+import { canExecuteMemfd, fileSizeLimit, programMemfd } from "./memfd.ts";
+import { OpenFds } from "./open_fds.ts";
 import { isElevated } from "./system.ts";
 
 /** What a second stage runs in: a program file in memory, or a copy of our memory. */
@@ -39,22 +40,16 @@ export function stageNamed(value: string | undefined): Stage | undefined {
   throw new UsageError(`VIRCOMMAND_STAGE: expected memfd or copy, not ${JSON.stringify(value)}`);
 }
 
-const FD_CLOEXEC = 1;
-const RLIMIT_FSIZE = 1;
-
 /** Errors by which a kernel, a sandbox or a security module refuses to execute a file in memory. */
-const REFUSALS: readonly number[] = [
-  E.EPERM,
-  E.EACCES,
-  E.EINVAL,
-  E.ENOSYS,
-];
+const REFUSALS: readonly number[] = [E.EPERM, E.EACCES, E.EINVAL, E.ENOSYS];
 
-/** No program file is larger: arguments and environment have 6 MiB at most, see execve(2). */
-const AMPLE = 16n * 1024n * 1024n;
+/**
+ * No program file is larger, in bytes: arguments and environment have 6 MiB at most, see execve(2).
+ */
+const MAX_PROGRAM_FILE = 16n * 1024n * 1024n;
 
 /** A start with two stages, laid out. */
-export interface StagedPlan {
+export interface TwoStageStart {
   /** What the child runs first. */
   readonly program: Program;
   readonly memory: "shared" | "copied";
@@ -70,21 +65,31 @@ export interface StagedPlan {
   close(): void;
 }
 
-/** What a start with two stages is lowered from. */
+/** The descriptors that a start opens, by their numbers in this process. */
+interface StartFds {
+  readonly status: { readonly read: number; readonly write: number };
+  readonly go: { readonly read: number; readonly write: number } | undefined;
+  /** The program file of the second stage, if it is one in memory. */
+  readonly stageFile: number | undefined;
+  /** The file with what comes after the hook, if there is a hook. */
+  readonly image: number | undefined;
+}
+
+/** What a start with two stages is lowered from; descriptors by their numbers in the child. */
 interface Parts {
   readonly plan: Plan;
   readonly lowerOptions: LowerOptions;
   readonly report: number;
   readonly go: number | undefined;
-  /** The number of the file with what comes after the hook, if there is a hook. */
   readonly image: number | undefined;
-  readonly carry: Carry;
+  readonly preservation: Preservation;
 }
 
-/** A program, and with a hook the halves that it is a part of. */
-interface Lowered {
+/** The programs of a start. */
+interface StagePrograms {
   readonly program: Program;
-  readonly halves: Halves | undefined;
+  readonly stageTwo: Encoded | undefined;
+  readonly hookPrograms: HookPrograms | undefined;
 }
 
 /** Lays out starts with two stages. */
@@ -107,8 +112,8 @@ export class StageFiles {
     openBelow: () => number | undefined,
   ) {
     this.#kernel = kernel;
-    this.#environ = environ;
     this.#openBelow = openBelow;
+    this.#environ = environ;
     this.#host = host;
     this.#resets = resets;
     this.#stage = forced ?? (canExecuteMemfd(kernel) ? "memfd" : "copy");
@@ -135,171 +140,172 @@ export class StageFiles {
   }
 
   /** Opens what a start needs, and lays its programs out. */
-  prepare(plan: Plan, mappings: readonly Mapping[]): StagedPlan {
-    const kernel = this.#kernel;
-    const open = new OpenFds(kernel);
+  prepare(plan: Plan, mappings: readonly Mapping[]): TwoStageStart {
+    const open = new OpenFds(this.#kernel);
     try {
-      const carry = carryOver(credentialsOf(kernel));
-      const copies = this.#stage === "copy" || carry.kind === "impossible" ||
-        fileSizeLimit(kernel) < AMPLE;
-      const hook = findStep(plan, "preExec") !== undefined;
-      if (hook) requireCarryOverHook(plan, carry);
-      const status = open.pipe();
-      const go = findStep(plan, "handshake") === undefined ? undefined : open.pipe();
-      const stageFile = copies ? undefined : open.own(programMemfd(kernel));
-      const image = hook ? open.own(this.#imageFd()) : undefined;
-      const reserved = [status.write, go?.read, stageFile, image].filter((fd) => fd !== undefined);
-      const laid = layout(mappings, reserved);
-      const inChild = (fd: number): number => {
-        const found = laid.reserved[reserved.indexOf(fd)];
-        if (found === undefined) throw new Error(`descriptor ${fd} has no number in the child`);
-        return found;
-      };
-      const report = inChild(status.write);
-      const childGo = go === undefined ? undefined : inChild(go.read);
-      const childImage = image === undefined ? undefined : inChild(image);
-      const kept = [report, childGo, childImage].filter((fd) => fd !== undefined);
-      const parts: Parts = {
-        plan,
-        lowerOptions: {
-          resets: this.#resets,
-          moves: laid.moves,
-          openBelow: this.#openBelow(),
-          // The program file is closed by its own exec: its number is free then.
-          free: () => lowestFree([...mappings.map(({ to }) => to), ...kept]),
-          report,
-          parent: this.parent,
-          ...(childGo === undefined ? {} : { handshake: { status: report, go: childGo } }),
-          ...(hook ? { blocking: flagsOf(kernel, mappings) } : {}),
-        },
-        report,
-        go: childGo,
-        image: childImage,
-        carry,
-      };
-      let program: Program;
-      let halves: Halves | undefined;
-      let stageTwo: Encoded | undefined;
-      if (stageFile === undefined) {
-        ({ program, halves } = this.#lowered(parts, plan.steps, []));
-      } else {
-        const { one, two } = cutInStages(plan);
-        const [before, after] = carry.kind === "restore" ? [carry.before, carry.after] : [[], []];
-        // They must be found open in stage two, and by the program closed.
-        const channels = [parts.report, parts.go, parts.image].filter((fd) => fd !== undefined);
-        // The environment that is inherited is handed on, and need not be copied.
-        const inherits = plan.exec.inherits && !hook;
-        const environ = inherits ? { environ: "own" } as const : {};
-        const second = this.#lowered(
-          { ...parts, lowerOptions: { ...parts.lowerOptions, ...environ } },
-          [...two, plan.exec],
-          after,
-        );
-        const prelude = channels.map((fd) => setCloseOnExec(fd, true));
-        halves = second.halves;
-        const { bytes, encoded } = encodeForFile(
-          kernel.arch,
-          { ...second.program, calls: [...prelude, ...second.program.calls] },
-          report,
-        );
-        kernel.writeAll(stageFile, elfOf(kernel.arch, bytes));
-        stageTwo = encoded;
-        // In shared memory, the outcome can be read.
-        const { report: _, ...system } = parts.lowerOptions;
-        const first = lower(one, system);
-        const calls = [
-          ...first.calls,
-          ...channels.map((fd) => setCloseOnExec(fd, false)),
-          ...before,
-          executeFile(inChild(stageFile), inherits ? this.#environ() : NO_ENVIRONMENT),
-        ];
-        program = { ...first, calls };
-      }
-      if (image !== undefined && halves !== undefined) this.#fill(plan, image, halves.file);
-      const ours = { status: status.read, go: go?.write };
-      return {
-        program,
-        memory: stageFile === undefined ? "copied" : "shared",
-        report: stageFile === undefined ? report : undefined,
-        stageTwo,
-        afterHook: halves?.second,
-        takeParentEnds() {
-          open.release(ours.status);
-          if (ours.go !== undefined) open.release(ours.go);
-          return ours;
-        },
-        close: () => open.close(),
-      };
+      return this.#prepare(plan, mappings, open);
     } catch (error) {
       open.close();
       throw error;
     }
   }
 
+  #prepare(plan: Plan, mappings: readonly Mapping[], open: OpenFds): TwoStageStart {
+    const preservation = preserve(credentialsOf(this.#kernel));
+    const fds = this.#open(plan, preservation, open);
+    const { status, go, stageFile, image } = fds;
+    const { parts, inChild } = this.#partsOf(plan, mappings, fds, preservation);
+    const { program, stageTwo, hookPrograms } = stageFile === undefined
+      ? { ...this.#lowered(parts, plan.steps, []), stageTwo: undefined }
+      : this.#inFile(parts, stageFile, inChild(stageFile));
+    if (image !== undefined && hookPrograms !== undefined) {
+      writeHookImage(this.#kernel, this.#stage, plan, image, hookPrograms.file);
+    }
+    const ours = { status: status.read, go: go?.write };
+    return {
+      program,
+      memory: stageFile === undefined ? "copied" : "shared",
+      report: stageFile === undefined ? parts.report : undefined,
+      stageTwo,
+      afterHook: hookPrograms?.afterHook,
+      takeParentEnds() {
+        open.release(ours.status);
+        if (ours.go !== undefined) open.release(ours.go);
+        return ours;
+      },
+      close: () => open.close(),
+    };
+  }
+
+  /** Opens the control channel and the files. */
+  #open(plan: Plan, preservation: Preservation, open: OpenFds): StartFds {
+    const kernel = this.#kernel;
+    const copies = this.#stage === "copy" || preservation.kind === "impossible" ||
+      fileSizeLimit(kernel) < MAX_PROGRAM_FILE;
+    const hook = findStep(plan, "preExec") !== undefined;
+    if (hook) requirePreservationOverHook(plan, preservation);
+    return {
+      status: open.pipe(),
+      go: findStep(plan, "handshake") === undefined ? undefined : open.pipe(),
+      stageFile: copies ? undefined : open.own(programMemfd(kernel)),
+      image: hook ? open.own(openHookImage(kernel, this.#stage)) : undefined,
+    };
+  }
+
+  /** Lays the child's descriptors out: the parts, and the child's number for one of ours. */
+  #partsOf(
+    plan: Plan,
+    mappings: readonly Mapping[],
+    { status, go, stageFile, image }: StartFds,
+    preservation: Preservation,
+  ): { readonly parts: Parts; readonly inChild: (fd: number) => number } {
+    const ours = [status.write, go?.read, stageFile, image].filter((fd) => fd !== undefined);
+    const { moves, reserved } = layout(mappings, ours);
+    const inChild = (fd: number): number => {
+      const found = reserved[ours.indexOf(fd)];
+      if (found === undefined) throw new Error(`descriptor ${fd} has no number in the child`);
+      return found;
+    };
+    const report = inChild(status.write);
+    const childGo = go === undefined ? undefined : inChild(go.read);
+    const childImage = image === undefined ? undefined : inChild(image);
+    const kept = [report, childGo, childImage].filter((fd) => fd !== undefined);
+    const lowerOptions: LowerOptions = {
+      resets: this.#resets,
+      moves,
+      openBelow: this.#openBelow(),
+      // The program file is closed by its own exec: its number is free then.
+      free: () => lowestFree([...mappings.map(({ to }) => to), ...kept]),
+      report,
+      parent: this.parent,
+      ...defined({
+        handshake: childGo === undefined ? undefined : { status: report, go: childGo },
+        blocking: image === undefined ? undefined : flagsOf(this.#kernel, mappings),
+      }),
+    };
+    return {
+      parts: { plan, lowerOptions, report, go: childGo, image: childImage, preservation },
+      inChild,
+    };
+  }
+
+  /** The programs of a start with a program file, which is written to `file`, `inChild` there. */
+  #inFile(parts: Parts, file: number, inChild: number): StagePrograms {
+    const { arch } = this.#kernel;
+    const { plan, lowerOptions, report, go, image, preservation } = parts;
+    const { one, two } = cutInStages(plan);
+    const { before, after } = preservation.kind === "restore"
+      ? preservation
+      : { before: [], after: [] };
+    // They must be open in stage two, and closed when the program is executed.
+    const channels = [report, go, image].filter((fd) => fd !== undefined);
+    // The environment that is inherited is passed on by the exec, and need not be copied.
+    const inherits = plan.exec.inherits && image === undefined;
+    const second = this.#lowered(
+      inherits ? { ...parts, lowerOptions: { ...lowerOptions, environ: "own" } } : parts,
+      [...two, plan.exec],
+      after,
+    );
+    const calls = [...channels.map(closeOnExec), ...second.program.calls];
+    const { bytes, encoded } = encodeForFile(arch, { ...second.program, calls }, report);
+    this.#kernel.writeAll(file, elfOf(arch, bytes));
+    // A child in shared memory leaves its notes there, and reports nothing.
+    const { report: _, ...inSharedMemory } = lowerOptions;
+    const first = lower(one, inSharedMemory);
+    const environment = inherits ? arg(this.#environ(), "…") : NO_ENVIRONMENT;
+    return {
+      program: {
+        ...first,
+        calls: [
+          ...first.calls,
+          ...channels.map(keepOnExec),
+          ...before,
+          executeFile(inChild, environment),
+        ],
+      },
+      stageTwo: encoded,
+      hookPrograms: second.hookPrograms,
+    };
+  }
+
   /** The program of some steps; up to the hook, if they have one. */
-  #lowered(parts: Parts, steps: readonly Step[], prelude: readonly Call[]): Lowered {
+  #lowered(
+    parts: Parts,
+    steps: readonly Step[],
+    prelude: readonly Call[],
+  ): Pick<StagePrograms, "program" | "hookPrograms"> {
     const { plan, lowerOptions, report, go, image } = parts;
     if (image === undefined) {
       const { calls, cells } = lower(steps, lowerOptions);
-      return { program: { calls: [...prelude, ...calls], cells }, halves: undefined };
+      return { program: { calls: [...prelude, ...calls], cells }, hookPrograms: undefined };
     }
-    const halves = splitAtHook({
+    const hookPrograms = splitAtHook({
       arch: this.#kernel.arch,
       plan,
       before: steps.slice(0, steps.findIndex(({ step }) => step === "preExec")),
       restore: prelude,
       lowerOptions,
       channels: { status: report, go, image },
-      runtime: hookRuntime(this.#host, isElevated(this.#kernel)),
+      runtime: hookRuntime(this.#host, { elevated: isElevated(this.#kernel) }),
     });
-    return { program: halves.first, halves };
-  }
-
-  /** The number of the file with what comes after a hook; it is filled later. */
-  #imageFd(): number {
-    const kernel = this.#kernel;
-    if (this.#stage === "memfd") return programMemfd(kernel);
-    const nothing = kernel.nullFd();
-    try {
-      return kernel.call("fcntl", nothing, F.DUPFD_CLOEXEC, 3);
-    } finally {
-      if (!kernel.lasting && nothing >= 0) kernel.close(nothing);
-    }
-  }
-
-  #fill(plan: Plan, fd: number, file: Uint8Array): void {
-    const kernel = this.#kernel;
-    if (BigInt(file.length) > fileSizeLimit(kernel)) {
-      throw new SpawnError({
-        step: "preExec",
-        syscall: "write",
-        args: [String(fd), "…", String(file.length)],
-        errno: E.EFBIG,
-        detail: "EFBIG: the limit fsize of this process leaves no room for what a hook needs",
-        command: plan.command,
-      });
-    }
-    if (this.#stage === "memfd") return kernel.writeAll(fd, file);
-    const placed = writeUnlinkedProgram(file);
-    try {
-      kernel.call("dup3", placed.fd, fd, O.CLOEXEC);
-    } finally {
-      placed.close();
-    }
+    return { program: hookPrograms.beforeHook, hookPrograms };
   }
 }
 
-function setCloseOnExec(fd: number, on: boolean): Call {
-  const [value, display] = on ? [FD_CLOEXEC, "FD_CLOEXEC"] : [0, "0"];
-  return call("clone", "fcntl", [fd, F.SETFD, value], [String(fd), "F_SETFD", display]);
+function closeOnExec(fd: number): Call {
+  return call("clone", "fcntl", [fd, arg(F.SETFD, "F_SETFD"), arg(FD_CLOEXEC, "FD_CLOEXEC")]);
+}
+
+function keepOnExec(fd: number): Call {
+  return call("clone", "fcntl", [fd, arg(F.SETFD, "F_SETFD"), 0]);
 }
 
 /**
- * A hook's runtime is executed in between, and file capabilities of its own would cancel the ambient
- * ones that carry the others over.
+ * Refuses a hook that would lose capabilities: its runtime is executed in between, and if that has
+ * file capabilities, they cancel the ambient ones by which the others are preserved.
  */
-function requireCarryOverHook(plan: Plan, carry: Carry): void {
-  if (carry.kind !== "restore" || carry.before.length === 0) return;
+function requirePreservationOverHook(plan: Plan, preservation: Preservation): void {
+  if (preservation.kind !== "restore" || preservation.before.length === 0) return;
   if (findStep(plan, "identity") === undefined) return;
   throw new UnsupportedError({
     feature: "preExec with a change of identity",
@@ -316,42 +322,4 @@ function flagsOf(
   mappings: readonly Mapping[],
 ): NonNullable<LowerOptions["blocking"]> {
   return mappings.map(({ from, to }) => ({ fd: to, flags: kernel.call("fcntl", from, F.GETFL) }));
-}
-
-/** Writing beyond the soft limit would end this process by SIGXFSZ, see setrlimit(2). */
-export function fileSizeLimit(kernel: Kernel): bigint {
-  kernel.call("prlimit64", 0, RLIMIT_FSIZE, 0, kernel.scratch);
-  const soft = kernel.view.getBigUint64(0, true);
-  return soft === LIMIT_INFINITY ? BigInt(Number.MAX_SAFE_INTEGER) : soft;
-}
-
-/** Descriptors of one start, which are closed unless somebody else becomes their owner. */
-class OpenFds {
-  readonly #kernel: Kernel;
-  readonly #fds = new Set<number>();
-
-  constructor(kernel: Kernel) {
-    this.#kernel = kernel;
-  }
-
-  own(fd: number): number {
-    this.#fds.add(fd);
-    return fd;
-  }
-
-  pipe(): { read: number; write: number } {
-    const ends = this.#kernel.pipe();
-    this.own(ends.read);
-    this.own(ends.write);
-    return ends;
-  }
-
-  release(fd: number): void {
-    this.#fds.delete(fd);
-  }
-
-  close(): void {
-    for (const fd of this.#fds) this.#kernel.close(fd);
-    this.#fds.clear();
-  }
 }

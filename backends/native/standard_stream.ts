@@ -6,28 +6,27 @@
  *
  * So a pipe or terminal with the flag is opened again, by way of /proc/self/fd, which makes a
  * description of its own. What cannot be opened so (sockets; terminals and FIFOs of other users)
- * loses the flag for everybody who shares it.
+ * loses the flag for all processes that share it.
  *
  * @module
  */
 
 import type { Kernel } from "./kernel.ts";
-import { AT_FDCWD, F, O } from "../../core/tables/kernel.ts";
+import { IOCTL } from "../../core/tables/constants.ts";
+import {
+  AT_FDCWD,
+  F,
+  O,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+  TIOCGPTN,
+} from "../../core/tables/kernel.ts";
+import { isHungUp } from "./poll.ts";
 
-const O_ACCMODE = 3;
-/** SIGIO goes to whoever asked for it: that is not the child. */
-const O_ASYNC = 0o20000;
-
-const S_IFMT = 0o170000;
-const S_IFIFO = 0o010000;
-/** On these the flag has no effect: open(2). */
-const UNAFFECTED: readonly number[] = [0o100000, /* S_IFREG */ 0o040000 /* S_IFDIR */];
-
-const TCGETS = 0x5401;
-/** Succeeds on the master of a pseudoterminal only. */
-const TIOCGPTN = 0x8004_5430;
-
-const POLLHUP = 0x10;
+/** On these the flag has no effect, see open(2). */
+const UNAFFECTED: readonly number[] = [S_IFREG, S_IFDIR];
 
 /** Where in the scratch memory results go, behind the path. */
 const RESULT_AT = 4096;
@@ -51,36 +50,34 @@ export function blockingStream(kernel: Kernel, fd: number): number {
 /** Another description of the same pipe or terminal; negative if it cannot be had. */
 function reopened(kernel: Kernel, fd: number, flags: number): number {
   // O_NONBLOCK, since the other side of a FIFO or a carrier would be waited for.
-  const how = (flags & O_ACCMODE) | O.NONBLOCK | O.NOCTTY | O.CLOEXEC;
+  const how = (flags & O.ACCMODE) | O.NONBLOCK | O.NOCTTY | O.CLOEXEC;
   const path = kernel.path(nameOf(fd));
   const own = kernel.aboveStandard(kernel.raw("openat", AT_FDCWD, path, how, 0));
   if (own < 0) return own;
-  const result = kernel.raw("fcntl", own, F.SETFL, flags & ~(O.NONBLOCK | O_ASYNC));
+  // O_ASYNC: SIGIO goes to the process that has set it, which is not the child.
+  const result = kernel.raw("fcntl", own, F.SETFL, flags & ~(O.NONBLOCK | O.ASYNC));
   if (result >= 0) return own;
   kernel.close(own);
   return result;
 }
 
 function isReopenable(kernel: Kernel, fd: number, mode: number): boolean {
-  if (mode === S_IFIFO) return !isFifoWithoutReader(kernel, fd);
+  if (mode === S_IFIFO) return !isFifoWithoutWriters(kernel, fd);
   // Another master would be that of another pseudoterminal.
   const at = kernel.scratch + RESULT_AT;
-  return kernel.raw("ioctl", fd, TCGETS, at) >= 0 && kernel.raw("ioctl", fd, TIOCGPTN, at) < 0;
+  return kernel.raw("ioctl", fd, IOCTL.TCGETS, at) >= 0 &&
+    kernel.raw("ioctl", fd, TIOCGPTN, at) < 0;
 }
 
 /**
- * Whether all writers of a FIFO have gone. Who opens it with O_NONBLOCK then is not told of that:
- * poll(2) reports POLLHUP only after another writer has come and gone. Unnamed pipes do not have
- * this trait. A read finds the end at once, flag or not.
+ * Whether a FIFO, a pipe with a name, has no writers any more. A reader that opens it then with
+ * O_NONBLOCK does not find that out by poll(2), which reports POLLHUP only after another writer has
+ * come and gone; see fifo(7). So such a reader would wait for ever, and the old one does not: read(2)
+ * returns the end of file, with O_NONBLOCK or without.
  */
-function isFifoWithoutReader(kernel: Kernel, fd: number): boolean {
-  const { scratch, view } = kernel;
-  view.setInt32(0, fd, true);
-  view.setInt32(4, 0, true);
-  view.setBigInt64(8, 0n, true);
-  view.setBigInt64(16, 0n, true);
-  const n = kernel.raw("ppoll", scratch, 1, scratch + 8, 0, 8);
-  if (n <= 0 || (view.getInt16(6, true) & POLLHUP) === 0) return false;
+function isFifoWithoutWriters(kernel: Kernel, fd: number): boolean {
+  if (!isHungUp(kernel, fd)) return false;
+  const { scratch } = kernel;
   const length = kernel.raw(
     "readlinkat",
     AT_FDCWD,
@@ -93,10 +90,10 @@ function isFifoWithoutReader(kernel: Kernel, fd: number): boolean {
   return new TextDecoder().decode(target) !== PIPE;
 }
 
-/** How the kernel calls pipes without a name. */
+/** How the links in /proc/self/fd of pipes without a name begin. */
 const PIPE = "pipe:[";
 
-/** The type of a file, or 0 if it cannot be found out. */
+/** The type of a file, or 0 if fstat(2) fails. */
 function modeOf(kernel: Kernel, fd: number): number {
   if (kernel.raw("fstat", fd, kernel.scratch) < 0) return 0;
   return kernel.view.getUint32(kernel.arch.stat.mode, true) & S_IFMT;

@@ -8,11 +8,10 @@ import type { CapSets, System } from "../../core/system.ts";
 import { accessOf, textOf } from "./files.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
-import { E, PR_CAPBSET_READ } from "../../core/tables/kernel.ts";
+import { PR } from "../../core/tables/constants.ts";
+import { AT_SECURE, E, LINUX_CAPABILITY_VERSION_3 } from "../../core/tables/kernel.ts";
+import { limits } from "../../core/tables/limits.ts";
 import { groupsOf, userById, userByName } from "./users.ts";
-
-const AT_SECURE = 23;
-const RLIMIT_NOFILE = 7;
 
 /** The answers for the native driver. */
 export function systemOf(kernel: Kernel, host: Host): System {
@@ -31,7 +30,7 @@ export function systemOf(kernel: Kernel, host: Host): System {
   };
 }
 
-/** Whether whoever started this process has fewer rights than it: see posix/elevated.ts. */
+/** Whether this process has more rights than the one that started it: see posix/elevated.ts. */
 export function isElevated(kernel: Kernel): boolean {
   return kernel.libc.getauxval(AT_SECURE) !== 0 ||
     kernel.call("getuid") !== kernel.call("geteuid") ||
@@ -56,7 +55,7 @@ function startingNofile(kernel: Kernel): ReturnType<System["startingNofile"]> {
 
 /** The limit on open files of a process; 0 is this one. */
 export function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: bigint } | undefined {
-  if (kernel.raw("prlimit64", pid, RLIMIT_NOFILE, 0, kernel.scratch) < 0) return undefined;
+  if (kernel.raw("prlimit64", pid, limits.nofile, 0, kernel.scratch) < 0) return undefined;
   return { soft: kernel.view.getBigUint64(0, true), hard: kernel.view.getBigUint64(8, true) };
 }
 
@@ -64,8 +63,7 @@ export function nofileOf(kernel: Kernel, pid: number): { soft: bigint; hard: big
 export function setsOf(kernel: Kernel): CapSets {
   const { scratch, view } = kernel;
   const DATA_AT = 8;
-  const _LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;
-  view.setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
+  view.setUint32(0, LINUX_CAPABILITY_VERSION_3, true);
   view.setInt32(4, 0, true);
   kernel.call("capget", scratch, scratch + DATA_AT);
   const set = (field: number) =>
@@ -78,9 +76,9 @@ export function setsOf(kernel: Kernel): CapSets {
 export function capabilitiesOf(kernel: Kernel): ReturnType<System["capabilities"]> {
   let last = 0;
   while (last < 63) {
-    const result = kernel.raw("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0);
-    // There is none of that number. Any other failure must not look like it: a set that is to be
-    // emptied would keep all from there on.
+    const result = kernel.raw("prctl", PR.PR_CAPBSET_READ, last + 1, 0, 0, 0);
+    // EINVAL: there is no capability of that number. Any other failure is thrown: a set that is to
+    // be cleared would keep all capabilities from there on.
     if (result === -E.EINVAL) break;
     if (result < 0) throw kernel.error("prctl", result);
     last++;

@@ -1,12 +1,13 @@
 /**
- * The user database through libc, so that every source counts that nsswitch.conf(5) names: files,
- * LDAP, sssd. In the parent, always: these functions lock and allocate.
+ * The user database through libc, which asks every source that nsswitch.conf(5) names: files, LDAP,
+ * sssd. Always in the parent: these functions lock and allocate.
  *
  * @module
  */
 
 import type { User } from "../../core/system.ts";
 import { SystemCallError, UnsupportedError } from "../../core/errors.ts";
+import { E } from "../../core/tables/kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { regions } from "./scratch.ts";
 
@@ -70,11 +71,11 @@ export function userById(kernel: Kernel, uid: number): User | undefined {
   return entry(kernel, "getpwuid_r", errno);
 }
 
-/** What a database that has no such entry returns besides 0, see getpwnam_r(3): ENOENT, ESRCH. */
-const NO_ENTRY: ReadonlySet<number> = new Set([2, 3]);
+/** What a database that has no such entry returns besides 0, see getpwnam_r(3). */
+const NO_ENTRY: ReadonlySet<number> = new Set([E.ENOENT, E.ESRCH]);
 
 function entry({ view, scratch, bytes }: Kernel, call: string, errno: number): User | undefined {
-  // A database that cannot be read (EMFILE, EIO) does not say that there is no such user.
+  // If the database cannot be read (EMFILE, EIO), it is not known whether there is such a user.
   if (errno !== 0 && !NO_ENTRY.has(errno)) throw new SystemCallError(call, errno);
   if (view.getBigUint64(RESULT_AT, true) === 0n) return undefined;
   const name = Number(view.getBigUint64(PASSWD_AT + PW_NAME, true)) - scratch;

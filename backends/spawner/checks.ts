@@ -106,10 +106,10 @@ export function programError(plan: Plan, error: unknown): unknown {
     return new SpawnError({ step, syscall: "spawn", args: [], errno, command, cause: error });
   }
   const { path, displayArgv } = plan.exec;
-  const display = [
-    JSON.stringify(path),
-    `[${displayArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
-  ];
-  const failed = { ...call("exec", "execve", [], display), path };
+  const argv = {
+    texts: [],
+    display: `[${displayArgv.map((each) => JSON.stringify(each)).join(", ")}]`,
+  };
+  const failed = { ...call("exec", "execve", [{ text: path }, argv]), path };
   return spawnError(failed, errno, plan.command, { access: accessTo, head: headOfFile });
 }

@@ -43,8 +43,8 @@ function layOutExactly(program: Program): { readonly texts: string[]; readonly g
 function check(lists: readonly (string | readonly string[])[]): void {
   const calls = lists.map((each): Call =>
     typeof each === "string"
-      ? call("chdir", "chdir", [{ text: each }], [])
-      : call("exec", "execve", [{ texts: each }], [])
+      ? call("chdir", "chdir", [{ text: each }])
+      : call("exec", "execve", [{ texts: each }])
   );
   const { texts, guard } = layOutExactly({ calls, cells: [] });
   assertEquals(texts, lists.flat());

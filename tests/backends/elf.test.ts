@@ -63,8 +63,8 @@ function run(
 }
 
 const text = new TextEncoder();
-const hello = call("exec", "write", [1, { text: "hello\n" }, 6], []);
-const exit = (status: number): Call => call("exec", "exit_group", [status], []);
+const hello = call("exec", "write", [1, { text: "hello\n" }, 6]);
+const exit = (status: number): Call => call("exec", "exit_group", [status]);
 
 for (const each of machines) {
   const { name } = each.arch;
@@ -80,16 +80,16 @@ for (const each of machines) {
   });
 
   conform("a result can become an argument of a later call", () => {
-    const echo: Call = { ...call("exec", "write", [1, { cell: "word" }, 0], []), label: "echo" };
+    const echo: Call = { ...call("exec", "write", [1, { cell: "word" }, 0]), label: "echo" };
     const read: Call = {
-      ...call("exec", "read", [0, { cell: "word" }, 8], []),
+      ...call("exec", "read", [0, { cell: "word" }, 8]),
       into: { call: "echo", argument: 2 },
     };
     assertEquals(run(each, [read, echo, exit(0)], "abc").stdout, text.encode("abc"));
   });
 
   conform("a call that fails ends the program, which reports which one and why", () => {
-    const chdir = call("chdir", "chdir", [{ text: "/no/such/folder" }], []);
+    const chdir = call("chdir", "chdir", [{ text: "/no/such/folder" }]);
     const { status, stdout, encoded } = run(each, [chdir, hello, exit(0)]);
     assertEquals(status, 127);
     assertEquals(stdout[0], FAILURE_REPORT);
@@ -101,7 +101,6 @@ for (const each of machines) {
       "exec",
       "execve",
       [{ text: "/no/such" }, { texts: ["x"] }, { texts: [] }],
-      [],
     );
     const { stdout, encoded } = run(each, [exec]);
     assertEquals(encoded.failure(stdout.subarray(1)), { call: exec, errno: 2 });
@@ -109,7 +108,7 @@ for (const each of machines) {
 
   conform("a word lets a program go on, the end of the words ends it", () => {
     const wait: Call = {
-      ...call("handshake", "read", [0, { cell: "word" }, 1], []),
+      ...call("handshake", "read", [0, { cell: "word" }, 1]),
       jumps: { zero: "abandoned" },
     };
     const abandoned: Call = { ...exit(125), label: "abandoned" };
@@ -120,9 +119,9 @@ for (const each of machines) {
   });
 
   conform("memory can be compared through futex", () => {
-    const read: Call = call("exec", "read", [0, { cell: "word" }, 4], []);
+    const read: Call = call("exec", "read", [0, { cell: "word" }, 4]);
     const compare: Call = {
-      ...call("exec", "futex", [{ cell: "word" }, 132, 0, 0, { cell: "word" }, 0x64636261], []),
+      ...call("exec", "futex", [{ cell: "word" }, 132, 0, 0, { cell: "word" }, 0x64636261]),
       jumps: { zero: "equal", error: "different" },
     };
     const calls = [read, compare, { ...exit(1), label: "different" }, {

@@ -53,15 +53,15 @@ function layOut(calls: Call[], cells: Cell[] = [], arch = x86_64): Layout {
   };
 }
 
-const umask = (mask: number) => call("umask", "umask", [mask], [String(mask)]);
+const umask = (mask: number) => call("umask", "umask", [mask]);
 /** The epilogue: three operations, behind the cells. */
 const FAILED = CELLS;
 const EPILOGUE = 3 * OPERATION;
 const at = (index: number) => FAILED + EPILOGUE + index * OPERATION;
 
 test("two calls with one label are refused: a jump would find the wrong one", () => {
-  const first = { ...call("step", "getpid", [], []), label: "here" };
-  const last = { ...call("step", "getppid", [], []), label: "here" };
+  const first = { ...call("step", "getpid"), label: "here" };
+  const last = { ...call("step", "getppid"), label: "here" };
   assertThrows(() => layOut([first, last]), Error, "labelled here");
 });
 
@@ -78,7 +78,7 @@ test("the header holds the first operation's address and clean notes", () => {
 });
 
 test("an operation is a number, six arguments, and addresses for result, jumps and failure", () => {
-  const { word } = layOut([call("fds", "dup3", [3, 4, 5], []), umask(0o22)]);
+  const { word } = layOut([call("fds", "dup3", [3, 4, 5]), umask(0o22)]);
   const first = Array.from({ length: 12 }, (_, i) => word(at(0) + i * 8));
   const failed = BASE + FAILED;
   const next = BASE + at(1);
@@ -113,7 +113,7 @@ test("a failure that says nothing is recorded where nobody reads it", () => {
 
 test("every call has its architecture's number, and a number is a number", () => {
   for (const arch of ARCHES) {
-    const { word } = layOut([umask(1), call("step", 451, [], [])], [], arch);
+    const { word } = layOut([umask(1), call("step", 451)], [], arch);
     assertEquals([word(at(0)), word(at(1))], [arch.numbers.umask, 451]);
   }
   assert(x86_64.numbers.umask !== aarch64.numbers.umask);
@@ -121,7 +121,7 @@ test("every call has its architecture's number, and a number is a number", () =>
 
 test("an argument may be negative, large or a bigint of 64 bits", () => {
   const args = [-100, -1, 0xffff_ffff, 2 ** 40 + 1, 2n ** 63n, -(2n ** 40n)];
-  const one = call("step", "ioctl", args, []);
+  const one = call("step", "ioctl", args);
   const { word, signed } = layOut([one]);
   assertEquals(signed(at(0) + 8), -100n);
   assertEquals(signed(at(0) + 16), -1n);
@@ -132,7 +132,7 @@ test("an argument may be negative, large or a bigint of 64 bits", () => {
 
 test("text is passed by address, in UTF-8, with a NUL behind it", () => {
   const paths = ["/", "", "/ünï→𝄞", "/a b"];
-  const calls = paths.map((text) => call("chdir", "chdir", [{ text }], []));
+  const calls = paths.map((text) => call("chdir", "chdir", [{ text }]));
   const { word, text } = layOut(calls);
   assertEquals(paths.map((_, i) => text(word(at(i) + 8))), paths);
 });
@@ -141,7 +141,7 @@ test("bytes are copied as they are, at an address that is a multiple of eight", 
   const first = new Uint8Array([1, 0, 255]);
   const second = new Uint8Array([7]);
   const { word, bytes } = layOut([
-    call("limits", "prlimit64", [0, 7, { bytes: first }, { bytes: second }], []),
+    call("limits", "prlimit64", [0, 7, { bytes: first }, { bytes: second }]),
   ]);
   const [a, b] = [word(at(0) + 24), word(at(0) + 32)];
   assertEquals([a % 8, b % 8], [0, 0]);
@@ -152,7 +152,7 @@ test("bytes are copied as they are, at an address that is a multiple of eight", 
 test("a list of texts is an array of addresses with a NULL behind it", () => {
   const argv = ["sh", "", "ü b"];
   const { word, text } = layOut([
-    call("exec", "execve", [{ text: "/bin/sh" }, { texts: argv }, { texts: [] }], []),
+    call("exec", "execve", [{ text: "/bin/sh" }, { texts: argv }, { texts: [] }]),
   ]);
   const [list, none] = [word(at(0) + 16) - BASE, word(at(0) + 24) - BASE];
   assertEquals([list % 8, none % 8], [0, 0]);
@@ -163,9 +163,9 @@ test("a list of texts is an array of addresses with a NULL behind it", () => {
 test("cells stand before the operations, zeroed, and are shared by all who name them", () => {
   const cells = [{ name: "a", size: 4 }, { name: "b", size: 24 }];
   const { word, bytes } = layOut([
-    call("step", "read", [0, { cell: "a" }, 4], []),
-    call("step", "read", [0, { cell: "b", offset: 8 }, 4], []),
-    call("step", "write", [1, { cell: "a" }, 4], []),
+    call("step", "read", [0, { cell: "a" }, 4]),
+    call("step", "read", [0, { cell: "b", offset: 8 }, 4]),
+    call("step", "write", [1, { cell: "a" }, 4]),
   ], cells);
   const first = CELLS + 8 + 24 + EPILOGUE;
   assertEquals(word(0), BASE + first);
@@ -176,9 +176,9 @@ test("cells stand before the operations, zeroed, and are shared by all who name 
 
 test("a result can become an argument of another call, or fill a cell", () => {
   const { word } = layOut([
-    { ...call("step", "openat", [-100], []), into: { call: "later", argument: 2 } },
-    { ...call("step", "getpid", [], []), into: { cell: "pid" } },
-    { ...call("step", "write", [0, 0, 0], []), label: "later" },
+    { ...call("step", "openat", [-100]), into: { call: "later", argument: 2 } },
+    { ...call("step", "getpid"), into: { cell: "pid" } },
+    { ...call("step", "write", [0, 0, 0]), label: "later" },
   ], [{ name: "pid", size: 8 }]);
   const first = CELLS + 8 + EPILOGUE;
   const later = first + 2 * OPERATION;
@@ -189,8 +189,8 @@ test("a result can become an argument of another call, or fill a cell", () => {
 
 test("a call can be given the memory of another one's argument", () => {
   const { word } = layOut([
-    call("step", "read", [3, { call: "later", argument: 1 }, 8], []),
-    { ...call("step", "kill", [0, 0], []), label: "later" },
+    call("step", "read", [3, { call: "later", argument: 1 }, 8]),
+    { ...call("step", "kill", [0, 0]), label: "later" },
   ]);
   assertEquals(word(at(0) + 16), BASE + at(1) + 8 + 8);
 });
@@ -208,7 +208,7 @@ test("jumps lead to labels, forwards and backwards; the others to the next call"
 
 test("a label or a cell that is missing is found out while encoding", () => {
   assertThrows(() => layOut([{ ...umask(0), jumps: { zero: "nowhere" } }]));
-  assertThrows(() => layOut([call("step", "read", [0, { cell: "none" }], [])]));
+  assertThrows(() => layOut([call("step", "read", [0, { cell: "none" }])]));
   assertThrows(() => layOut([{ ...umask(0), into: { call: "none", argument: 0 } }]));
 });
 
@@ -242,10 +242,10 @@ test("a failure is reported by one call: a fork of the program may report at the
 test("what the program before it has left in an arena is the same as if it were written anew", () => {
   const arena = dirtyArena();
   const [a, b, c] = [umask(1), umask(2), umask(3)];
-  const many = { ...call("limits", "setsid", [0, 7], []), each: [1, 2, 3] };
-  const folder = (text: string) => call("chdir", "chdir", [{ text }], []);
+  const many = { ...call("limits", "setsid", [0, 7]), each: [1, 2, 3] };
+  const folder = (text: string) => call("chdir", "chdir", [{ text }]);
   const [x, y, z] = [folder("/x"), folder("/y"), folder("/zz")];
-  const pair = call("limits", "prlimit64", [0, 7, { words: [1n, 2n ** 40n] }, 0], []);
+  const pair = call("limits", "prlimit64", [0, 7, { words: [1n, 2n ** 40n] }, 0]);
   const jumping: Call = { ...umask(4), jumps: { error: "there" } };
   const there: Call = { ...umask(5), label: "there" };
   const [short, long] = [new SharedPrefix([many]), new SharedPrefix([many, a, pair])];
@@ -298,7 +298,7 @@ test("what two programs share is not laid out a second time", () => {
 test("a program that could not be laid out leaves nothing that counts for the next one", () => {
   const arena = dirtyArena();
   const [a, b, c] = [umask(1), umask(2), umask(3)];
-  const unknown = call("step", "bogus" as "umask", [], []);
+  const unknown = call("step", "bogus" as "umask");
   const encodeThem = (calls: Call[]) => encode({ calls, cells: [] }, x86_64, arena);
   encodeThem([a, b, c]);
   assertThrows(() => encodeThem([a, c, unknown]), Error, "bogus");
@@ -308,7 +308,7 @@ test("a program that could not be laid out leaves nothing that counts for the ne
 
 test("a call that is made for each of many values is as many operations", () => {
   const { word } = layOut([
-    { ...call("signals", "dup3", [0, 5, 6], []), each: [7, 8] },
+    { ...call("signals", "dup3", [0, 5, 6]), each: [7, 8] },
     umask(1),
   ]);
   assertEquals([0, 1, 2].map((i) => word(at(i) + 8)), [7, 8, 1]);
@@ -333,7 +333,7 @@ test("a program can be encoded for another address than that of its arena", () =
   const arena = dirtyArena();
   const elsewhere = 0x1000_0000;
   const encoded = encode(
-    { calls: [call("chdir", "chdir", [{ text: "/" }], [])], cells: [] },
+    { calls: [call("chdir", "chdir", [{ text: "/" }])], cells: [] },
     x86_64,
     arena,
     { base: elsewhere },
@@ -355,7 +355,7 @@ test("a program fits into the size that was computed for it, whatever it holds",
         { texts: Array.from({ length: (round + i) % 6 }, (_, j) => pick(j)) },
         { bytes: new Uint8Array((round * i) % 33) },
         { words: Array.from({ length: round % 5 }, (_, j) => j) },
-      ], []));
+      ]));
     const program = { calls, cells: [{ name: "c", size: round }] };
     const options = round % 2 === 0 ? {} : { report: 5 };
     const { length } = encode(program, x86_64, dirtyArena(256 * 1024), options);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type Call, call } from "../../backends/child_program/call.ts";
+import { arg, type Call, call } from "../../backends/child_program/call.ts";
 import { type Files, interpreterOf, spawnError } from "../../backends/child_program/failure.ts";
 import { Command } from "../../mod.ts";
 
@@ -16,12 +16,12 @@ function filesWith(contents: Record<string, string>): Files {
 }
 
 const exec = (path: string): Call => ({
-  ...call("exec", "execve", [{ text: path }], [JSON.stringify(path)]),
+  ...call("exec", "execve", [{ text: path }]),
   path,
 });
 
 test("a failed call becomes an error with its step, system call, arguments and path", () => {
-  const chdir = { ...call("chdir", "chdir", [{ text: "/x" }], ['"/x"']), path: "/x" };
+  const chdir = { ...call("chdir", "chdir", [{ text: "/x" }]), path: "/x" };
   const { step, syscall, args, code, errno, path, exitCode, command } = spawnError(
     chdir,
     13,
@@ -33,7 +33,7 @@ test("a failed call becomes an error with its step, system call, arguments and p
 });
 
 test("a call that is about no file blames none", () => {
-  const error = spawnError(call("umask", "umask", [0], ["000"]), 38, "true", filesWith({}));
+  const error = spawnError(call("umask", "umask", [arg(0, "000")]), 38, "true", filesWith({}));
   assertEquals([error.path, error.code], [undefined, "ENOSYS"]);
   assertStringIncludes(error.message, "umask(000)");
 });

@@ -22,7 +22,7 @@ const variables = {
 };
 
 test("variables for runtimes are the hook's, all others its runtime's as well", () => {
-  const { started, added } = hookEnvironment(variables, false);
+  const { started, added } = hookEnvironment(variables, { elevated: false });
   assertEquals(started, [
     "DENO_NO_PACKAGE_JSON=1",
     "PATH=/bin",
@@ -46,7 +46,7 @@ test("variables for runtimes are the hook's, all others its runtime's as well", 
 });
 
 test("of a set-uid process neither the hook nor its runtime gets what decides anything", () => {
-  assertEquals(hookEnvironment(variables, true), {
+  assertEquals(hookEnvironment(variables, { elevated: true }), {
     started: ["DENO_NO_PACKAGE_JSON=1", "LANG=C", "LC_ALL=C", "TZ=UTC"],
     added: {},
   });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import type { Arch } from "../../backends/child_program/arch.ts";
-import type { Call } from "../../backends/child_program/call.ts";
+import { arg, type Call } from "../../backends/child_program/call.ts";
 import { encode } from "../../backends/child_program/encode.ts";
 import {
   FAILED_AT,
@@ -28,8 +28,8 @@ import { imagined } from "../support/system.ts";
 
 const [x86_64] = ARCHES as [Arch, Arch];
 
-const AT_FDCWD = -100;
-const O_WRONLY_CLOEXEC = 0o2000001;
+const AT_FDCWD = arg(-100, "AT_FDCWD");
+const O_WRONLY_CLOEXEC = arg(0o2000001, "O_WRONLY|O_CLOEXEC");
 
 /** What a call writes, as text. */
 function written(calls: readonly Call[]): { text: string; length: unknown } {
@@ -55,7 +55,7 @@ test("an SELinux context is written to attr/exec in one go, with its NUL", () =>
     ["selinux", "openat"],
     ["selinux", "write"],
   ]);
-  assertEquals(calls[0]?.args, [AT_FDCWD, { text: "/proc/self/attr/exec" }, O_WRONLY_CLOEXEC, 0]);
+  assertEquals(calls[0]?.args, [AT_FDCWD, { text: "/proc/self/attr/exec" }, O_WRONLY_CLOEXEC]);
   assertEquals(written(calls), { text: `${label}\0`, length: label.length + 1 });
   writesToWhatItOpens(calls);
 });

@@ -1,10 +1,14 @@
 import { assertEquals, assertStrictEquals, fail } from "@std/assert";
 import { test } from "node:test";
 import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
-import { operationsOf, type Program } from "../../backends/child_program/call.ts";
+import { displayOf, operationsOf, type Program } from "../../backends/child_program/call.ts";
 import { encode } from "../../backends/child_program/encode.ts";
 import { CELLS, EPILOGUE, OPERATION, type Room } from "../../backends/child_program/encoded.ts";
-import { lower, lowerPlan } from "../../backends/child_program/lower.ts";
+import { RESET_ALL } from "../../backends/child_program/dispositions.ts";
+import { lower } from "../../backends/child_program/lower.ts";
+import { lowerExec } from "../../backends/child_program/lower_exec.ts";
+import { PlanLowering } from "../../backends/child_program/lower_plan.ts";
+import type { ExecStep } from "../../core/plan/steps.ts";
 import { Command } from "../../core/command.ts";
 import { layout } from "../../core/plan/descriptors.ts";
 import { specOf } from "../support/spec.ts";
@@ -53,13 +57,18 @@ const COMMANDS: Record<string, () => Command> = {
 
 test("what one program after the other begins with is what it would be by itself", () => {
   const layouts = [9, 10].map((from) => layout([0, 1, 2].map((to) => ({ from, to }))));
+  const lowering = new PlanLowering(RESET_ALL);
   for (let turn = 0; turn < 3; turn++) {
     for (const [what, make] of Object.entries(COMMANDS)) {
       for (const { moves, free } of layouts) {
         const plan = planOf(make());
-        const { calls, cells, prefix } = lowerPlan(plan, { moves, free });
+        const { calls, cells, prefix } = lowering.lower(plan, { moves, free });
         const alone = lower(plan.steps, { moves, free });
-        assertEquals([calls, cells], [alone.calls, alone.cells], what);
+        assertEquals(
+          [calls.map(displayOf), cells],
+          [alone.calls.map(displayOf), alone.cells],
+          what,
+        );
         if (prefix !== undefined) assertEquals(calls.slice(0, -1), [...prefix.calls], what);
         assertEquals(laidOut({ calls, cells, prefix }), laidOut(alone), what);
       }
@@ -69,8 +78,9 @@ test("what one program after the other begins with is what it would be by itself
 
 test("commands that differ in what they execute share everything before it", () => {
   const { moves, free } = layout([0, 1, 2].map((to) => ({ from: 9, to })));
+  const lowering = new PlanLowering(RESET_ALL);
   const headOf = (what: keyof typeof COMMANDS) =>
-    lowerPlan(planOf((COMMANDS[what] ?? fail(what))()), { moves, free }).prefix;
+    lowering.lower(planOf((COMMANDS[what] ?? fail(what))()), { moves, free }).prefix;
   const plain = headOf("plain");
   assertEquals(plain?.calls.map(({ step }) => step), [
     "signals",
@@ -86,4 +96,25 @@ test("commands that differ in what they execute share everything before it", () 
   assertEquals(headOf("with a folder")?.calls.length, 8);
   // Lists are not compared: what a command sets of limits is its own.
   assertEquals(headOf("with a limit"), undefined);
+});
+
+test("an environment that a child inherits by its address is not read from the runtime", () => {
+  const exec: ExecStep = {
+    step: "exec",
+    path: "/bin/true",
+    argv: ["true"],
+    displayArgv: ["true"],
+    inherits: true,
+    get env(): string[] {
+      throw new Error("the environment was read");
+    },
+    get displayEnv(): string[] {
+      throw new Error("the environment was read");
+    },
+  };
+  for (const environ of [0x1000, "own"] as const) {
+    const [call] = lowerExec(exec, { moves: [], free: () => [], environ });
+    assertEquals(call?.args.length, 3);
+    assertEquals(call && displayOf(call)[2], "/* all variables of the parent */");
+  }
 });

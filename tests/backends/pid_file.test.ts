@@ -16,7 +16,8 @@ import type { Kernel } from "../../backends/native/kernel.ts";
 import { AT_FDCWD } from "../../core/tables/kernel.ts";
 import { lower } from "../../backends/child_program/lower.ts";
 import { DAEMON_PID } from "../../backends/child_program/lower_daemon.ts";
-import { LOCKED, lowerPidFile, OPENED } from "../../backends/child_program/lower_pid_file.ts";
+import { lowerPidFile } from "../../backends/child_program/lower_pid_file.ts";
+import { EXAMINE, PIDFILE_CELLS, SET_LOCK } from "../../backends/child_program/pid_file_cells.ts";
 import { discardUnfinished } from "../../backends/native/pid_file.ts";
 import { hasCreated } from "../../backends/child_program/pid_file_problem.ts";
 import { reap } from "../../backends/native/reaper.ts";
@@ -78,9 +79,9 @@ async function startWith(
   });
 }
 
-const remove = (path: string) => call("pidFile", "unlinkat", [AT_FDCWD, { text: path }, 0], []);
+const remove = (path: string) => call("pidFile", "unlinkat", [AT_FDCWD, { text: path }, 0]);
 
-for (const label of [`${OPENED} 0`, `${LOCKED} 0`]) {
+for (const label of [`${EXAMINE} 0`, `${SET_LOCK} 0`]) {
   conform(`a file that loses its name before ${label} is made again`, async (t) => {
     const path = join(t.folder(), "pid");
     const { pid, failed } = await startWith(path, [label], remove(path));
@@ -94,7 +95,7 @@ conform(
   async (t) => {
     const path = join(t.folder(), "pid");
     const labels = lowerPidFile(path, [3, 4, 5]).flatMap(({ label = "" }) =>
-      label.startsWith(`${LOCKED} `) ? [label] : []
+      label.startsWith(`${SET_LOCK} `) ? [label] : []
     );
     assert(labels.length > 1);
     const { failed } = await startWith(path, labels, remove(path));
@@ -111,8 +112,7 @@ conform("the place where a file is examined is that of each architecture", () =>
     aarch64: { mode: 16, nlink: 20, uid: 24, noFollow: 0x8000 },
   };
   const calls = lowerPidFile("/run/pid", [3, 4, 5]);
-  const cells = ["holder", "created", "opened", "named", "digits", "pipe"]
-    .map((name) => ({ name: `pid file: ${name}`, size: 144 }));
+  const cells = PIDFILE_CELLS.map(({ name }) => ({ name, size: 144 }));
   for (const arch of ARCHES) {
     const { mode, nlink, uid, noFollow } = places[arch.name];
     assertEquals([arch.stat.mode, arch.stat.nlink, arch.stat.uid], [mode, nlink, uid]);
@@ -157,8 +157,8 @@ conform("a link that takes the file's place while it is locked is refused", asyn
     { text: join(dir, "link") },
     AT_FDCWD,
     { text: path },
-  ], []);
-  const { failed, errno } = await startWith(path, [`${LOCKED} 0`], rename);
+  ]);
+  const { failed, errno } = await startWith(path, [`${SET_LOCK} 0`], rename);
   assertEquals([failed?.name, errno], ["openat", 40]);
   assertEquals(readFileSync(target, "utf8"), "important");
 }, { skip: skip ?? (process.arch === "x64" ? undefined : "renameat has another number here") });

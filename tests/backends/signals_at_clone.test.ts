@@ -15,9 +15,9 @@ const SIGHUP = 1;
 /** A child that sends itself a signal before its dispositions were reset, and ends with 7. */
 const SENDS_ITSELF: Program = {
   calls: [
-    { ...call("signals", "getpid", [], []), into: { call: "send", argument: 0 } },
-    { ...call("signals", "kill", [0, SIGHUP], []), label: "send" },
-    call("signals", "exit_group", [7], []),
+    { ...call("signals", "getpid"), into: { call: "send", argument: 0 } },
+    { ...call("signals", "kill", [0, SIGHUP]), label: "send" },
+    call("signals", "exit_group", [7]),
   ],
   cells: [],
 };

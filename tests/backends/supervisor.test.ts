@@ -60,7 +60,7 @@ test("a supervisor's report is never misread, wherever it was stopped", () => {
 function writes(): { bytes: Uint8Array; at: number | undefined }[] {
   const run = { timeout: 1000, killSignal: 15, grace: 1000, drain: 100 };
   const program = {
-    calls: [call("exec", "write", [CONTROL, { bytes: new Uint8Array([EXECUTING]) }, 1], [])],
+    calls: [call("exec", "write", [CONTROL, { bytes: new Uint8Array([EXECUTING]) }, 1])],
     cells: [],
   };
   const { calls } = supervise(program, { stdio: [], pipes: [] }, CONTROL, run);

@@ -176,14 +176,8 @@ function breakCall(program: Program): Program {
 }
 
 function broken(call: Call, how: string): Call {
-  // Some calls make what errors say of them when it is asked for.
-  const same = { ...call, shown: call.display, ...maskedOf(call) };
-  if (how === "ENOSYS") return { ...same, name: 100_000 };
-  return { ...same, name: "close", args: [-1, ...call.args.slice(1)], ...each(call) };
-}
-
-function maskedOf({ masked }: Call): Pick<Call, "masked"> {
-  return masked === undefined ? {} : { masked };
+  if (how === "ENOSYS") return { ...call, name: 100_000 };
+  return { ...call, name: "close", args: [-1, ...call.args.slice(1)], ...each(call) };
 }
 
 /** As many operations as before. */
