@@ -234,13 +234,11 @@ await check("a misuse", async () => {
   await failure(() => new Command("true").umask(-1).run(), UsageError);
 });
 await check("a dry run", async () => {
-  const dry = dryRun();
-  try {
+  // Not the form that lasts until it is disposed of: with it, Bun 1.3 crashes at its end.
+  await dryRun(null, async (dry) => {
     equal((await new Command("rm", "-r", "/no/such").run()).code, 0);
     equal(dry.log.length, 1);
-  } finally {
-    dry[Symbol.dispose ?? Symbol.for("Symbol.dispose")]?.();
-  }
+  });
 });
 
 fs.rmSync(folder, { recursive: true });
