@@ -1,7 +1,6 @@
 /**
  * Starting programs with `Deno.Command`. What that has no option for (descriptors by their numbers,
- * a different argv[0], synchronous runs with input or a time limit) goes through Deno's
- * `node:child_process`.
+ * a different argv[0]) goes through Deno's `node:child_process`.
  *
  * @module
  */
@@ -15,7 +14,6 @@ import { childProcessSpawner } from "../spawner/child_process.ts";
 import {
   FIRST_REAL_TIME,
   killError,
-  rawOfSignal,
   rawStatus,
   type Spawned,
   type Spawner,
@@ -27,19 +25,16 @@ import {
 } from "../spawner/spawner.ts";
 import { streamSink, streamSource } from "../spawner/web_streams.ts";
 import { E } from "../../core/tables/kernel.ts";
+import { rawOfError } from "./status.ts";
+import { runInWorker } from "./sync_worker.ts";
 
-/** The first release whose `node:child_process` sets users and enforces time limits. */
+/** The first release whose `node:child_process` sets users. */
 const CHILD_PROCESS_SINCE = [2, 8, 0] as const;
-
-/** The first release whose `spawnSync` passes its input. */
-const SYNC_INPUT_SINCE = [2, 2, 0] as const;
 
 /** Returns the spawner. */
 export function denoSpawner(): Spawner {
   const childProcess = childProcessSpawner(sendByShell);
   return {
-    // In earlier releases, a synchronous run goes on after its time limit.
-    accepts: (option) => option !== "timeout" || !isBefore(Deno.version.deno, CHILD_PROCESS_SINCE),
     // deno-lint-ignore require-await -- an error must reject, not throw
     async spawn(request) {
       if (isForDenoCommand(request)) return start(request);
@@ -47,13 +42,21 @@ export function denoSpawner(): Spawner {
       return childProcess.spawn(request);
     },
     spawnSync(request) {
-      const { input, timeout } = request;
-      if (isForDenoCommand(request) && input === undefined && timeout === undefined) {
-        return startSync(request);
+      if (!request.stdio.every((each) => typeof each === "string")) {
+        throw new UnsupportedError({
+          feature: "runSync",
+          driver: "portable",
+          reason: "Deno's spawnSync takes no descriptors",
+          remedy: "use run(), or grant --allow-ffi",
+        });
       }
-      requireUserSupport(request);
-      requireSyncSupport(request);
-      return childProcess.spawnSync(request);
+      const forDenoCommand = isForDenoCommand(request);
+      if (!forDenoCommand) requireUserSupport(request);
+      const unattended = request.input === undefined && request.timeout === undefined;
+      if (unattended && forDenoCommand) return startSync(request);
+      // Deno's spawnSync adds the variables of this process to the given ones.
+      if (unattended && request.env === undefined) return childProcess.spawnSync(request);
+      return throwingStartErrors(() => runInWorker(request, denoCommandName(request)));
     },
   };
 }
@@ -79,34 +82,6 @@ function requireUserSupport({ uid, gid }: SpawnRequest | SyncRequest): void {
     reason:
       `Deno ${Deno.version.deno} sets no user where it is given argv[0], input or descriptors`,
     remedy: "name the program by its path, or use Deno 2.8 or newer",
-  });
-}
-
-/** Throws an UnsupportedError for a synchronous run that `node:child_process` cannot make. */
-function requireSyncSupport({ input, env, stdio }: SyncRequest): void {
-  if (input !== undefined && isBefore(Deno.version.deno, SYNC_INPUT_SINCE)) {
-    throw new UnsupportedError({
-      feature: "runSync with input",
-      driver: "portable",
-      reason: `Deno ${Deno.version.deno} does not pass the input on`,
-      remedy: "use run(), or Deno 2.2 or newer",
-    });
-  }
-  if ((input?.length ?? 0) > PIPE_CAPACITY) {
-    throw new UnsupportedError({
-      feature: "runSync with input",
-      driver: "portable",
-      reason: "Deno's spawnSync writes all of the input before it reads any output",
-      remedy: `use run(), no more than ${PIPE_CAPACITY} bytes, or grant --allow-ffi`,
-    });
-  }
-  // Deno's spawnSync adds the variables of this process to the given ones, and takes no descriptors.
-  if (env === undefined && stdio.every((each) => typeof each === "string")) return;
-  throw new UnsupportedError({
-    feature: "runSync",
-    driver: "portable",
-    reason: "Deno's spawnSync takes no input, time limit or descriptors with a chosen environment",
-    remedy: "use run(), or grant --allow-ffi",
   });
 }
 
@@ -165,18 +140,6 @@ function startSync(request: SyncRequest): SyncSpawned {
 }
 
 const NO_BYTES = new Uint8Array(0);
-
-/**
- * Returns the status of wait(2) for a program that was ended by a signal without a name: Deno
- * throws an error then, which only has its number. Throws any other error again.
- */
-function rawOfError(error: unknown): number {
-  const number = error instanceof TypeError
-    ? /^Invalid signal: (\d+)$/.exec(error.message)?.[1]
-    : undefined;
-  if (number === undefined) throw error;
-  return rawOfSignal(Number(number));
-}
 
 /**
  * Sends a real-time signal, which `Deno.kill` refuses (EINVAL), with the `kill` that every shell
@@ -250,9 +213,6 @@ async function start(request: SpawnRequest): Promise<Spawned> {
     unref: () => void child.unref(),
   };
 }
-
-/** How much can be written to a pipe before anybody reads from it, in bytes; see pipe(7). */
-const PIPE_CAPACITY = 65_536;
 
 function denoStdio(stdio: Stdio): "null" | "piped" {
   return stdio === "pipe" ? "piped" : "null";

@@ -6,13 +6,12 @@
  * @module
  */
 
-import { openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Source } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { readableSource } from "../spawner/node_streams.ts";
 import { makePrivateFolder } from "../spawner/private_folder.ts";
-import { isOutOfDescriptors, OpenFiles } from "../posix/files.ts";
+import { requireFreeDescriptors } from "../posix/free_descriptors.ts";
 
 /** A connection between this process and the outputs of a child. */
 export class MergedOutput {
@@ -74,29 +73,15 @@ async function connectTo(
   path: string,
 ): Promise<[parentEnd: Socket, childEnd: Socket]> {
   const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
-  requireTwoDescriptors();
+  // A runtime does not report that it cannot accept a connection for want of them: Node drops it, Bun
+  // retries forever.
+  requireFreeDescriptors(2);
   const childEnd = connect(path);
   await new Promise<void>((resolve, reject) => {
     childEnd.once("error", reject);
     childEnd.once("connect", () => resolve());
   });
   return [await accepted, childEnd];
-}
-
-/**
- * Throws if there are no two descriptors left for the ends of the connection. A runtime does not
- * report that it cannot accept a connection for this reason: Node drops it, Bun retries forever.
- */
-function requireTwoDescriptors(): void {
-  const files = new OpenFiles();
-  try {
-    for (let count = 0; count < 2; count++) files.own(openSync("/dev/null", "r"));
-  } catch (error) {
-    // Other errors say nothing about descriptors, such as that of a missing permission.
-    if (isOutOfDescriptors(error)) throw error;
-  } finally {
-    files.close();
-  }
 }
 
 /** The descriptor of a socket, which no runtime documents, but all three have. */

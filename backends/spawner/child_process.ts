@@ -13,7 +13,6 @@ import {
 } from "node:child_process";
 import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import type { Exit } from "../../core/backend.ts";
-import { SystemCallError } from "../../core/errors.ts";
 import { own, shielded } from "../../core/own.ts";
 import { duplexChannel, readableSource, writableSink } from "./node_streams.ts";
 import {
@@ -30,7 +29,6 @@ import {
   type SyncRequest,
   type SyncSpawned,
 } from "./spawner.ts";
-import { E } from "../../core/tables/kernel.ts";
 import { codeOf } from "../../core/error_code.ts";
 
 /** Sends a signal by its number to a process that was not reaped yet; false if it has ended. */
@@ -108,12 +106,6 @@ function startSync(request: SyncRequest): SyncSpawned {
   const code = codeOf(error);
   if (error !== undefined && code !== "ETIMEDOUT" && code !== "ENOBUFS" && code !== "EPIPE") {
     throw startErrorOf(error);
-  }
-  // Deno returns neither if the program has not read all of its input.
-  if (status === undefined && signal === undefined) {
-    throw new SystemCallError("write", E.EPIPE, {
-      cause: new Error("the runtime has lost the result of a program that left its input unread"),
-    });
   }
   const [stdout, stderr] = [bytesOf(result.stdout), bytesOf(result.stderr)];
   // The runtime may have cut off the output at the limit.

@@ -59,6 +59,7 @@ declare namespace Deno {
   }
   function cwd(): string;
   function execPath(): string;
+  type Signal = `SIG${string}`;
   function addSignalListener(signal: string, listener: () => void): void;
 
   interface PointerObject {

@@ -13,7 +13,14 @@ function other(folder: string): Command {
     .env("VIRCOMMAND_DRIVER", "launcher").env("NODE_NO_WARNINGS", 1);
 }
 
-const works = { driver: "launcher", echo: "hello\n", sync: "hello\n", true: "0", spawn: "0" };
+const works = {
+  driver: "launcher",
+  echo: "hello\n",
+  sync: "hello\n",
+  input: "200000",
+  true: "0",
+  spawn: "0",
+};
 
 /** Has a child see other file systems than its parent, in a mount namespace that ends with it. */
 function mounting(

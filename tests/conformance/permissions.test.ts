@@ -26,7 +26,7 @@ const onDeno = { skip: runtime === "deno" && once ? undefined : "Deno's permissi
 const permission = runtime === "node" && once;
 const onNode = { skip: permission ? undefined : "Node's permissions" };
 
-const works = { echo: "hello\n", sync: "hello\n", true: "0", spawn: "0" };
+const works = { echo: "hello\n", sync: "hello\n", input: "200000", true: "0", spawn: "0" };
 
 conform("Deno: without --allow-ffi the portable driver serves", async () => {
   assertEquals(await reported("--allow-run", "--allow-env"), { driver: "portable", ...works });

@@ -17,6 +17,8 @@ try {
   await check("driver", () => backendInfo().driver);
   await check("echo", () => new Command("/bin/echo", "hello").text());
   await check("sync", () => new Command("/bin/echo", "hello").runSync().stdout);
+  const large = "x".repeat(200_000);
+  await check("input", () => new Command("/bin/cat").stdin(large).runSync().stdout.length);
   await check("true", async () => (await new Command("/bin/true").run()).code);
   await check("spawn", async () => (await (await new Command("/bin/true").spawn()).wait()).code);
 } catch (error) {
