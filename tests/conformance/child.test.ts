@@ -374,6 +374,12 @@ conform("a runtime exits although a child that was unref'ed runs on", async () =
   await outlivesItsParent("unref");
 });
 
+for (const outputs of ["captured", "piped", "merged"]) {
+  conform(`a runtime exits although outputs of such a child are ${outputs}`, async () => {
+    await outlivesItsParent(outputs);
+  });
+}
+
 conform("a time limit does not keep a runtime alive for a child that was unref'ed", async () => {
   await outlivesItsParent("unref limited");
 }, { skip: "Deno" in globalThis ? "a timer of Deno's is a number, and holds" : undefined });
