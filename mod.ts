@@ -18,8 +18,10 @@
  */
 
 import { guarded } from "./backends/border.ts";
+import { webClass } from "./backends/web.ts";
 import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
 import type { DriverName } from "./core/drivers.ts";
+import { useWeb } from "./core/web.ts";
 
 export { Command, run, runSync } from "./core/command.ts";
 export { Child } from "./core/run/child.ts";
@@ -103,4 +105,5 @@ const { createBackend } = "Deno" in globalThis
   ? await import("./backends/bun/backend.ts")
   : await import("./backends/node/backend.ts");
 
+useWeb(webClass);
 useBackend((driver) => guarded(() => createBackend(driver)));

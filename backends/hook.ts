@@ -6,6 +6,7 @@
  * @module
  */
 
+import { TextDecoder, TextEncoder } from "node:util";
 import { closeSync, readSync, writeSync } from "node:fs";
 import { process } from "./process.ts";
 import { HOOK_FAILED, type HookFailure } from "./child_program/protocol.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import { process } from "../process.ts";
 
 /** malloc(3), free(3), and access to memory. */

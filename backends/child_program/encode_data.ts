@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import type { Arch } from "./arch.ts";
 import type { Arg } from "./call.ts";
 import {

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import { errnoName, errnoNumbers, errnoText } from "../../core/tables/errno.ts";
 import type { FdMove } from "../../core/plan/descriptors.ts";
 import type { Plan } from "../../core/plan/plan.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TextDecoder } from "node:util";
 import { errnoName } from "../../core/tables/errno.ts";
 import { PT } from "../../core/tables/kernel.ts";
 import { SpawnError } from "../../core/errors.ts";

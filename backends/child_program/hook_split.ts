@@ -6,6 +6,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import { concat } from "../../core/bytes.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { escapedLines } from "../../core/text/escape.ts";

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import { defined } from "../../core/own.ts";
 import type { StepName } from "../../core/plan/order.ts";
 import type { CoreScheduling } from "../../core/command/spec.ts";

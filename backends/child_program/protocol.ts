@@ -10,6 +10,8 @@
  * @module
  */
 
+import { TextDecoder } from "node:util";
+
 /** The child waits at its handshake: everything but the exec is done. */
 export const READY = 1;
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TextDecoder } from "node:util";
 import { hookCode, type HookSystem, runHook } from "../hook.ts";
 import type { HookNumbers } from "../child_program/hook_start.ts";
 import { continuation } from "../native/continue.ts";

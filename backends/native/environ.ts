@@ -15,6 +15,7 @@
  * @module
  */
 
+import { TextDecoder, TextEncoder } from "node:util";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";

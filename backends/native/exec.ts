@@ -6,6 +6,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import { layout, type Mapping } from "../../core/plan/descriptors.ts";
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TextDecoder } from "node:util";
 import type { Access } from "../../core/system.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
 import {

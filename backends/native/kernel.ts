@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TextEncoder } from "node:util";
 import { SystemCallError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "../child_program/arch.ts";
 import type { Libc } from "./libc.ts";

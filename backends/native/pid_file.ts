@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TextDecoder } from "node:util";
 import type { Kernel } from "./kernel.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, F, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
 import { HOLDER_AT, LOCK } from "../child_program/pid_file_cells.ts";

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { TextDecoder } from "node:util";
 import type { Kernel } from "./kernel.ts";
 import { IOCTL } from "../../core/tables/constants.ts";
 import {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TextDecoder, TextEncoder } from "node:util";
 import type { User } from "../../core/system.ts";
 import { SystemCallError, UnsupportedError } from "../../core/errors.ts";
 import { E } from "../../core/tables/kernel.ts";

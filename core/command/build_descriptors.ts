@@ -17,6 +17,7 @@ import {
   stdinForm,
   type StdinInput,
 } from "./stdio.ts";
+import { web } from "../web.ts";
 
 /** How a descriptor is passed. */
 export interface PassFdOptions {
@@ -84,7 +85,7 @@ export function addBuffer(builder: Builder, bytes: unknown): number {
   let as = 3;
   while (isTaken(builder, as)) as++;
   if (typeof bytes === "string") {
-    builder.add("buffers", { as, bytes: new TextEncoder().encode(bytes) });
+    builder.add("buffers", { as, bytes: new web.TextEncoder().encode(bytes) });
   } else if (isBytes(bytes)) {
     builder.add("buffers", { as, bytes: copied(bytes) });
   } else {

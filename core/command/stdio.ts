@@ -7,6 +7,7 @@
 import { typeName } from "./type_name.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { own } from "../own.ts";
+import { web } from "../web.ts";
 
 /** A piece of input: text is encoded as UTF-8. */
 export type Chunk = string | Uint8Array;
@@ -84,7 +85,9 @@ export function stdinForm(input: StdinInput): StdinForm | string {
       return { kind: input as "null" | "inherit" | "pipe" };
   }
   if (typeof input === "number") return fdForm(input);
-  if (typeof input === "string") return { kind: "bytes", bytes: new TextEncoder().encode(input) };
+  if (typeof input === "string") {
+    return { kind: "bytes", bytes: new web.TextEncoder().encode(input) };
+  }
   if (isBytes(input)) return { kind: "bytes", bytes: copied(input) };
   // Their iterators yield numbers of several bytes, whose byte order is unknown.
   if (ArrayBuffer.isView(input)) return "bytes are a Uint8Array, not another view of memory";
@@ -170,19 +173,18 @@ export function isBytes(value: unknown): value is Uint8Array {
 
 /** Reports whether a value is a stream to read, of any realm or polyfill. */
 export function isReadableStream(value: unknown): value is ReadableStream<Chunk> {
-  return value instanceof ReadableStream || (has(value, "getReader") && has(value, "cancel"));
+  return (has(value, "getReader") && has(value, "cancel"));
 }
 
 /** Reports whether a value is a stream to write, of any realm or polyfill. */
 export function isWritableStream(value: unknown): value is WritableStream<Uint8Array> {
-  return value instanceof WritableStream || (has(value, "getWriter") && has(value, "abort"));
+  return (has(value, "getWriter") && has(value, "abort"));
 }
 
 /** Reports whether a value is an AbortSignal, of any realm or polyfill. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
-  return value instanceof AbortSignal ||
-    (has(value, "addEventListener") && has(value, "removeEventListener") &&
-      typeof (value as { aborted?: unknown }).aborted === "boolean");
+  return has(value, "addEventListener") && has(value, "removeEventListener") &&
+    typeof (value as { aborted?: unknown }).aborted === "boolean";
 }
 
 function has(value: unknown, method: string): boolean {

@@ -46,6 +46,7 @@ import {
   text,
   within,
 } from "./palette.ts";
+import { web } from "../web.ts";
 
 /** The level's part of an I/O priority; the class is above it. */
 const IOPRIO_LEVELS = 0x1fff;
@@ -113,7 +114,7 @@ export function chdir(path: string): PaletteCall {
 /** sethostname(2). Needs a new UTS namespace, or it changes the name of this machine. */
 export function sethostname(name: string): PaletteCall {
   const display = text(name, "sethostname");
-  return make("sethostname", [display, number(new TextEncoder().encode(name).length, "")]);
+  return make("sethostname", [display, number(new web.TextEncoder().encode(name).length, "")]);
 }
 
 /** ioctl(2) on a descriptor in the child. */

@@ -5,6 +5,7 @@
  */
 
 import type { Status } from "./status.ts";
+import { web } from "../web.ts";
 
 export type { Status } from "./status.ts";
 
@@ -119,5 +120,5 @@ export class Result {
 
 function decode(bytes: Uint8Array): string {
   // A byte order mark is part of the output.
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  return new web.TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }

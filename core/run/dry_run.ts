@@ -17,6 +17,7 @@ import { reveal } from "../text/secret.ts";
 import { type SignalName, signalNumber } from "../tables/signals.ts";
 import type { Spec } from "../command/spec.ts";
 import { rawStatus } from "../result/status.ts";
+import { web } from "../web.ts";
 
 /** A command as the handler of a dry run sees it. */
 export interface DryCall {
@@ -180,7 +181,7 @@ let nextPid = 2 ** 22 + 1;
 
 /** Answers `runSync`. */
 export function drySync(dry: DryRun, spec: Spec, input: Uint8Array | undefined): SyncOutcome {
-  const given = answer(dry, spec, input && new TextDecoder().decode(input));
+  const given = answer(dry, spec, input && new web.TextDecoder().decode(input));
   if (isPromise(given)) {
     // Its rejection must not be an unhandled one.
     given.then(() => {}, () => {});
@@ -232,7 +233,7 @@ export async function dryProcess(dry: DryRun, spec: Spec): Promise<Process> {
     if (!gone) respond(await answer(dry, spec, given));
   };
   const hasInput = ["pipe", "bytes", "stream"].includes(spec.stdin?.kind ?? "null");
-  const decoder = new TextDecoder();
+  const decoder = new web.TextDecoder();
   const stdin: Sink = {
     write: (bytes) => {
       input += decoder.decode(bytes, { stream: true });
@@ -310,7 +311,7 @@ class DrySource implements Source {
 }
 
 function toBytes(value: string | Uint8Array): Uint8Array {
-  if (typeof value === "string") return new TextEncoder().encode(value);
+  if (typeof value === "string") return new web.TextEncoder().encode(value);
   if (value instanceof Uint8Array) return value;
   throw new UsageError(`dryRun: an output is text or a Uint8Array, not ${typeName(value)}`);
 }

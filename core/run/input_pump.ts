@@ -7,6 +7,7 @@
 import type { Sink } from "../backend.ts";
 import { bytesIn, type Chunk, StreamPieces } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
+import { web } from "../web.ts";
 
 /** Input on its way into a program. */
 export interface InputPump {
@@ -78,7 +79,7 @@ export function pumpStream(
  */
 export class InputChunks {
   readonly #iterator: AsyncIterator<Chunk> | Iterator<Chunk>;
-  readonly #encoder = new TextEncoder();
+  readonly #encoder = new web.TextEncoder();
   #over = false;
   #interrupt: () => void = () => {};
 

@@ -31,6 +31,7 @@ import { keepListener, watch } from "./watch.ts";
 import { bytesIn, type Chunk, type OutputForm } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
 import { concat } from "../bytes.ts";
+import { web } from "../web.ts";
 
 /** How a command is started. */
 export interface LaunchMode {
@@ -284,7 +285,7 @@ function inputBytes(spec: Spec): Uint8Array | undefined {
   if (!(Symbol.iterator in form.source)) {
     throw new UsageError("runSync: stdin cannot be an asynchronous stream");
   }
-  const encoder = new TextEncoder();
+  const encoder = new web.TextEncoder();
   const pieces = Array.from(form.source as Iterable<Chunk>, (piece) => bytesIn(piece, encoder));
   return concat(pieces);
 }

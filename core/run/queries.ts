@@ -14,6 +14,7 @@ import { type FormatOptions, plainCommand } from "../text/quote.ts";
 import { resolveIds } from "../plan/identity.ts";
 import { isFd, isWritableStream } from "../command/stdio.ts";
 import type { Ids } from "../command/spec.ts";
+import { web } from "../web.ts";
 
 /** Returns the ids that the program would get. */
 export function idsOf(builder: Builder): Ids {
@@ -47,7 +48,7 @@ export async function writeArgLog(
   const spec = freeze(builder);
   const service = chosenBackend();
   const parts = displayParts(spec, service.system);
-  const bytes = new TextEncoder().encode(`${escaped(plainCommand(parts))}\n`);
+  const bytes = new web.TextEncoder().encode(`${escaped(plainCommand(parts))}\n`);
   if (isFd(target)) return service.writeFd(target, bytes);
   if (!isWritableStream(target)) {
     const given = displayValue(target);

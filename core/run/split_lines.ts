@@ -4,6 +4,8 @@
  * @module
  */
 
+import { web } from "../web.ts";
+
 /** Where the bytes come from. */
 export interface Bytes {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
@@ -26,7 +28,7 @@ export async function* splitLines(
   separator = "\n",
   { limit, overflow }: LineBound = NO_BOUND,
 ): AsyncGenerator<string, void, void> {
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const decoder = new web.TextDecoder("utf-8", { ignoreBOM: true });
   const exceeds = lengthCheck(separator.charCodeAt(0), limit);
   // The pieces of a line are joined at its end. To join them one by one has a quadratic cost.
   let open: string[] = [];

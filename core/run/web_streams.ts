@@ -10,6 +10,7 @@ import { errnoNumber } from "../tables/errno.ts";
 import { CommandError, SystemCallError } from "../errors.ts";
 import { bytesIn, type Chunk } from "../command/stdio.ts";
 import { codeOf } from "../error_code.ts";
+import { web } from "../web.ts";
 
 /** How many bytes a web stream reads ahead of a slow reader. Then the pipe fills. */
 const READ_AHEAD = 256 * 1024;
@@ -35,7 +36,7 @@ export function readableFrom(source: Source, ended: () => void): OutputStream {
     ended();
     resolve();
   };
-  const stream = new ReadableStream<Uint8Array>({
+  const stream = new web.ReadableStream<Uint8Array>({
     start(controller) {
       conclude = () => controller.close();
       source.start({
@@ -58,7 +59,7 @@ export function readableFrom(source: Source, ended: () => void): OutputStream {
       source.resume();
     },
     cancel: () => finish(() => {}),
-  }, new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD }));
+  }, new web.ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD }));
   return {
     stream,
     done,
@@ -77,8 +78,8 @@ export function readableFrom(source: Source, ended: () => void): OutputStream {
 
 /** Makes a web stream that writes into a pipe. To close it is the end of the program's input. */
 export function writableTo(sink: Sink): WritableStream<Chunk> {
-  const encoder = new TextEncoder();
-  return new WritableStream<Chunk>({
+  const encoder = new web.TextEncoder();
+  return new web.WritableStream<Chunk>({
     async write(chunk) {
       try {
         await sink.write(bytesIn(chunk, encoder));
