@@ -49,14 +49,27 @@ export function choose(
   throw first ?? new Error("a runtime without drivers");
 }
 
-/** Makes a driver, or throws. */
+/** Makes a driver, or throws an UnsupportedError that says why it cannot work here. */
 function forced(makers: DriverMakers, name: DriverName, reason: string): Backend {
   const make = Object.hasOwn(makers, name) ? makers[name] : undefined;
-  if (make !== undefined) return make(reason);
-  throw new UnsupportedError({
-    feature: "starting programs",
-    driver: name,
-    reason: "this runtime has no such driver",
-    remedy: `use one of: ${Object.keys(makers).join(", ")}`,
-  });
+  if (make === undefined) {
+    throw new UnsupportedError({
+      feature: "starting programs",
+      driver: name,
+      reason: "this runtime has no such driver",
+      remedy: `use one of: ${Object.keys(makers).join(", ")}`,
+    });
+  }
+  try {
+    return make(reason);
+  } catch (cause) {
+    if (cause instanceof UnsupportedError || isOutOfDescriptors(cause)) throw cause;
+    throw new UnsupportedError({
+      feature: "starting programs",
+      driver: name,
+      reason: cause instanceof Error ? cause.message : String(cause),
+      remedy: "use another driver",
+      cause,
+    });
+  }
 }

@@ -26,9 +26,10 @@ import {
   type RuntimeFeatures,
 } from "./requirements.ts";
 import { LauncherStarter } from "./starter.ts";
+import { testLauncher } from "./self_test.ts";
 import { runSync } from "./sync.ts";
 
-/** Returns the launcher driver. Throws an UnsupportedError if no program file can be written. */
+/** Returns the launcher driver. Throws an UnsupportedError if no program file can be started. */
 export function launcherBackend(
   host: Host,
   arch: Arch,
@@ -40,8 +41,7 @@ export function launcherBackend(
   const { hooks, execve } = runtime;
   const kernel: KernelSupport = { closeRange: true, pidfds: true };
   const starter = new LauncherStarter(host, arch, spawner, kernel);
-  // Writes the file: where none can be executed, another driver is chosen.
-  starter.launcher.close();
+  testLauncher(arch, spawner);
   const features = launcherFeatures(runtime);
   return {
     info: () => ({

@@ -22,6 +22,11 @@ const PIPE_ERRORS: ReadonlySet<number> = new Set([E.EMFILE, E.ENFILE]);
 /** Errors of making a process. Like those, they are not about the program. */
 const CLONE_ERRORS: ReadonlySet<number> = new Set([E.EAGAIN, E.ENOMEM]);
 
+/** Whether an error is about what the system is short of for a moment, and not about the program. */
+export function isShortage({ errno }: StartError): boolean {
+  return PIPE_ERRORS.has(errno) || CLONE_ERRORS.has(errno);
+}
+
 /**
  * Throws an UnsupportedError for a limit on a program that this process may not kill: a spawner
  * that waits would go on waiting for it.
@@ -99,7 +104,7 @@ export function programError(plan: Plan, error: unknown): unknown {
     return folderError(plan, cwd, error.errno);
   }
   const { errno } = error;
-  if (PIPE_ERRORS.has(errno) || CLONE_ERRORS.has(errno)) {
+  if (isShortage(error)) {
     const step = PIPE_ERRORS.has(errno) ? "fds" : "clone";
     const { command } = plan;
     // The runtime does not report which system call it was.

@@ -7,7 +7,7 @@
 
 import { statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { process } from "../process.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { elevated } from "../posix/elevated.ts";
@@ -22,29 +22,34 @@ const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * The folders to try, the best one first: those in memory before those on a disk, since arguments
- * and input are written there. The environment of a set-uid program does not choose.
+ * and input are written there. The environment of a set-uid program does not choose. Each is looked
+ * for only if the one before it is not suitable.
  */
-function* temporaryFolders(): Generator<string> {
+export function* temporaryFolders(): Generator<string> {
   yield "/dev/shm";
-  if (elevated()) {
-    yield* ["/tmp", "/var/tmp"];
-    return;
-  }
-  const { XDG_RUNTIME_DIR, XDG_CACHE_HOME } = process.env;
-  yield* absolute(XDG_RUNTIME_DIR);
-  yield tmpdir();
-  // homedir() throws without HOME and without an entry in passwd(5).
-  yield* absolute(XDG_CACHE_HOME ?? resultOf(() => join(homedir(), ".cache")));
-  // cwd() throws if the folder was removed.
-  yield* absolute(resultOf(() => process.cwd()));
+  if (!elevated()) yield* chosenFolders([() => process.env["XDG_RUNTIME_DIR"], tmpdir]);
+  yield* ["/tmp", "/var/tmp"];
+  if (elevated()) return;
+  yield* chosenFolders([
+    () => process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+    homedir,
+    () => process.cwd(),
+  ]);
 }
 
-function absolute(path: string | undefined): string[] {
-  return path !== undefined && path.startsWith("/") ? [path] : [];
+/**
+ * Those that are set, and absolute. homedir() throws without HOME and without an entry in passwd(5),
+ * cwd() if the folder was removed.
+ */
+function* chosenFolders(paths: readonly (() => string | undefined)[]): Generator<string> {
+  for (const path of paths) {
+    const folder = resultOf(path);
+    if (folder !== undefined && isAbsolute(folder)) yield folder;
+  }
 }
 
 /** The result of a function; undefined if it throws. */
-function resultOf(path: () => string): string | undefined {
+function resultOf(path: () => string | undefined): string | undefined {
   try {
     return path();
   } catch {
@@ -66,20 +71,26 @@ export function inSomeFolder<T>(
   make: (folder: string) => T,
   folders: Iterable<string> = temporaryFolders(),
 ): T {
-  const refusals: string[] = [];
+  const tried = new Set<string>();
+  const errors: unknown[] = [];
   for (const folder of folders) {
-    if (!isPermitted("write", folder)) {
-      refusals.push(`${folder}: no permission to write`);
-      continue;
-    }
+    if (tried.has(folder)) continue;
+    tried.add(folder);
     try {
+      if (!isPermitted("write", folder)) throw new Error("no permission to write");
       return make(folder);
     } catch (error) {
       if (isOutOfDescriptors(error)) throw error;
-      refusals.push(`${folder}: ${error instanceof Error ? error.message : String(error)}`);
+      errors.push(error);
     }
   }
-  throw new UnsupportedError({ feature, driver, reason: refusals.join("; "), remedy });
+  const reason = [...tried].map((folder, i) => `${folder}: ${messageOf(errors[i])}`).join("; ");
+  const cause = errors.length === 1 ? errors[0] : new AggregateError(errors, reason);
+  throw new UnsupportedError({ feature, driver, reason, remedy, cause });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /**

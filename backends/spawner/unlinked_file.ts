@@ -21,7 +21,7 @@ import {
 import { join } from "node:path";
 import { process } from "../process.ts";
 import { elevated } from "../posix/elevated.ts";
-import { inSomeFolder, requireTrusted } from "./folders.ts";
+import { inSomeFolder, requireTrusted, temporaryFolders } from "./folders.ts";
 import { closeFd, LAST_STANDARD_FD, openAboveStandard } from "../posix/files.ts";
 import { codeOf } from "../../core/error_code.ts";
 
@@ -39,23 +39,50 @@ export interface UnlinkedFile {
 const PROGRAM_MODE = 0o700;
 const DATA_MODE = 0o600;
 
+const PROGRAM = {
+  feature: "executing a program file",
+  driver: "launcher",
+  remedy: "set TMPDIR to a folder that can be written to, on a file system without noexec",
+};
+
+/** Where a program file was executed. */
+let programFolder: string | undefined;
+
+/**
+ * Looks for a folder where a program file can be executed, by doing it: writes one into one folder
+ * after another until `execute` does not throw. Program files are written there from then on, as long
+ * as that works. Throws the same errors as {@linkcode writeUnlinkedProgram}.
+ */
+export function findProgramFolder(
+  bytes: Uint8Array,
+  execute: (file: UnlinkedFile) => void,
+  folders?: Iterable<string>,
+): void {
+  programFolder = inSomeFolder(PROGRAM, (folder) => {
+    const file = programIn(folder, bytes);
+    try {
+      execute(file);
+    } finally {
+      file.close();
+    }
+    return folder;
+  }, folders);
+}
+
 /**
  * Writes a program file, on a file system that allows exec. Throws an UnsupportedError with the
  * reasons if no folder is suitable; the runtime's own error if there are too many open files.
  */
 export function writeUnlinkedProgram(
   bytes: Uint8Array,
-  folders?: Iterable<string>,
+  folders: Iterable<string> = programFolders(),
 ): UnlinkedFile {
-  return inSomeFolder(
-    {
-      feature: "writing a program file",
-      driver: "launcher",
-      remedy: "set TMPDIR to a folder that can be written to, on a file system without noexec",
-    },
-    (folder) => programIn(folder, bytes),
-    folders,
-  );
+  return inSomeFolder(PROGRAM, (folder) => programIn(folder, bytes), folders);
+}
+
+function* programFolders(): Generator<string> {
+  if (programFolder !== undefined) yield programFolder;
+  yield* temporaryFolders();
 }
 
 /** Writes a file that is only read or written. Throws the same errors. */

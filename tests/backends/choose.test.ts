@@ -7,7 +7,7 @@ import type { Host } from "../../backends/spawner/host.ts";
 import { x86_64 } from "../../backends/child_program/arch/x86_64.ts";
 import { type Backend, backend } from "../../core/backend.ts";
 import type { DriverName } from "../../core/drivers.ts";
-import { UnsupportedError, UsageError } from "../../core/errors.ts";
+import { SystemCallError, UnsupportedError, UsageError } from "../../core/errors.ts";
 import "../../mod.ts";
 
 const HOW = { reason: "test", stage: undefined };
@@ -48,6 +48,20 @@ test("a driver that is asked for serves, or is an error", () => {
   assert(error instanceof UnsupportedError);
   assertThrows(() => choose(all, undefined, "turbo"), UsageError);
   assertThrows(() => choose({ native: refusing("no") }, undefined, undefined), Error, "no");
+});
+
+test("a driver that is asked for and cannot be had is an UnsupportedError with the cause", () => {
+  const cause = new SystemCallError("clone", 1);
+  const makers = {
+    native: () => {
+      throw cause;
+    },
+  };
+  for (const [asked, variable] of [["native", undefined], [undefined, "native"]] as const) {
+    const error = assertThrows(() => choose(makers, asked, variable), UnsupportedError);
+    assertEquals([error.driver, error.cause], ["native", cause]);
+    assert(error.message.includes(cause.message), error.message);
+  }
 });
 
 /** libc in a sandbox that refuses one system call, with EPERM. */

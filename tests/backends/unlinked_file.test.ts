@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -6,13 +7,16 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  realpathSync,
   symlinkSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { inSomeFolder, requireTrusted } from "../../backends/spawner/folders.ts";
 import { makePrivateFolder } from "../../backends/spawner/private_folder.ts";
 import {
+  findProgramFolder,
   type UnlinkedFile,
   writeUnlinkedData,
   writeUnlinkedProgram,
@@ -73,6 +77,29 @@ conform("folders that will not do are passed over, and named if none will", (t) 
   t.defer(() => file.close());
   const error = assertThrows(() => writeUnlinkedData(script, bad), UnsupportedError);
   for (const path of bad) assert(error.message.includes(`${path}: `), error.message);
+}, { skip });
+
+conform("programs are written where one could be executed", (t) => {
+  const [first, second] = [t.folder(), t.folder()];
+  const execute = (file: UnlinkedFile) => assertEquals(execFileSync(file.path).length, 6);
+  const denied = Object.assign(new Error("denied"), { code: "EACCES" });
+  let tries = 0;
+  const executeSecond = (file: UnlinkedFile) => {
+    if (tries++ === 0) throw denied;
+    execute(file);
+  };
+  // Whatever was found before is found again.
+  t.defer(() => findProgramFolder(script, execute));
+  findProgramFolder(script, executeSecond, [first, second]);
+  const place = ({ fd }: UnlinkedFile) => dirname(readlinkSync(`/proc/self/fd/${fd}`));
+  const file = writeUnlinkedProgram(script);
+  t.defer(() => file.close());
+  assertEquals([tries, place(file)], [2, realpathSync(second)]);
+  const none = () => {
+    throw denied;
+  };
+  const error = assertThrows(() => findProgramFolder(script, none, [first]), UnsupportedError);
+  assertEquals(error.cause, denied);
 }, { skip });
 
 for (const code of ["EMFILE", "ENFILE"]) {
