@@ -1,7 +1,11 @@
 /**
  * One stream for both outputs, in the order in which they were written. A runtime's spawner makes a
- * pipe for each of them. So both get the same end of a connection of ours, made through a socket in
- * a private folder that exists only meanwhile.
+ * pipe for each of them. So both get the same end of a connection of ours. On Linux it is made
+ * through a socket with an abstract name, which is in no folder, see unix(7); elsewhere, and where
+ * that is refused, through a socket in a private folder that exists only meanwhile.
+ *
+ * Any process may connect to an abstract name. So the connection that counts is the one on which a
+ * secret comes first.
  *
  * @module
  */
@@ -12,6 +16,8 @@ import { UnsupportedError } from "../../core/errors.ts";
 import { readableSource } from "../spawner/node_streams.ts";
 import { makePrivateFolder } from "../spawner/private_folder.ts";
 import { requireFreeDescriptors } from "../posix/free_descriptors.ts";
+import { isNetPermitted } from "../posix/permitted.ts";
+import { process } from "../process.ts";
 
 /** A connection between this process and the outputs of a child. */
 export class MergedOutput {
@@ -31,23 +37,14 @@ export class MergedOutput {
 
   /** Opens a connection. */
   static async open(): Promise<MergedOutput> {
-    const folder = makePrivateFolder();
-    const server = createServer();
-    try {
-      const path = folder.at("vircommand-socket");
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(path, resolve);
-      });
-      const [parentEnd, childEnd] = await connectTo(server, path);
-      const fd = descriptorOf(childEnd);
-      if (fd !== undefined) return new MergedOutput(fd, parentEnd, childEnd);
-      parentEnd.destroy();
-      childEnd.destroy();
-    } finally {
-      server.close();
-      folder.remove();
-    }
+    // A runtime does not report that it cannot accept a connection for want of them: Node drops it,
+    // Bun retries forever.
+    requireFreeDescriptors(SOCKETS);
+    const [parentEnd, childEnd] = await connectionToSelf();
+    const fd = descriptorOf(childEnd);
+    if (fd !== undefined) return new MergedOutput(fd, parentEnd, childEnd);
+    parentEnd.destroy();
+    childEnd.destroy();
     throw new UnsupportedError({
       feature: 'stderr("stdout")',
       driver: "portable",
@@ -68,20 +65,90 @@ export class MergedOutput {
   }
 }
 
-async function connectTo(
-  server: Server,
-  path: string,
-): Promise<[parentEnd: Socket, childEnd: Socket]> {
-  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
-  // A runtime does not report that it cannot accept a connection for want of them: Node drops it, Bun
-  // retries forever.
-  requireFreeDescriptors(2);
-  const childEnd = connect(path);
-  await new Promise<void>((resolve, reject) => {
-    childEnd.once("error", reject);
-    childEnd.once("connect", () => resolve());
+/** The one that listens, and both ends of the connection. */
+const SOCKETS = 3;
+
+type Connection = [parentEnd: Socket, childEnd: Socket];
+
+async function connectionToSelf(): Promise<Connection> {
+  // Not imported before it is needed: that takes Node milliseconds.
+  const { randomBytes } = await import("node:crypto");
+  const secret = randomBytes(16);
+  if (process.platform === "linux" && isNetPermitted()) {
+    const name = `\0vircommand-${process.pid}-${randomBytes(8).toString("hex")}`;
+    try {
+      return await connectThrough(name, secret);
+    } catch {
+      // A sandbox may refuse such names, and a runtime not support them. A folder does as well, and
+      // its error is reported.
+    }
+  }
+  const folder = makePrivateFolder();
+  try {
+    return await connectThrough(folder.at("vircommand-socket"), secret);
+  } finally {
+    folder.remove();
+  }
+}
+
+/** Connects to ourselves through a socket with that path. */
+async function connectThrough(path: string, secret: Uint8Array): Promise<Connection> {
+  const server = createServer();
+  const accepted = new Set<Socket>();
+  let childEnd: Socket | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(path, resolve);
+    });
+    const found = ownConnection(server, secret, accepted);
+    childEnd = connect(path);
+    await connected(childEnd);
+    childEnd.write(secret);
+    const parentEnd = await found;
+    accepted.delete(parentEnd);
+    return [parentEnd, childEnd];
+  } catch (error) {
+    childEnd?.destroy();
+    throw error;
+  } finally {
+    server.close();
+    for (const socket of accepted) socket.destroy();
+  }
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject);
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      resolve();
+    });
   });
-  return [await accepted, childEnd];
+}
+
+/** Returns the connection on which the secret comes first. All are added to `accepted`. */
+export function ownConnection(
+  server: Server,
+  secret: Uint8Array,
+  accepted: Set<Socket>,
+): Promise<Socket> {
+  return new Promise((resolve) => {
+    server.on("connection", (socket: Socket) => {
+      accepted.add(socket);
+      socket.on("error", () => {});
+      let received = 0;
+      const check = (bytes: Uint8Array) => {
+        const isRight = bytes.every((byte) => byte === secret[received++]);
+        if (isRight && received < secret.length) return;
+        socket.off("data", check);
+        socket.pause();
+        if (isRight) resolve(socket);
+        else socket.destroy();
+      };
+      socket.on("data", check);
+    });
+  });
 }
 
 /** The descriptor of a socket, which no runtime documents, but all three have. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { spawnSync } from "node:child_process";
 import { backendInfo, Command } from "../../mod.ts";
 import { conform, type Context } from "../support/harness.ts";
+import { noMounts } from "../support/mounts.ts";
 import { programArgv } from "../support/runtime.ts";
 
 interface Told {
@@ -14,17 +14,13 @@ interface Told {
     readonly hasCause: boolean;
   };
   readonly run: string;
+  readonly merged: string;
   readonly runSync: string;
 }
 
 const { runtime, driver } = backendInfo();
-const skip = driver === "launcher" ? noNamespaces() : `the ${driver} driver serves`;
+const skip = driver === "launcher" ? noMounts() : `the ${driver} driver serves`;
 const needs = { root: true, needs: ["unshare", "mount"], timeoutMs: 60_000 };
-
-function noNamespaces(): string | undefined {
-  const { status } = spawnSync("unshare", ["-m", "true"]);
-  return status === 0 ? undefined : "a mount namespace is not to be had";
-}
 
 /** Whether the launcher is the first choice, and portable the next one. */
 const isFirst = skip === undefined && !hasNative();
@@ -58,6 +54,9 @@ function everywhere(options: string): string {
 
 const ENOUGH = 'mkdir "$HOME/usable"; mount -t tmpfs -o mode=700 none "$HOME/usable"';
 
+const FORCED = { VIRCOMMAND_DRIVER: "launcher" };
+const works = { driver: "launcher", run: "run", merged: "out\nerr\n", runSync: "runSync" };
+
 for (
   const [what, preparation, reason] of [
     ["without /proc", "umount -l /proc", /\/proc/],
@@ -69,9 +68,7 @@ for (
   const noProc = what === "without /proc" && runtime !== "node" ? "needs /proc itself" : undefined;
 
   conform(`${what}, the launcher is refused with the cause when it is forced`, async (t) => {
-    const { error, run, runSync } = await reported(t, preparation, {
-      VIRCOMMAND_DRIVER: "launcher",
-    });
+    const { error, run, merged, runSync } = await reported(t, preparation, FORCED);
     assert(error !== undefined);
     assertEquals([error.name, error.driver, error.hasCause], [
       "UnsupportedError",
@@ -79,18 +76,16 @@ for (
       true,
     ]);
     assertMatch(error.message, reason);
-    assertEquals([run, runSync], ["UnsupportedError", "UnsupportedError"]);
+    assertEquals([run, merged, runSync], Array(3).fill("UnsupportedError"));
   }, { ...needs, skip: skip ?? noProc });
 
   conform(`${what}, the portable driver serves, and says why`, async (t) => {
     const told = await reported(t, preparation, {});
-    assertEquals([told.driver, told.run, told.runSync], ["portable", "run", "runSync"]);
-    assertMatch(told.reason ?? "", new RegExp(`no launcher driver: .*${reason.source}`));
+    const { reason: why = "", ...rest } = told;
+    assertEquals(rest, { ...works, driver: "portable" });
+    assertMatch(why, new RegExp(`no launcher driver: .*${reason.source}`));
   }, { ...needs, skip: skip ?? noProc ?? (isFirst ? undefined : "another driver comes first") });
 }
-
-const FORCED = { VIRCOMMAND_DRIVER: "launcher" };
-const works = { driver: "launcher", run: "run", runSync: "runSync" };
 
 for (const variable of ["XDG_RUNTIME_DIR", "TMPDIR", "XDG_CACHE_HOME", "HOME"]) {
   conform(`one usable folder is enough, named by ${variable}`, async (t) => {

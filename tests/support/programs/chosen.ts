@@ -14,6 +14,10 @@ try {
 for (
   const [what, run] of [
     ["run", async () => (await new Command("/bin/cat").stdin("run").run()).stdout],
+    [
+      "merged",
+      () => new Command("/bin/sh", "-c", "echo out; echo err >&2").stderr("stdout").text(),
+    ],
     ["runSync", () => new Command("/bin/cat").stdin("runSync").runSync().stdout],
   ] as const
 ) {
