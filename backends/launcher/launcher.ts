@@ -18,7 +18,7 @@ import { systemOf } from "../posix/system.ts";
 import type { Spawner } from "../spawner/spawner.ts";
 import { requireCredentials } from "./credentials.ts";
 import { execByFile } from "./exec.ts";
-import { type KernelSupport, missingSupport } from "./kernel_support.ts";
+import { missingSupport } from "./kernel_support.ts";
 import {
   launcherFeatures,
   requireExec,
@@ -39,9 +39,8 @@ export function launcherBackend(
 ): Backend {
   unignoreSigchld(host.onSigchld);
   const { hooks, execve } = runtime;
-  const kernel: KernelSupport = { closeRange: true, pidfds: true };
+  const kernel = testLauncher(arch, spawner);
   const starter = new LauncherStarter(host, arch, spawner, kernel);
-  testLauncher(arch, spawner);
   const features = launcherFeatures(runtime);
   return {
     info: () => ({
