@@ -10,6 +10,7 @@
  * @module
  */
 
+import { after } from "../../core/command/options.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import type { Exit, Process } from "../../core/backend.ts";
 import { HandshakeError, KillError, type SpawnError } from "../../core/errors.ts";
@@ -27,6 +28,9 @@ const LAST_REPORT_MS = 200;
  * its program runs may be in the pipe already.
  */
 const ABORT_DELAY_MS = 20;
+
+/** How long a daemon that was killed may take to end, in milliseconds. */
+const KILL_TIMEOUT_MS = 1000;
 
 /** A child that a driver has started, and what the launch needs from the driver. */
 export interface StartedChild {
@@ -222,6 +226,7 @@ export class Launch {
     const status = this.#reader.status();
     const signal = this.#endedBy();
     if (signal !== undefined) {
+      await this.#daemonGone();
       this.#discardPidFile(status);
       return { ...exit, raw: signal };
     }
@@ -229,6 +234,15 @@ export class Launch {
     this.#discardPidFile(status);
     throw this.#failure({ cancelled: false }) ??
       new HandshakeError(`the daemon has ended before its program: ${plan.command}`, plan);
+  }
+
+  /** A daemon that was killed while it executed its program has closed the channel before its end. */
+  async #daemonGone(): Promise<void> {
+    const { signal, pid } = this.#sent ?? { signal: 0, pid: 0 };
+    if (signal !== SIGKILL || pid === 0) return;
+    for (let ms = 0; ms < KILL_TIMEOUT_MS && this.#child.killDaemon(pid, 0); ms++) {
+      await new Promise<void>((resolve) => after(1, resolve));
+    }
   }
 
   #failure(

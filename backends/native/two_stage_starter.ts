@@ -10,6 +10,7 @@ import { concat } from "../../core/bytes.ts";
 import { KillError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
 import { E } from "../../core/tables/kernel.ts";
+import { isReadable } from "./poll.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import { Launch } from "../child_program/launch.ts";
 import {
@@ -34,6 +35,9 @@ import type { StageFiles, TwoStageStart } from "./stage_two.ts";
  * a fraction of that.
  */
 const BLOCKING_WAIT_MS = 3;
+
+/** How long this process waits for the end of a daemon that it has killed, in milliseconds. */
+const KILL_WAIT_MS = 50;
 
 /** How long a killed child may take to end, in milliseconds; a dead file system can hold it. */
 const KILL_TIMEOUT_MS = 1000;
@@ -198,6 +202,10 @@ export class TwoStageStarter {
       const sent = pidfd < 0 ? pidfd : kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
       const result = isMissing(sent) ? kernel.raw("kill", pid, signal) : sent;
       if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
+      // It may have closed the channel already, by its exec: then nothing else tells its end.
+      if (signal === SIGKILL && result === 0 && pidfd >= 0) {
+        isReadable(kernel, pidfd, KILL_WAIT_MS);
+      }
       return result === 0;
     } finally {
       if (pidfd >= 0) kernel.close(pidfd);
