@@ -95,6 +95,8 @@ export interface Call {
   readonly path?: string;
   /** What a failure means, where errno alone would mislead. */
   readonly hint?: string;
+  /** Why it is so, by the name of errno, as far as that is known. */
+  readonly reasons?: ReadonlyMap<string, string>;
   /**
    * The errno of a failure that the program has found by comparing: the call itself is only there
    * to end the program, and fails with another one.

@@ -18,6 +18,7 @@ import { type Call, call, maskedDisplayOf, type Program } from "./call.ts";
 import { compareWord } from "./compare.ts";
 import { elfOf } from "./elf.ts";
 import { encodeForFile } from "./encode_file.ts";
+import { reasonOf } from "./failure.ts";
 import { lower } from "./lower.ts";
 
 const STDERR = 2;
@@ -56,16 +57,25 @@ export function execProgram(
   const after = lower(rest, lowerOptions);
   const steps = [...restore, ...before.calls, ...closing, ...after.calls];
   const messages: Call[] = [];
+  // At most one, which writes a label: for no other is errno explained.
+  const labelled = steps.find(({ reasons }) => reasons !== undefined);
   const calls = steps.map((each, index): Call => {
     // For some calls a failure is expected, and the program goes on elsewhere.
     if (each.jumps?.error !== undefined) return each;
     const label = `exec: message ${index}`;
-    const chain = each.step === "exec" ? EXEC_FAILED : STEP_FAILED;
+    const chain = each.step === "exec"
+      ? EXEC_FAILED
+      : each === labelled
+      ? LABEL_FAILED
+      : STEP_FAILED;
     messages.push(writeMessage(label, messageOf(each), chain));
     return { ...each, jumps: { ...each.jumps, error: label } };
   });
   const explanations = [
     ...explainErrno(STEP_FAILED, plan, () => NOT_STARTED),
+    ...(labelled === undefined
+      ? []
+      : explainErrno(LABEL_FAILED, plan, () => NOT_STARTED, labelled)),
     ...explainErrno(EXEC_FAILED, plan, (code) => code === "ENOENT" ? NOT_FOUND : NOT_EXECUTED),
   ];
   const cells = [...before.cells, ...after.cells];
@@ -79,6 +89,7 @@ function messageOf(failed: Call): string {
 
 /** The labels at which the errno of a failed step, or of the exec of the program, is explained. */
 const STEP_FAILED = "exec: a step failed";
+const LABEL_FAILED = "exec: a label was refused";
 const EXEC_FAILED = "exec: the exec failed";
 
 /** Writes a text to standard error and goes on, whether it could be written or not. */
@@ -92,22 +103,34 @@ function writeMessage(label: string, text: string, next: string): Call {
   };
 }
 
-/** Finds the errno of the failure by comparing, writes its name, and exits with its status. */
-function explainErrno(label: string, plan: Plan, statusOf: (code: string) => number): Call[] {
+/**
+ * Finds the errno of the failure by comparing, writes its name, and exits with its status. `failed`
+ * is the call, if its own hint and reasons are to be written.
+ */
+function explainErrno(
+  label: string,
+  plan: Plan,
+  statusOf: (code: string) => number,
+  failed?: Call,
+): Call[] {
   const errnos = errnoNumbers();
   const at = (index: number) => index === 0 ? label : `${label} ${index}`;
   const compares: Call[] = [];
   const texts: Call[] = [];
   errnos.forEach((errno, index) => {
     const found = `${label}: errno ${errno}`;
-    const end = `${label}: status ${statusOf(errnoName(errno))}`;
+    const code = errnoName(errno);
+    const end = `${label}: status ${statusOf(code)}`;
     compares.push({
       ...compareWord("fds", { failedResult: true }, 0x1_0000_0000 - errno),
       unrecorded: true,
       label: at(index),
       jumps: { zero: found, positive: found, error: at(index + 1) },
     });
-    texts.push(writeMessage(found, `${errnoName(errno)}: ${errnoText(errno)}`, end));
+    const reason = failed?.hint === undefined
+      ? errnoText(errno)
+      : `${failed.hint}${reasonOf(failed, code)}`;
+    texts.push(writeMessage(found, `${code}: ${reason}`, end));
   });
   const statuses = [...new Set(errnos.map((errno) => statusOf(errnoName(errno))))];
   const unknown = `${label}: status ${statusOf("")}`;

@@ -30,11 +30,17 @@ export function spawnError(
   const { step, path } = call;
   const syscall = typeof call.name === "number" ? `syscall_${call.name}` : call.name;
   const code = errnoName(errno);
-  const detail = hint === undefined ? undefined : `${code}: ${hint}`;
+  const detail = hint === undefined ? undefined : `${code}: ${hint}${reasonOf(call, code)}`;
   const cause = call.name === "execve" && path !== undefined
     ? execFailure(path, code, files)
     : { path, detail };
   return new SpawnError({ step, syscall, args: maskedDisplayOf(call), errno, command, ...cause });
+}
+
+/** What follows the hint of a failure. */
+export function reasonOf({ reasons }: Call, code: string): string {
+  const reason = reasons?.get(code);
+  return reason === undefined ? "" : `: ${reason}`;
 }
 
 /**

@@ -23,18 +23,36 @@ export const APPARMOR_EXEC: readonly string[] = [
   "/proc/self/attr/exec",
 ];
 
+/** The reasons of security_context_to_sid() and of the check for process:setexec. */
+const SELINUX_REASONS: ReadonlyMap<string, string> = new Map([
+  ["EINVAL", "the loaded policy has no such context"],
+  ["EACCES", "the policy does not let this process choose labels"],
+]);
+
+/** The reasons of aa_change_profile(), see aa_change_onexec(2). */
+const APPARMOR_REASONS: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "no such profile is loaded"],
+  ["EACCES", "the profile of this process does not allow the change"],
+]);
+
 /** setexeccon(3): the context, with its NUL. */
 export function lowerSelinux(label: string): Call[] {
-  return writeTo("selinux", SELINUX_EXEC, `${label}\0`, refusedLabel(label));
+  const calls = writeTo("selinux", SELINUX_EXEC, `${label}\0`, refusedLabel(label));
+  return withReasons(calls, SELINUX_REASONS);
 }
 
 /** aa_change_onexec(2): `exec` and the name of the profile. */
 export function lowerApparmor(profile: string): Call[] {
-  return writeTo("apparmor", APPARMOR_EXEC, `exec ${profile}`, refusedLabel(profile));
+  const calls = writeTo("apparmor", APPARMOR_EXEC, `exec ${profile}`, refusedLabel(profile));
+  return withReasons(calls, APPARMOR_REASONS);
 }
 
 function refusedLabel(label: string): string {
   return `the label ${text(label)} was refused`;
+}
+
+function withReasons(calls: readonly Call[], reasons: ReadonlyMap<string, string>): Call[] {
+  return calls.map((each) => each.name === "write" ? { ...each, reasons } : each);
 }
 
 /**

@@ -207,3 +207,18 @@ test("without a policy, a label is refused and not left out", () => {
   const error = assertThrows(() => requireLsm(kernel, plan, "native"), UnsupportedError);
   assert(error.message.includes("no policy is loaded"), error.message);
 });
+
+test("a refused label says why, as far as errno tells", () => {
+  const reasons = [
+    [lowerApparmor("p"), "ENOENT", 2, "no such profile is loaded"],
+    [lowerApparmor("p"), "EACCES", 13, "does not allow the change"],
+    [lowerSelinux("u:r:t"), "EINVAL", 22, "the loaded policy has no such context"],
+    [lowerSelinux("u:r:t"), "EACCES", 13, "does not let this process choose labels"],
+  ] as const;
+  for (const [calls, code, errno, reason] of reasons) {
+    const write = calls.at(-1) as Call;
+    const files = { access: () => "ok", head: () => undefined } as const;
+    const { message } = spawnError(write, errno, "true", files);
+    assert(message.includes(`${code}: the label `) && message.includes(reason), message);
+  }
+});
