@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Command, type IoClass, type SchedulerPolicy, SpawnError, UsageError } from "../../mod.ts";
+import { endLater } from "../support/daemons.ts";
 import { failsToStart, failure, WAYS } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
 import { parseStat, parseStatus, type Setup, statSeen, statusSeen } from "../support/world.ts";
@@ -237,8 +238,7 @@ conform("a hook runs before any of them: its runtime is not slowed down", async 
 
 conform("a daemon has them as well", async (t) => {
   const cmd = all(new Command("sleep", 1000)).daemonize();
-  const { daemonPid = 0 } = await cmd.run();
-  t.defer(() => process.kill(daemonPid));
+  const { daemonPid } = endLater(t.defer, await cmd.run());
   const read = (name: string) => readFileSync(`/proc/${daemonPid}/${name}`, "utf8");
   const stat = parseStat(read("stat"));
   assertEquals([read("oom_score_adj"), stat[NICE], stat[POLICY]], ["700\n", "7", "3"]);

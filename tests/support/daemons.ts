@@ -58,6 +58,15 @@ export async function asleep(pid: number): Promise<void> {
   await until(`process ${pid} sleeps`, () => / S /.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
 }
 
+/**
+ * Waits until a process is a program. A child that shares memory with its parent lets it go in the
+ * middle of execve(2), a moment before /proc shows the new program.
+ */
+export async function becomes(pid: number, program: string): Promise<void> {
+  const exe = () => readlinkSync(`/proc/${pid}/exe`);
+  await until(`process ${pid} is ${program}`, () => exe() === program);
+}
+
 /** The descriptors of a daemon that sleeps. */
 export async function fdsAsleep(pid: number): Promise<Record<string, string>> {
   await asleep(pid);
