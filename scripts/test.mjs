@@ -30,6 +30,7 @@ import { setup } from "./setup.mjs";
 import { matrix, root, runtimes } from "./runtimes.mjs";
 import { fuzz, needsOfFuzz, pairs, shown } from "./fuzz.mjs";
 import { grouped, inject, injected } from "./inject.mjs";
+import { parseReport } from "./junit.mjs";
 import { buildPackage } from "./package.mjs";
 import { supportPage } from "./support.mjs";
 import { checkVersion, installVersions, versions } from "./versions.mjs";
@@ -141,7 +142,7 @@ function group(title, name, list, env = {}, prefix = []) {
       ...env,
     },
   });
-  const cases = existsSync(report) ? parse(readFileSync(report, "utf8")) : [];
+  const cases = existsSync(report) ? parseReport(readFileSync(report, "utf8")) : [];
   const failed = cases.filter((each) => each.failure !== undefined);
   const notes = readFileSync(skips, "utf8").split("\n").filter(Boolean);
   // Tests that were skipped while they ran, because the driver does not have the feature.
@@ -247,32 +248,6 @@ function checkSupport() {
   }
   total.failed++;
   console.log(indent("FAILED docs/support.md is not what was seen: npm test -- --write-support"));
-}
-
-/** Returns the test cases of a JUnit report. The three runtimes share this part of the format. */
-function parse(xml) {
-  const cases = [];
-  for (
-    const [, attributes, body = ""] of xml.matchAll(
-      /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g,
-    )
-  ) {
-    const name = unescape(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? "?");
-    const failure =
-      /<(?:failure|error)\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/(?:failure|error)>)/.exec(
-        body,
-      );
-    const text = failure === null
-      ? undefined
-      : unescape(failure[2] ?? /message="([^"]*)"/.exec(failure[1])?.[1] ?? "");
-    cases.push({ name, failure: text, skipped: /<skipped\b/.test(body) });
-  }
-  return cases;
-}
-
-function unescape(text) {
-  const entities = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&", "#10": "\n", "#39": "'" };
-  return text.replaceAll(/&([a-z#0-9]+);/g, (whole, name) => entities[name] ?? whole);
 }
 
 function indent(text) {

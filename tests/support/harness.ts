@@ -40,6 +40,9 @@ export interface ConformOptions {
   readonly timeoutMs?: number;
 }
 
+/** What time limits of tests are multiplied by: an emulated machine is much slower. */
+const PATIENCE = Number(process.env["VIRCOMMAND_TEST_PATIENCE"] ?? 1);
+
 /** Registers a test that must leave nothing behind. A skip always has a reason. */
 export function conform(
   name: string,
@@ -48,7 +51,7 @@ export function conform(
 ): void {
   const reason = reasonToSkip(options) ?? limitOf(name);
   if (reason !== undefined) noteSkip(`${name}: ${reason}`);
-  const settings = { timeout: options.timeoutMs ?? 30_000 };
+  const settings = { timeout: (options.timeoutMs ?? 30_000) * PATIENCE };
   test(name, reason === undefined ? settings : { ...settings, skip: reason }, async () => {
     await warmUp();
     const before = census();
@@ -97,7 +100,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   withinMs = 10_000,
 ): Promise<void> {
-  const deadline = performance.now() + withinMs;
+  const deadline = performance.now() + withinMs * PATIENCE;
   while (!await condition()) {
     if (performance.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
     await pause(5);
@@ -196,7 +199,7 @@ function childPids(): Set<number> {
 
 /** Compares; a runtime may take a moment to close what it was told to close. */
 export async function expectNothingLeft(before: Census): Promise<void> {
-  const deadline = performance.now() + 2000;
+  const deadline = performance.now() + 2000 * PATIENCE;
   for (;;) {
     const problem = difference(before, census());
     if (problem === undefined) return;
