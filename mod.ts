@@ -18,6 +18,7 @@
  */
 
 import { guarded } from "./backends/border.ts";
+import { createBackend } from "./backends/runtime.ts";
 import { webClass } from "./backends/web.ts";
 import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
 import type { DriverName } from "./core/drivers.ts";
@@ -97,13 +98,6 @@ export type { PassFdOptions } from "./core/command/build_descriptors.ts";
 export function backendInfo(driver?: DriverName): BackendInfo {
   return backend(driver).info();
 }
-
-// A dynamic import, so that no runtime loads another's code.
-const { createBackend } = "Deno" in globalThis
-  ? await import("./backends/deno/backend.ts")
-  : "Bun" in globalThis
-  ? await import("./backends/bun/backend.ts")
-  : await import("./backends/node/backend.ts");
 
 useWeb(webClass);
 useBackend((driver) => guarded(() => createBackend(driver)));

@@ -53,6 +53,7 @@ export const FLOORS = [
     ["backends/bun/", "what is specific to Bun"],
     ["backends/node/", "what is specific to Node"],
   ],
+  [["backends/runtime.ts", "which runtime this is"]],
   [["mod.ts", "the public API"]],
 ];
 

@@ -9,7 +9,7 @@ import type { Backend } from "../../core/backend.ts";
 import type { DriverName } from "../../core/drivers.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { choose } from "../choose.ts";
-import { requireMainThread } from "../ffi.ts";
+import { ffiUnsupported, requireMainThread } from "../ffi.ts";
 import { launcherBackend } from "../launcher/launcher.ts";
 import { requireArch } from "../child_program/arch_named.ts";
 import { nativeBackend } from "../native/native.ts";
@@ -18,7 +18,7 @@ import { portableOnProcess } from "../portable/on_process.ts";
 import { trusted } from "../posix/elevated.ts";
 import { isBefore } from "../version.ts";
 import { bunHost } from "./host.ts";
-import { bunLibc } from "./libc.ts";
+import { bunFfi, bunLibc } from "./libc.ts";
 import { bun } from "./runtime.ts";
 import { bunSpawner } from "./spawner.ts";
 
@@ -51,7 +51,9 @@ export function createBackend(asked: DriverName | undefined): Backend {
         const arch = archFor("native");
         requireDescriptors("native");
         requireMainThread();
-        return nativeBackend(host, bunLibc(), arch, { reason, stage });
+        const ffi = bunFfi();
+        if (ffi === undefined) throw ffiUnsupported("this Bun has no bun:ffi", "use a newer Bun");
+        return nativeBackend(host, bunLibc(ffi), arch, { reason, stage });
       },
       launcher(reason) {
         requireDescriptors("launcher");

@@ -10,7 +10,7 @@ import type { HookNumbers } from "../child_program/hook_start.ts";
 import { continuation } from "../native/continue.ts";
 import { archNamed } from "../child_program/arch_named.ts";
 import type { HookCommand } from "../child_program/hook_split.ts";
-import { bunLibc } from "./libc.ts";
+import { bunFfi, bunLibc } from "./libc.ts";
 
 /** Only the hook is loaded: no bunfig.toml, no .env, no package that is not installed. */
 const ISOLATION_FLAGS = ["--config=/dev/null", "--env-file=/dev/null", "--no-install"];
@@ -27,6 +27,7 @@ export async function hookMain(
   load: () => Promise<Record<string, unknown>>,
 ): Promise<void> {
   const arch = archNamed(process.arch);
-  if (arch === undefined) throw new Error("a hook needs a child program");
-  await runHook(numbers, load, nodeSystem, continuation(bunLibc(), arch));
+  const ffi = bunFfi();
+  if (arch === undefined || ffi === undefined) throw new Error("a hook needs a child program");
+  await runHook(numbers, load, nodeSystem, continuation(bunLibc(ffi), arch));
 }

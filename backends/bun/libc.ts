@@ -4,12 +4,22 @@
  * @module
  */
 
-import { dlopen, FFIType, type Pointer, toArrayBuffer } from "bun:ffi";
+import type * as Ffi from "bun:ffi";
+import type { Pointer } from "bun:ffi";
+import { process } from "../process.ts";
 import { environOf } from "./environ.ts";
 import type { Libc } from "../native/libc.ts";
 
+/**
+ * Returns bun:ffi, or undefined where it cannot be had. An import would be one of a module that the
+ * other runtimes and the bundlers do not know.
+ */
+export function bunFfi(): typeof Ffi | undefined {
+  return process.getBuiltinModule?.("bun:ffi") as typeof Ffi | undefined;
+}
+
 /** Opens libc. */
-export function bunLibc(): Libc {
+export function bunLibc({ dlopen, FFIType, toArrayBuffer }: typeof Ffi): Libc {
   const { symbols } = dlopen("libc.so.6", {
     syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
     bsearch: { args: ["i64", "i64", "u64", "u64", "i64"], returns: "ptr" },

@@ -141,3 +141,30 @@ test("core does nothing when it is imported: no top-level await, no timers", () 
     assert(!/^(await|setTimeout|setInterval)\b/m.test(codeOf(path)), relative(CORE, path));
   }
 });
+
+/** The imports of a source that a runtime or a bundler carries out: not those of types. */
+function loadedBy(code: string): string[] {
+  const loaded = code.replaceAll(/(^|\n)\s*(?:import|export) type\b[^;]*;/g, "$1");
+  // The text of another program has its imports in a template.
+  return importsOf(loaded).filter((each) => !each.startsWith("${"));
+}
+
+test("no source awaits when it is loaded, nor imports what only one runtime has", () => {
+  // Modules that all runtimes have, of every supported release.
+  const known = /^(\.|node:(?!(ffi|sea|sqlite|test)\b))/;
+  for (const path of sources()) {
+    const code = codeOf(join(ROOT, path));
+    // What is indented is in a function, or in an expression that does not wait.
+    assert(
+      !/^(await|for await|(export )?(const|let) [^=]*= *await)\b|^ {0,2}[:?] await\b/m.test(code),
+      path,
+    );
+    for (const each of loadedBy(code)) {
+      const spec = each.replace(/^["']|["']$/g, "");
+      // This one is in the text of a hook, and not loaded by the library.
+      if (path === "backends/hook/main.ts") continue;
+      assert(known.test(spec), `${path} imports ${spec}`);
+    }
+  }
+  assert(loadedBy('import { a } from "./a.ts";\nimport type { b } from "bun:ffi";').length === 1);
+});

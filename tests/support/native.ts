@@ -33,7 +33,12 @@ export async function openKernel(without?: SyscallName): Promise<Kernel> {
 /** libc, through this runtime's FFI. */
 export async function openLibc(): Promise<Libc> {
   if ("Deno" in globalThis) return (await import("../../backends/deno/libc.ts")).denoLibc();
-  if ("Bun" in globalThis) return (await import("../../backends/bun/libc.ts")).bunLibc();
+  if ("Bun" in globalThis) {
+    const { bunFfi, bunLibc } = await import("../../backends/bun/libc.ts");
+    const found = bunFfi();
+    if (found === undefined) throw new Error("Bun has no FFI here");
+    return bunLibc(found);
+  }
   const { nodeFfi, nodeLibc } = await import("../../backends/node/libc.ts");
   const ffi = nodeFfi();
   if (ffi === undefined) throw new Error("Node has no FFI here");
