@@ -81,6 +81,7 @@ export type { Ids } from "./core/command/spec.ts";
 export type { Argument } from "./core/command/builder.ts";
 export type { EnvPassOptions, EnvValue } from "./core/command/build_environment.ts";
 export type { PassFdOptions } from "./core/command/build_descriptors.ts";
+export type { PreExecOptions } from "./core/command/build_lifecycle.ts";
 
 /**
  * Which runtime and driver start the programs, why this one, and what it can do. With a driver's

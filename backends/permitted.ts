@@ -6,15 +6,22 @@
  */
 
 import { findStep, type Plan, stepOf } from "../core/plan/plan.ts";
+import type { DriverName } from "../core/drivers.ts";
+import { requireHook } from "./child_program/hook_split.ts";
 import type { Host } from "./spawner/host.ts";
 
 /** Throws the runtime's own error for the first missing permission. */
 export function requirePermitted(
-  host: Pick<Host, "checkRun" | "checkFile">,
+  host: Pick<Host, "checkRun" | "checkFile" | "hook">,
   plan: Plan,
+  driver: DriverName,
   environment: () => Iterable<string>,
 ): void {
   host.checkRun?.(plan.exec.path, environment);
+  if (findStep(plan, "preExec") !== undefined) {
+    const { path, isOwn } = requireHook(host, plan, driver);
+    if (!isOwn) host.checkRun?.(path, environment);
+  }
   if (host.checkFile === undefined) return;
   for (const { source } of stepOf(plan, "fds").childFds) {
     if (source.from !== "file") continue;

@@ -58,6 +58,7 @@ import {
 } from "./command/build_identity.ts";
 import {
   addSteps,
+  type PreExecOptions,
   setHandshake,
   setHook,
   setParentDeathSignal,
@@ -615,6 +616,9 @@ export class Command {
    * @param module A URL, as `new URL("./hook.ts", import.meta.url)`, or a path. A relative path counts
    * from the current folder when the command runs.
    * @param data Anything that JSON can represent.
+   * @param options Which runtime runs the hook, if not this one. A program that is a single file with
+   * its runtime inside must name one here or in the variable `VIRCOMMAND_RUNTIME`: executed again, it
+   * would run itself. Otherwise running it is an UnsupportedError.
    *
    * @example
    * ```ts
@@ -629,8 +633,8 @@ export class Command {
    * rmSync(hook);
    * ```
    */
-  preExec(module: string | URL, data?: unknown): this {
-    return this.#build("preExec", setHook, module, data);
+  preExec(module: string | URL, data?: unknown, options?: PreExecOptions): this {
+    return this.#build("preExec", setHook, module, data, options);
   }
 
   /**

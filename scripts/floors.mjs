@@ -35,7 +35,7 @@ export const FLOORS = [
   [["backends/web.ts", "the classes of the web platform, from the runtime's own modules"]],
   [["backends/posix/", "files, users and signals through the runtimes' own modules"]],
   [["backends/child_program/", "calls, encoding, interpreter, lowering, explain, failure"]],
-  [["backends/hook.ts", "runs a hook, in the process of the child"]],
+  [["backends/hook/", "hooks: the program in the child, the runtime that runs it"]],
   [["backends/spawner/", "code that launcher and portable share"]],
   [["backends/permitted.ts", "checks the permissions of the runtime"]],
   [

@@ -5,29 +5,27 @@
  */
 
 import { process } from "../process.ts";
-import { hookCode, nodeSystem, runHook } from "../hook.ts";
-import type { HookNumbers } from "../child_program/hook_start.ts";
-import { continuation } from "../native/continue.ts";
-import { archNamed } from "../child_program/arch_named.ts";
-import type { HookCommand } from "../child_program/hook_split.ts";
-import { bunFfi, bunLibc } from "./libc.ts";
+import { hookCommandOf } from "../hook/runtime.ts";
+import type { HookCommand, HookRequest } from "../child_program/hook_start.ts";
+import { trusted } from "../posix/elevated.ts";
+import { bun } from "./runtime.ts";
 
-/** Only the hook is loaded: no bunfig.toml, no .env, no package that is not installed. */
-const ISOLATION_FLAGS = ["--config=/dev/null", "--env-file=/dev/null", "--no-install"];
+/** Returns how a hook is run. */
+export function bunHook(request: HookRequest): HookCommand {
+  return hookCommandOf({
+    name: "bun",
+    path: () => process.execPath,
+    application: () => isCompiled() ? "this program was made by bun build --compile" : undefined,
+    embeds: (module) => EMBEDDED.test(module),
+    variable: () => trusted(process.env["VIRCOMMAND_RUNTIME"]),
+  }, request);
+}
 
-/** Returns how to execute Bun again. */
-export const hookCommand: HookCommand = (start) => ({
-  path: process.execPath,
-  argv: [process.execPath, ...ISOLATION_FLAGS, "-e", hookCode(import.meta.url, start)],
-});
+/** Where a compiled program has its own files. */
+const EMBEDDED = /^file:\/\/\/(\$|%24)bunfs\//;
 
-/** Runs the hook in that process. */
-export async function hookMain(
-  numbers: HookNumbers,
-  load: () => Promise<Record<string, unknown>>,
-): Promise<void> {
-  const arch = archNamed(process.arch);
-  const ffi = bunFfi();
-  if (arch === undefined || ffi === undefined) throw new Error("a hook needs a child program");
-  await runHook(numbers, load, nodeSystem, continuation(bunLibc(ffi), arch));
+/** Whether this is a program of `bun build --compile`. */
+function isCompiled(): boolean {
+  // Older releases do not say so, but name the program as no command line does.
+  return bun.isStandaloneExecutable ?? process.argv[0] === "bun";
 }

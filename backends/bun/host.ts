@@ -10,7 +10,7 @@ import { process } from "../process.ts";
 import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { ownProcess } from "../posix/system.ts";
-import { hookCommand } from "./hook.ts";
+import { bunHook } from "./hook.ts";
 import { bunSink, bunSource } from "./pipes.ts";
 import { bun } from "./runtime.ts";
 
@@ -23,7 +23,7 @@ export function bunHost(): Host {
     environmentIfAllowed: ownProcess.environment,
     source: (fd) => bunSource(fd, closeSync),
     sink: (fd) => bunSink(fd, closeSync),
-    hook: hookCommand,
+    hook: bunHook,
     lasting: isMainThread,
     closesFiles: false,
     keepAlive: keepAliveByOneTimer,

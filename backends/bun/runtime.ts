@@ -89,6 +89,8 @@ interface BunSocketHandler {
 /** Bun's global. */
 interface BunRuntime {
   readonly version: string;
+  /** Since 1.4. */
+  readonly isStandaloneExecutable?: boolean;
   file(fd: number): BunFile;
   spawn(request: BunRequest): BunProcess;
   spawnSync(

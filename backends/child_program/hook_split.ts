@@ -11,10 +11,11 @@ import { concat } from "../../core/bytes.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { escapedLines } from "../../core/text/escape.ts";
 import { inOrder } from "../../core/plan/order.ts";
+import type { DriverName } from "../../core/drivers.ts";
 import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Step } from "../../core/plan/steps.ts";
 import type { Arch } from "./arch.ts";
-import type { HookStart } from "./hook_start.ts";
+import type { HookCalls, HookCommand, HookRequest } from "./hook_start.ts";
 import { type HookEnvironment, hookEnvironment } from "./hook_environment.ts";
 import { type Arg, arg, type Call, call, CURRENT_FOLDER, type Program } from "./call.ts";
 import { HOOK_DONE, type HookFailure } from "./protocol.ts";
@@ -44,11 +45,6 @@ function numbersOf({ status, go, image, alive }: ChildChannels): number[] {
   return [...new Set([status, go, image, alive].filter((fd) => fd !== undefined))];
 }
 
-/** How the runtime is executed again to run a hook. */
-export type HookCommand = (
-  start: HookStart,
-) => { readonly path: string; readonly argv: readonly string[] };
-
 /** A descriptor, and the number of its duplicate. */
 interface Duplicate {
   readonly fd: number;
@@ -67,7 +63,7 @@ export interface HookPrograms {
 /** What a driver knows about the runtime that runs hooks. */
 export interface HookHost {
   environment(): Record<string, string>;
-  readonly hook: HookCommand;
+  hook(request: HookRequest): HookCommand;
 }
 
 /** What runs a hook. */
@@ -93,6 +89,17 @@ export interface HookSplit {
    * program after the hook moves back.
    */
   readonly duplicatesFrom?: number;
+}
+
+/**
+ * Node marks the descriptors that it inherits as close-on-exec, up to the first number from here on
+ * that is not open. What a hook's Node must not mark is kept behind a gap.
+ */
+const FIRST_GAP = 16;
+
+/** Returns from which number on duplicates are kept that a runtime without FFI does not mark. */
+export function duplicatesAbove(highest: number): number {
+  return Math.max(highest, FIRST_GAP) + 2;
 }
 
 /** Splits a plan at its hook. */
@@ -122,22 +129,31 @@ export function splitAtHook(split: HookSplit): HookPrograms {
       env,
       fds,
       keep,
+      locked: fds.length > targets.length,
     }),
   );
-  const command = runtime.command({
+  const runtimeArgv = runtime.command.argv({
     image: numberOf(channels.image),
     status: numberOf(channels.status),
     at: program.length,
     length: note.length,
     folder,
+    calls: callsOf(arch),
     module: hook.module,
   });
-  const start = { ...command, env: runtime.environment.started };
+  const { path } = runtime.command;
+  const start = { path, argv: runtimeArgv, env: runtime.environment.started };
   return {
     beforeHook: programBefore(split, start, duplicates),
     file: concat([program, note]),
     afterHook: after.encoded,
   };
+}
+
+/** The numbers of the calls that the program of a hook makes. */
+function callsOf({ numbers }: Arch): HookCalls {
+  const { close, execveat, fchdir, fcntl, mmap, pread64, readlinkat, write } = numbers;
+  return { close, execveat, fchdir, fcntl, mmap, pread64, readlinkat, write };
 }
 
 /** Everything before the hook, and the runtime that runs it. */
@@ -157,7 +173,7 @@ function programBefore(
     ...call("preExec", "execve", [{ text: path }, { texts: argv }, { texts: env }]),
     path,
     label: RUNTIME,
-    note: "this runtime again, for the hook; then the program after it",
+    note: "a runtime, for the hook; then the program after it",
   };
   return { calls: [...calls, ...keep, ...duplicate, ...LEAVE_FOLDER, exec], cells };
 }
@@ -243,10 +259,24 @@ export function silentHook(plan: Plan): SpawnError {
   return hookError(plan, JSON.stringify({ message: "the runtime ended before the hook did" }));
 }
 
+/** Returns the runtime for the hook of a plan; throws an UnsupportedError if there is none. */
+export function requireHook(
+  host: Pick<HookHost, "hook">,
+  plan: Plan,
+  driver: DriverName,
+): HookCommand {
+  return host.hook({ hook: stepOf(plan, "preExec").hook, driver, command: plan.command });
+}
+
 /** The hook sees the variables that this process sees. */
 export function hookRuntime(
   host: HookHost,
+  plan: Plan,
+  driver: DriverName,
   { elevated }: { readonly elevated: boolean },
 ): HookRuntime {
-  return { command: host.hook, environment: hookEnvironment(host.environment(), { elevated }) };
+  return {
+    command: requireHook(host, plan, driver),
+    environment: hookEnvironment(host.environment(), { elevated }),
+  };
 }

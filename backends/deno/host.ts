@@ -12,7 +12,7 @@ import { keepAliveByNewTimers } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { isWorker } from "./worker.ts";
 import { openAboveStandard } from "../posix/files.ts";
-import { hookCommand } from "./hook.ts";
+import { denoHook } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
 
 /** Reports whether a socket can be made from a descriptor: then one out of range is an error. */
@@ -25,8 +25,8 @@ export function canAdoptDescriptors(): boolean {
   }
 }
 
-/** Returns the host. */
-export function denoHost(): Host {
+/** Returns the host, given how variables are read that decide what this library does. */
+export function denoHost(variable: (name: string) => string | undefined): Host {
   return {
     runtime: "deno",
     version: Deno.version.deno,
@@ -50,7 +50,7 @@ export function denoHost(): Host {
     },
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
-    hook: hookCommand,
+    hook: denoHook(() => variable("VIRCOMMAND_RUNTIME")),
     lasting: !isWorker,
     closesFiles: true,
     // Deno closes its files with the thread, but not the descriptors of sockets that were made from

@@ -16,7 +16,12 @@ import { O } from "../../core/tables/kernel.ts";
 import { lower, type LowerOptions } from "../child_program/lower.ts";
 import { ABANDONED_STATUS } from "../child_program/lower_exec.ts";
 import { PIPES } from "../child_program/protocol.ts";
-import { type HookPrograms, type HookRuntime, splitAtHook } from "../child_program/hook_split.ts";
+import {
+  duplicatesAbove,
+  type HookPrograms,
+  type HookRuntime,
+  splitAtHook,
+} from "../child_program/hook_split.ts";
 import { READABLE, WRITABLE } from "../spawner/pipe_modes.ts";
 import { process } from "../process.ts";
 import { flagsOf as flagsOfFd } from "../posix/standard_stream.ts";
@@ -40,7 +45,8 @@ export interface Assembly {
 /** What runs hooks, and the machine that it runs on. */
 export interface HookSupport {
   readonly arch: Arch;
-  readonly runtime: HookRuntime;
+  /** Returns what runs the hook of the plan. */
+  runtime(): HookRuntime;
   /** Calls that restore the credentials which the exec of the launcher has changed. */
   readonly restore: readonly Call[];
   /** Without close_range(2): a number that no open descriptor reaches. */
@@ -128,10 +134,19 @@ export function lowerAll(
     image: inChild(image),
     alive: alive === undefined ? undefined : inChild(alive),
   };
-  const duplicatesFrom = Math.max(control, FIRST_GAP) + 2;
+  const duplicatesFrom = duplicatesAbove(control);
   const lowerOptions = { ...basic, blocking: descriptorFlags(plan) };
   const before = plan.steps.slice(0, plan.steps.findIndex(({ step }) => step === "preExec"));
-  const split = { arch, plan, before, restore, lowerOptions, channels, runtime, duplicatesFrom };
+  const split = {
+    arch,
+    plan,
+    before,
+    restore,
+    lowerOptions,
+    channels,
+    runtime: runtime(),
+    duplicatesFrom,
+  };
   const halves = splitAtHook(split);
   return { ...halves.beforeHook, halves };
 }
@@ -144,12 +159,6 @@ function descriptorFlags(plan: Plan): NonNullable<LowerOptions["blocking"]> {
     return { fd: to, flags: flags & (to > 2 ? O.APPEND | O.NONBLOCK : O.APPEND) };
   });
 }
-
-/**
- * Node marks the descriptors that it inherits as close-on-exec, up to the first number from here on
- * that is not open. What a hook's Node must not mark is kept behind a gap.
- */
-const FIRST_GAP = 16;
 
 /** The options for lowering a plan; the descriptors `kept` get numbers in the child. */
 function lowerOptionsFor(

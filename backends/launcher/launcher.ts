@@ -22,7 +22,7 @@ import { missingSupport } from "./kernel_support.ts";
 import {
   launcherFeatures,
   requireExec,
-  requireHook,
+  requireHookFeatures,
   type RuntimeFeatures,
 } from "./requirements.ts";
 import { LauncherStarter } from "./starter.ts";
@@ -56,9 +56,9 @@ export function launcherBackend(
     asyncScope,
     system: systemOf(host, { nofile: true }),
     check(plan, verb) {
-      requirePermitted(host, plan, () => plan.exec.env);
       if (verb === "exec") requireExec(plan, execve);
-      requireHook(plan, hooks);
+      requireHookFeatures(host, plan, hooks);
+      requirePermitted(host, plan, "launcher", () => plan.exec.env);
       requireLsm(textOfFile, plan, "launcher");
       requireCredentials(plan);
     },

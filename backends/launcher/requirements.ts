@@ -7,8 +7,10 @@
 import { UnsupportedError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
 import { FEATURES } from "../../core/tables/features.ts";
+import { requireHook } from "../child_program/hook_split.ts";
 import { hasApparmor, hasSelinux } from "../child_program/lsm.ts";
 import { textOfFile } from "../posix/files.ts";
+import type { Host } from "../spawner/host.ts";
 import { type Execve, requireExecDescriptors } from "./exec.ts";
 
 /** What a runtime can do about hooks. */
@@ -40,14 +42,22 @@ export function launcherFeatures({ hooks, execve }: RuntimeFeatures): Record<str
 }
 
 /** Throws an UnsupportedError for a hook that the runtime cannot run. */
-export function requireHook(plan: Plan, hooks: HookFeatures): void {
+export function requireHookFeatures(
+  host: Pick<Host, "hook">,
+  plan: Plan,
+  hooks: HookFeatures,
+): void {
   if (findStep(plan, "preExec") === undefined) return;
   const hasPidFile = findStep(plan, "pidFile") !== undefined;
   if (hooks.any && (hooks.withPidFile || !hasPidFile)) return;
+  // Another runtime may have what this one lacks.
+  if (!requireHook(host, plan, "launcher").isOwn) return;
   throw new UnsupportedError({
     feature: hooks.any ? "preExec with pidFile" : "preExec",
     driver: "launcher",
-    remedy: hooks.any ? "use a runtime with FFI" : "use Node 22.15 or newer",
+    remedy: hooks.any
+      ? "use a runtime with FFI"
+      : "use Node 22.15 or newer, also by preExec(module, data, { runtime })",
     command: plan.command,
   });
 }

@@ -104,7 +104,7 @@ export class LauncherStarter {
     try {
       const support = {
         arch: this.#arch,
-        runtime: hookRuntime(this.#host, { elevated: elevated() }),
+        runtime: () => hookRuntime(this.#host, plan, "launcher", { elevated: elevated() }),
         restore: restoreFor(plan),
         openBelow: openBelow(this.#kernel),
       };

@@ -152,7 +152,7 @@ function writeSupervisor(
 ): WrittenSupervisor {
   const control = aboveSupervisor(childFds);
   const restore = restoreFor(plan);
-  const runtime = hookRuntime(host, { elevated: elevated() });
+  const runtime = () => hookRuntime(host, plan, "launcher", { elevated: elevated() });
   const below = openBelow(kernel);
   const support = { arch, runtime, restore, openBelow: below };
   const outlives = isDaemon(plan) && childFds.image !== undefined;

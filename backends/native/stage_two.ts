@@ -9,7 +9,7 @@
 import { layout, lowestFree, type Mapping } from "../../core/plan/descriptors.ts";
 import { UnsupportedError, UsageError } from "../../core/errors.ts";
 import { defined } from "../../core/own.ts";
-import { findStep, type Plan } from "../../core/plan/plan.ts";
+import { findStep, type Plan, stepOf } from "../../core/plan/plan.ts";
 import type { Step } from "../../core/plan/steps.ts";
 import { E, F, FD_CLOEXEC } from "../../core/tables/kernel.ts";
 import { arg, type Call, call, type Program } from "../child_program/call.ts";
@@ -18,7 +18,12 @@ import { elfOf } from "../child_program/elf.ts";
 import { encodeForFile } from "../child_program/encode_file.ts";
 import type { Encoded } from "../child_program/encoded.ts";
 import { executeFile, NO_ENVIRONMENT } from "../child_program/execute_file.ts";
-import { type HookPrograms, hookRuntime, splitAtHook } from "../child_program/hook_split.ts";
+import {
+  duplicatesAbove,
+  type HookPrograms,
+  hookRuntime,
+  splitAtHook,
+} from "../child_program/hook_split.ts";
 import { lower, type LowerOptions } from "../child_program/lower.ts";
 import { cutInStages } from "../child_program/stages.ts";
 import type { Word } from "../child_program/word.ts";
@@ -279,6 +284,13 @@ export class StageFiles {
       const { calls, cells } = lower(steps, lowerOptions);
       return { program: { calls: [...prelude, ...calls], cells }, hookPrograms: undefined };
     }
+    const elevated = isElevated(this.#kernel);
+    const runtime = hookRuntime(this.#host, plan, "native", { elevated });
+    // Another one may have no FFI.
+    const targets = stepOf(plan, "fds").childFds.map(({ to }) => to);
+    const duplicates = runtime.command.isOwn
+      ? {}
+      : { duplicatesFrom: duplicatesAbove(Math.max(...targets, report, go ?? 0, image)) };
     const hookPrograms = splitAtHook({
       arch: this.#kernel.arch,
       plan,
@@ -286,7 +298,8 @@ export class StageFiles {
       restore: prelude,
       lowerOptions,
       channels: { status: report, go, image },
-      runtime: hookRuntime(this.#host, { elevated: isElevated(this.#kernel) }),
+      runtime,
+      ...duplicates,
     });
     return { program: hookPrograms.beforeHook, hookPrograms };
   }

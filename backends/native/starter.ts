@@ -99,7 +99,7 @@ export class Starter {
 
   /** Refuses what the runtime's permissions do not allow. */
   requirePermitted(plan: Plan): void {
-    requirePermitted(this.#host, plan, () => this.#variablesOf(plan));
+    requirePermitted(this.#host, plan, "native", () => this.#variablesOf(plan));
   }
 
   /** The variables of a child, without asking the runtime for what it may not show. */

@@ -5,53 +5,36 @@
  */
 
 import { process } from "../process.ts";
-import { type Continue, hookCode, nodeSystem, runHook } from "../hook.ts";
-import type { HookNumbers } from "../child_program/hook_start.ts";
-import { continuation } from "../native/continue.ts";
-import { archNamed } from "../child_program/arch_named.ts";
-import { E } from "../../core/tables/kernel.ts";
-import type { HookCommand } from "../child_program/hook_split.ts";
+import { hookCommandOf } from "../hook/runtime.ts";
+import type { HookCommand, HookRequest } from "../child_program/hook_start.ts";
 import type { Execve } from "../launcher/exec.ts";
-import { nodeFfi, nodeLibc, withoutWarnings } from "./libc.ts";
+import { trusted } from "../posix/elevated.ts";
+import { withoutWarnings } from "./libc.ts";
 import { permissionFlags } from "./permission_flags.ts";
 
-/** Returns how to execute Node again, with the permissions of this process. */
-export const hookCommand: HookCommand = (start) => ({
-  path: process.execPath,
-  argv: [
-    process.execPath,
-    "--no-warnings",
-    ...permissionFlags(process),
-    "-e",
-    hookCode(import.meta.url, start),
-  ],
-});
-
-/** Runs the hook in that process. */
-export async function hookMain(
-  numbers: HookNumbers,
-  load: () => Promise<Record<string, unknown>>,
-): Promise<void> {
-  const [arch, ffi] = [archNamed(process.arch), nodeFfi()];
-  const go = arch !== undefined && ffi !== undefined
-    ? continuation(nodeLibc(ffi), arch)
-    : continueWithoutFfi;
-  await runHook(numbers, load, nodeSystem, go);
+/** Returns how a hook is run. */
+export function nodeHook(request: HookRequest): HookCommand {
+  return hookCommandOf({
+    name: "node",
+    path: () => process.execPath,
+    application,
+    permissions: () => permissionFlags(process),
+    isRestricted: () => permissionFlags(process).length > 0,
+    variable: () => trusted(process.env["VIRCOMMAND_RUNTIME"]),
+  }, request);
 }
 
-/**
- * Continues by `process.execve`. The second half finds its descriptors at numbers that Node does
- * not mark.
- */
-const continueWithoutFfi: Continue = (image) => {
-  const execve = execveOf();
-  if (execve === undefined) return { errno: E.ENOSYS };
-  execve(`/proc/self/fd/${image}`, ["vircommand"], {});
-  // It never returns. If it fails, Node ends the process, which the parent notices.
-  return { errno: E.EIO };
-};
+/** Why the executable is an application: single executable applications, and what embeds Node. */
+function application(): string | undefined {
+  // There since Node 20.12. Hooks need a newer one.
+  const sea = process.getBuiltinModule?.("node:sea");
+  if (sea?.isSea() === true) return "this program is a single executable application";
+  if (process.versions["electron"] !== undefined) return "this program is an Electron application";
+  if ("pkg" in process) return "this program was made by pkg";
+  return undefined;
+}
 
-/** Returns how this process becomes another program without FFI; undefined before Node 22.15. */
+/** How a process becomes another one without FFI: since Node 22.15. */
 export function execveOf(): Execve | undefined {
   const { execve } = process as { execve?: Execve };
   if (execve === undefined) return undefined;

@@ -12,7 +12,7 @@ import { openUnrecorded } from "./pipe.ts";
 import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { ownProcess } from "../posix/system.ts";
-import { hookCommand } from "./hook.ts";
+import { nodeHook } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
 
 /** `process.permission`, which Node has with `--permission`. */
@@ -51,7 +51,7 @@ export function nodeHost(): Host {
     source: (fd) => socketSource(Socket, fd),
     sink: (fd) => socketSink(Socket, fd),
     ...(permission === undefined ? {} : checks(permission)),
-    hook: hookCommand,
+    hook: nodeHook,
     lasting: isMainThread,
     closesFiles: true,
     ...(isMainThread ? {} : { openPipe: openUnrecorded }),

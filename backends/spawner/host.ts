@@ -7,7 +7,7 @@
  */
 
 import type { Refable, Sink, Source } from "../../core/backend.ts";
-import type { HookCommand } from "../child_program/hook_split.ts";
+import type { HookCommand, HookRequest } from "../child_program/hook_start.ts";
 
 /** The runtime, as the drivers use it. */
 export interface Host {
@@ -51,8 +51,8 @@ export interface Host {
    * descriptor of it, which only `closeRecorded` closes; undefined if this is not allowed.
    */
   adopt?(fd: number, flags: number): number | undefined;
-  /** How this runtime is executed again, to run a hook. */
-  readonly hook: HookCommand;
+  /** Returns how a runtime is executed that runs a hook; throws an UnsupportedError if none can. */
+  hook(request: HookRequest): HookCommand;
   /** Returns a source over a non-blocking pipe, which the source owns. */
   source(fd: number): Source;
   /** Returns a sink over a non-blocking pipe, which the sink owns. */

@@ -5,9 +5,20 @@
  */
 
 import { type Builder, displayValue, reasonOf } from "./builder.ts";
+import { own } from "../own.ts";
+import { runtimeNamed } from "./hook_runtime.ts";
 import { isPaletteCall } from "./palette.ts";
 import { signalNumber } from "../tables/signals.ts";
 import { pathProblem } from "./stdio.ts";
+
+/** How a hook is run. */
+export interface PreExecOptions {
+  /**
+   * The path of the runtime that runs it, such as `/usr/bin/node`; its file is named after deno, bun
+   * or node. Default: the variable `VIRCOMMAND_RUNTIME`, or else the runtime of this process.
+   */
+  readonly runtime?: string;
+}
 
 /** Adds extra system calls. */
 export function addSteps(builder: Builder, calls: readonly unknown[]): void {
@@ -21,22 +32,52 @@ export function addSteps(builder: Builder, calls: readonly unknown[]): void {
 }
 
 /** Sets the hook. */
-export function setHook(builder: Builder, module: unknown, data: unknown): void {
+export function setHook(
+  builder: Builder,
+  module: unknown,
+  data: unknown,
+  options: unknown = {},
+): void {
   const text = jsonOf(builder, data ?? null);
+  const runtime = runtimeOf(builder, options);
   if (builder.fields.preExec !== undefined) {
     builder.misuse("preExec: a hook was set before");
   } else if (module instanceof URL) {
-    setHookOf(builder, module.href, text);
+    setHookOf(builder, module.href, text, runtime);
   } else if (pathProblem(module) !== undefined) {
     builder.misuse("preExec: expected a URL or a path");
   } else {
-    setHookOf(builder, module as string, text);
+    setHookOf(builder, module as string, text, runtime);
   }
 }
 
-function setHookOf(builder: Builder, module: string, data: string | undefined): void {
+function setHookOf(
+  builder: Builder,
+  module: string,
+  data: string | undefined,
+  runtime: string | undefined,
+): void {
   if (data === undefined) builder.misuse("preExec: the data is nothing that JSON can carry");
-  else builder.set("preExec", { module, data });
+  else builder.set("preExec", { module, data, runtime });
+}
+
+/** The path of the runtime, if the options have one. */
+function runtimeOf(builder: Builder, options: unknown): string | undefined {
+  if (typeof options !== "object" || options === null) {
+    builder.misuse("preExec: expected an object of options");
+    return undefined;
+  }
+  const { runtime } = own(options as PreExecOptions);
+  if (runtime === undefined) return undefined;
+  const problem = pathProblem(runtime);
+  if (problem !== undefined) {
+    builder.misuse(`preExec: runtime: ${problem}`);
+  } else if (!runtime.includes("/")) {
+    builder.misuse("preExec: runtime: expected a path");
+  } else if (runtimeNamed(runtime) === undefined) {
+    builder.misuse("preExec: runtime: expected a file named after deno, bun or node");
+  }
+  return runtime;
 }
 
 /** The data as JSON. Its own `toJSON` may throw anything. */

@@ -53,6 +53,8 @@ export interface PreExec {
   readonly module: string;
   /** Its data, as JSON. */
   readonly data: string;
+  /** The path of the runtime that runs it, absolute in a plan; undefined for the one of this process. */
+  readonly runtime: string | undefined;
 }
 
 /** Everything that a {@linkcode Command} asks for, at one moment. */

@@ -168,9 +168,12 @@ function stepsOf(
   }
   addLimits(steps, spec, system);
   if (spec.preExec !== undefined) {
-    const { module, data } = spec.preExec;
+    const { module, data, runtime: path } = spec.preExec;
     const url = lookUp("preExec", () => moduleUrl(module, system), command);
-    steps.push({ step: "preExec", hook: { module: url, data } });
+    const runtime = path === undefined || path.startsWith("/")
+      ? path
+      : lookUp("preExec", () => absolute(path, system.currentFolder()), command);
+    steps.push({ step: "preExec", hook: { module: url, data, runtime } });
   }
   if (spec.oomScoreAdj !== undefined) steps.push({ step: "oomScoreAdj", score: spec.oomScoreAdj });
   if (spec.cpuAffinity !== undefined) steps.push({ step: "cpuAffinity", cpus: spec.cpuAffinity });

@@ -3,7 +3,8 @@
 
 declare namespace Deno {
   type Signal = string;
-  const build: { os: string; arch: string };
+  const build: { os: string; arch: string; standalone: boolean };
+  const mainModule: string;
   const version: { deno: string };
   const env: {
     get(name: string): string | undefined;

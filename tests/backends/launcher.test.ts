@@ -37,7 +37,7 @@ const host: Host = {
   currentFolder: () => process.cwd(),
   lasting: true,
   closesFiles: true,
-  hook: () => ({ path: "", argv: [] }),
+  hook: () => ({ path: "", isOwn: true, argv: () => [] }),
   source: (fd) => socketSource(Socket, fd),
   sink: (fd) => socketSink(Socket, fd),
   keepAlive: () => ({ ref() {}, unref() {} }),

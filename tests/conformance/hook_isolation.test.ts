@@ -17,7 +17,6 @@ import { conform, type Context } from "../support/harness.ts";
 import { denoDirFor, programArgv } from "../support/runtime.ts";
 
 const hook = (name: string) => new URL(`../support/hooks/${name}.ts`, import.meta.url);
-const library = (path: string) => new URL(`../../backends/${path}`, import.meta.url).href;
 
 /** Changes to a new folder until the test is over. */
 function enter({ defer }: Context, folder: string): string {
@@ -40,7 +39,7 @@ function poisoned(t: Context): { folder: string; evidence: string } {
   writeFileSync(join(folder, ".env"), "POISON=env\nNODE_OPTIONS=--require=./evil.cjs\n");
   writeFileSync(join(folder, ".env.local"), "POISON=local\n");
   const imports = Object.fromEntries(
-    [library("deno/hook.ts"), hook("system").href, "node:fs", "node:process"]
+    [hook("system").href, "node:fs", "node:process"]
       .map((each) => [each, "./evil.mjs"]),
   );
   const nodeModulesDir = "manual";

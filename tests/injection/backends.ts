@@ -47,7 +47,9 @@ export async function faultyBackend(
 
 /** What the drivers need of this runtime. */
 export async function hostHere(): Promise<Host> {
-  if ("Deno" in globalThis) return (await import("../../backends/deno/host.ts")).denoHost();
+  if ("Deno" in globalThis) {
+    return (await import("../../backends/deno/host.ts")).denoHost(() => undefined);
+  }
   if ("Bun" in globalThis) return (await import("../../backends/bun/host.ts")).bunHost();
   return (await import("../../backends/node/host.ts")).nodeHost();
 }
