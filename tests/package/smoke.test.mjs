@@ -3,8 +3,10 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { isMainThread, Worker } from "node:worker_threads";
 
 const {
@@ -23,6 +25,15 @@ test("the package describes itself", () => {
   assert.equal(name, "vircommand");
   assert.equal(exports["."].types, "./mod.d.ts");
   assert.equal(dependencies, undefined);
+});
+
+test("require() loads the package, for all of a process the same copy where Node can", async () => {
+  const require = createRequire(new URL("package.json", process.env.VIRCOMMAND_PACKAGE));
+  const library = require("vircommand");
+  assert.equal(new library.Command("echo", "a").runSync().stdout, "a\n");
+  if (process.features.require_module) assert.equal(library.Command, Command);
+  const old = require(fileURLToPath(new URL("cjs/mod.js", process.env.VIRCOMMAND_PACKAGE)));
+  assert.equal(await new old.Command("echo", "b").text(), "b\n");
 });
 
 test("a driver is chosen, and says why", () => {
