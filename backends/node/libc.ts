@@ -42,17 +42,24 @@ export function nodeFfi(): Ffi | undefined {
   }
 }
 
+/** The `process` of Node itself: test runners such as Jest put a copy of it into their realms. */
+function nodeProcess(): typeof process {
+  const vm = process.getBuiltinModule?.("node:vm");
+  return vm?.runInThisContext("process") as typeof process | undefined ?? process;
+}
+
 /**
  * Calls `action` without Node's warning about an experimental feature. The users of a program did
  * not choose the feature, so the warning is not for them.
  */
 export function withoutWarnings<T>(action: () => T): T {
-  const { emitWarning } = process;
-  process.emitWarning = () => {};
+  const warner = nodeProcess();
+  const { emitWarning } = warner;
+  warner.emitWarning = () => {};
   try {
     return action();
   } finally {
-    process.emitWarning = emitWarning;
+    warner.emitWarning = emitWarning;
   }
 }
 
