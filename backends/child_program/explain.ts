@@ -74,9 +74,9 @@ export function explainPlan(plan: Plan, { resets, stage }: ExplainOptions = {}):
   return [
     ...beginning,
     ...linesOf(rest.slice(0, at)),
-    `${"preExec".padEnd(WIDTH)} ${
-      JSON.stringify(hook.module)
-    } /* in this runtime, executed again */`,
+    `${"preExec".padEnd(WIDTH)} ${JSON.stringify(hook.module)} /* in ${
+      hook.runtime ?? "this runtime, executed again"
+    } */`,
     ...linesOf(rest.slice(at + 1)),
   ];
 }
