@@ -26,6 +26,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { checkBundles } from "./bundles.mjs";
 import { setup } from "./setup.mjs";
 import { matrix, root, runtimes } from "./runtimes.mjs";
 import { fuzz, needsOfFuzz, pairs, shown } from "./fuzz.mjs";
@@ -218,6 +219,15 @@ function fuzzSample() {
 }
 
 /** Runs the basic checks on every supported release of the runtimes. */
+/** Checks the package in bundlers, single-file programs and test runners. */
+async function checkBundlesPart() {
+  await checkBundles(({ name, passed, problems, skipped, seconds }) => {
+    const began = performance.now() - seconds * 1000;
+    count(name, began, { tried: passed + problems.length, problems, skipped });
+    for (const each of problems) console.log(indent(`FAILED ${each}`));
+  });
+}
+
 function checkVersions(module) {
   const problem = installVersions();
   if (problem !== undefined) {
@@ -289,6 +299,7 @@ try {
     group(title, "own", files("package", ".test.mjs"), env);
     group("the package, node22", "node22", files("package", ".test.mjs"), env);
   }
+  if (others && options.runtime === undefined && wantsPart("bundles")) await checkBundlesPart();
   if (others && options.runtime === undefined && wantsPart("versions")) {
     const folder = join(work, "versions");
     buildPackage(folder);

@@ -2,10 +2,11 @@
 // the npm package: node scripts/versions.mjs [name …]. `npm test` runs it as well.
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installList } from "./install.mjs";
 import { buildPackage } from "./package.mjs";
 import { root, runtimes } from "./runtimes.mjs";
 import { setup } from "./setup.mjs";
@@ -38,26 +39,9 @@ export function versions() {
   return [...older, ...newest];
 }
 
-/**
- * Installs the older releases. npm cannot write a lock file for several releases of a package with
- * optional parts, so the exact versions stand in the list itself.
- */
+/** Installs the older releases. Returns why that failed, if it did. */
 export function installVersions() {
-  const installed = join(folder, "package.json");
-  const wanted = readFileSync(list, "utf8");
-  const stamp = join(folder, "stamp");
-  if (existsSync(stamp) && readFileSync(installed, "utf8") === wanted) return undefined;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  copyFileSync(list, installed);
-  const { status, stderr } = spawnSync(
-    "npm",
-    ["install", "--no-package-lock", "--no-audit", "--no-fund"],
-    { cwd: folder, encoding: "utf8" },
-  );
-  if (status !== 0) return `npm could not install the older releases: ${stderr.split("\n")[0]}`;
-  copyFileSync(list, stamp);
-  return undefined;
+  return installList(fileURLToPath(list), folder);
 }
 
 /** Runs the checks on one release. Returns the problems, the skips, and how many checks passed. */
