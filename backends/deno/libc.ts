@@ -9,7 +9,7 @@ import { isWorker } from "./worker.ts";
 
 /** Opens libc. Throws without --allow-ffi. */
 export function denoLibc(): Libc {
-  const { symbols } = Deno.dlopen("libc.so.6", {
+  const library = Deno.dlopen("libc.so.6", {
     syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
     bsearch: { parameters: ["i64", "i64", "u64", "u64", "i64"], result: "pointer" },
     getauxval: { parameters: ["u64"], result: "u64" },
@@ -19,6 +19,7 @@ export function denoLibc(): Libc {
     __errno_location: { parameters: [], result: "pointer" },
     environ: { type: "pointer" },
   });
+  const { symbols } = library;
   const view = (pointer: Deno.PointerValue, length: number) => {
     if (pointer === null) throw new Error("a null pointer has no memory");
     return Deno.UnsafePointerView.getArrayBuffer(pointer, length);
@@ -27,6 +28,9 @@ export function denoLibc(): Libc {
   const errno = new Int32Array(view(symbols.__errno_location(), 4));
   // Deno.env changes the variables of libc. The value of the symbol is the address of the variable.
   const environ = new BigUint64Array(view(symbols.environ, 8));
+  // Nobody could close it later, and `deno test` reports it as a leak of the test that has opened it.
+  // The functions stay where they are: Deno itself is linked to libc.
+  library.close();
   const result = (value: number) => value === -1 ? -(errno[0] ?? 0) : value;
   const word = (value: number) => value as unknown as bigint; // Deno takes either for an i64
   return {

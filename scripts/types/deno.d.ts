@@ -2,6 +2,12 @@
 // `deno check` checks the same files against the real types.
 
 declare namespace Deno {
+  /** For tests of Deno's own test runner. */
+  function test(
+    name: string,
+    options: { sanitizeOps: boolean; sanitizeResources: boolean; sanitizeExit: boolean },
+    fn: () => void | Promise<void>,
+  ): void;
   type Signal = string;
   const build: { os: string; arch: string; standalone: boolean };
   const mainModule: string;
@@ -94,5 +100,6 @@ declare namespace Deno {
     : PointerValue;
   function dlopen<const S extends Record<string, Call | Variable>>(path: string, symbols: S): {
     symbols: { [K in keyof S]: Symbol<S[K]> };
+    close(): void;
   };
 }
