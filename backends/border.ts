@@ -9,6 +9,7 @@
  * @module
  */
 
+import { isError } from "../core/error_code.ts";
 import type { Backend, Process, Receiver, Sink, Source, SyncOutcome } from "../core/backend.ts";
 import type { System } from "../core/system.ts";
 import { errnoName, errnoNumber } from "../core/tables/errno.ts";
@@ -139,7 +140,7 @@ export function asCommandError(error: unknown, { syscall, plan }: Operation): Co
   if (error instanceof CommandError) return error;
   const command = plan?.command;
   const cause = withoutArguments(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = isError(error) ? error.message : String(error);
   if (isRefusedByRuntime(error)) {
     return new PermissionError(message, { ...refusedPermission(error), command, cause });
   }
@@ -163,7 +164,7 @@ export function asCommandError(error: unknown, { syscall, plan }: Operation): Co
 
 /** Removes the arguments of the program from Node's error: it has secrets in plain text. */
 function withoutArguments(error: unknown): unknown {
-  if (error instanceof Error) delete (error as { spawnargs?: unknown }).spawnargs;
+  if (isError(error)) delete (error as { spawnargs?: unknown }).spawnargs;
   return error;
 }
 

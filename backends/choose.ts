@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isError } from "../core/error_code.ts";
 import type { Backend } from "../core/backend.ts";
 import { type DriverName, DRIVERS } from "../core/drivers.ts";
 import { UnsupportedError, UsageError } from "../core/errors.ts";
@@ -43,7 +44,7 @@ export function choose(
       if (isOutOfDescriptors(error)) throw error;
       // Whatever the system or the runtime refuses: the next driver may work without it.
       first ??= error;
-      refusals.push(`no ${name} driver: ${error instanceof Error ? error.message : String(error)}`);
+      refusals.push(`no ${name} driver: ${isError(error) ? error.message : String(error)}`);
     }
   }
   throw first ?? new Error("a runtime without drivers");

@@ -1,8 +1,19 @@
 /**
- * Bytes that arrived in pieces.
+ * Bytes, of any realm, and pieces of them.
  *
  * @module
  */
+
+/** Reads the tag of a typed array. It works for other realms (node:vm, jsdom), too. */
+const TAG = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)?.get;
+
+/** Reports whether a value is a Uint8Array, of any realm. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || TAG?.call(value) === "Uint8Array";
+}
 
 /** Returns the pieces as one array; a single piece is returned as it is. */
 export function concat(pieces: readonly Uint8Array[]): Uint8Array {

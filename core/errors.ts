@@ -44,6 +44,32 @@ export class CommandError extends Error {
     super(escaped(message) + below, cause === undefined ? undefined : { cause });
     this.command = command === undefined ? undefined : escaped(command);
   }
+
+  /**
+   * An error of another copy of this library counts by the name of its class: one process may have
+   * loaded both the ES modules and the CommonJS build, or one in each realm of a test runner.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return Function.prototype[Symbol.hasInstance].call(this, value) ||
+      (isOurs(value) && classNames(value).includes(this.name));
+  }
+}
+
+/** What the errors of all copies of this library have. */
+const MARK = Symbol.for("vircommand.error");
+Object.defineProperty(CommandError.prototype, MARK, { value: true });
+
+function isOurs(value: unknown): value is object {
+  return typeof value === "object" && value !== null && MARK in value;
+}
+
+/** The names of the classes of an object, its own first. */
+function classNames(value: object): string[] {
+  const names: string[] = [];
+  for (let at = Object.getPrototypeOf(value); at !== null; at = Object.getPrototypeOf(at)) {
+    names.push((at as { constructor?: { name?: string } }).constructor?.name ?? "");
+  }
+  return names;
 }
 
 /**

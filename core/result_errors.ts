@@ -34,7 +34,7 @@ export class ResultError extends CommandError {
    * this class, since one that fired before the start has no result.
    */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return Function.prototype[Symbol.hasInstance].call(this, value) ||
+    return super[Symbol.hasInstance](value) ||
       (this === ResultError && value instanceof AbortError && value.result !== undefined);
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isBytes } from "../../core/bytes.ts";
 import { process } from "../process.ts";
 import { UNKNOWN_USAGE } from "../../core/result/result.ts";
 import type { Exit, Sink } from "../../core/backend.ts";
@@ -133,7 +134,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /** An output that is not a pipe is undefined, or the number of a descriptor. */
 function bytesOf(output: unknown): Uint8Array {
-  return output instanceof Uint8Array ? new Uint8Array(output) : NO_BYTES;
+  return isBytes(output) ? new Uint8Array(output) : NO_BYTES;
 }
 
 function requestOf(request: SpawnRequest) {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isBytes } from "../../core/bytes.ts";
 import type { FdMove } from "../../core/plan/descriptors.ts";
 import { defined, isPolluted, own } from "../../core/own.ts";
 import { PR } from "../../core/tables/constants.ts";
@@ -201,5 +202,5 @@ function paletteCall({ name, args, shown, path }: PaletteCall): Call {
 function paletteArgument(given: PaletteArgument, display: string): Arg {
   if (given === null) return arg(0, display);
   if (typeof given === "string") return { text: given, display };
-  return given instanceof Uint8Array ? { bytes: given, display } : arg(given, display);
+  return isBytes(given) ? { bytes: given, display } : arg(given, display);
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isError } from "../../core/error_code.ts";
 import type { Receiver, Source } from "../../core/backend.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -100,7 +101,7 @@ class PipeReader implements Source {
       source = this.#source = this.#host.source(this.#fd);
     } catch (error) {
       // Some of the calls come from a timer, where no caller would catch it.
-      return receiver.end(error instanceof Error ? error : new Error(String(error)));
+      return receiver.end(isError(error) ? error : new Error(String(error)));
     }
     if (!this.#isRef) source.unref();
     source.start(receiver);

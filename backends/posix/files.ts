@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { shielded } from "../../core/own.ts";
 import type { Access } from "../../core/system.ts";
-import { codeOf } from "../../core/error_code.ts";
+import { codeOf, isError } from "../../core/error_code.ts";
 
 /** How much of a file is enough to tell what it is: the first line of a script, in bytes. */
 const HEAD_SIZE = 4096;
@@ -171,6 +171,6 @@ export function isOutOfDescriptors(error: unknown): boolean {
  * ERR_ACCESS_DENIED on Node.
  */
 export function isRefusedByRuntime(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
+  if (!isError(error)) return false;
   return error.name === "NotCapable" || codeOf(error) === "ERR_ACCESS_DENIED";
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isBytes } from "../../core/bytes.ts";
 import {
   type ChildProcess,
   spawn,
@@ -144,5 +145,5 @@ function optionsOf(request: SpawnRequest | SyncRequest): SpawnOptions {
 
 function bytesOf(output: unknown): Uint8Array {
   // Not a Buffer: it compares as different from a Uint8Array, and may share memory of a pool.
-  return output instanceof Uint8Array ? new Uint8Array(output) : new Uint8Array(0);
+  return isBytes(output) ? new Uint8Array(output) : new Uint8Array(0);
 }

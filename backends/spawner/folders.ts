@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isError } from "../../core/error_code.ts";
 import { statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -90,7 +91,7 @@ export function inSomeFolder<T>(
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return isError(error) ? error.message : String(error);
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isError } from "../../core/error_code.ts";
 import type { Receiver, Source } from "../../core/backend.ts";
 
 /** What a source reads from. */
@@ -36,7 +37,7 @@ export function pullSource(reader: PieceReader): Source {
         if (piece.length > 0) receiver.chunk(piece, false);
       }
     } catch (error) {
-      if (!closed) receiver.end(error instanceof Error ? error : new Error(String(error)));
+      if (!closed) receiver.end(isError(error) ? error : new Error(String(error)));
       return;
     }
     receiver.end();

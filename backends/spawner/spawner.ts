@@ -10,7 +10,7 @@ import type { Exit, Refable, Sink, Source } from "../../core/backend.ts";
 import { errnoNumber } from "../../core/tables/errno.ts";
 import { KillError } from "../../core/errors.ts";
 import { signalNumber } from "../../core/tables/signals.ts";
-import { codeOf } from "../../core/error_code.ts";
+import { codeOf, isError } from "../../core/error_code.ts";
 
 /**
  * What a descriptor of the child is connected to: nothing, a pipe to the parent, a descriptor of
@@ -90,7 +90,7 @@ export class StartError extends Error {
 
 /** Returns the errno of a runtime's error, positive; undefined if the error is not the system's. */
 export function errnoOf(error: unknown): number | undefined {
-  if (!(error instanceof Error)) return undefined;
+  if (!isError(error)) return undefined;
   const { errno, code } = error as { errno?: unknown; code?: unknown };
   if (typeof errno === "number" && errno !== 0) return Math.abs(errno);
   // Not all of Deno's errors have a code, but those from the system end with the errno.

@@ -5,7 +5,7 @@
  */
 
 import type { Sink, Source } from "../../core/backend.ts";
-import { codeOf } from "../../core/error_code.ts";
+import { codeOf, isError } from "../../core/error_code.ts";
 import { brokenPipe } from "./broken_pipe.ts";
 import { interruptibleWrites } from "./interruptible_writes.ts";
 import { pullSource } from "./pull_source.ts";
@@ -87,7 +87,7 @@ export function streamSink(stream: WritableStream<Uint8Array>): Sink {
 
 /** Deno has a class for the error, other runtimes a code. */
 function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Error &&
+  return isError(error) &&
     (error.name === "BrokenPipe" || codeOf(error) === "EPIPE" ||
       error.name === "ConnectionReset");
 }

@@ -5,12 +5,12 @@
  * @module
  */
 
+import { isBytes } from "../bytes.ts";
 import { areOptions, type Builder, displayValue } from "./builder.ts";
 import { typeName } from "./type_name.ts";
 import { own } from "../own.ts";
 import {
   copied,
-  isBytes,
   isFd,
   outputForm,
   type StderrOutput,

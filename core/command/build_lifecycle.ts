@@ -42,13 +42,18 @@ export function setHook(
   const runtime = runtimeOf(builder, options);
   if (builder.fields.preExec !== undefined) {
     builder.misuse("preExec: a hook was set before");
-  } else if (module instanceof URL) {
+  } else if (isUrl(module)) {
     setHookOf(builder, module.href, text, runtime);
   } else if (pathProblem(module) !== undefined) {
     builder.misuse("preExec: expected a URL or a path");
   } else {
     setHookOf(builder, module as string, text, runtime);
   }
+}
+
+/** Reports whether a value is a URL, of any realm. */
+function isUrl(value: unknown): value is URL {
+  return value instanceof URL || Object.prototype.toString.call(value) === "[object URL]";
 }
 
 function setHookOf(

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isError } from "../error_code.ts";
 import { UsageError } from "../errors.ts";
 import { displayArgument } from "../text/escape.ts";
 import { reveal, Secret, type Word } from "../text/secret.ts";
@@ -186,7 +187,7 @@ export function areOptions(options: unknown): options is object {
 /** The reason of an exception in the caller's code, which may throw anything. */
 export function reasonOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : displayValue(error);
+    return isError(error) ? error.message : displayValue(error);
   } catch {
     return "it threw an unknown value";
   }

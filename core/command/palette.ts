@@ -4,9 +4,10 @@
  * @module
  */
 
+import { isBytes } from "../bytes.ts";
 import { textProblem } from "./builder.ts";
 import { UsageError } from "../errors.ts";
-import { copied, isBytes } from "./stdio.ts";
+import { copied } from "./stdio.ts";
 
 /** An argument: a number, or memory whose address is passed. */
 export type PaletteArgument = number | bigint | string | Uint8Array | null;
@@ -35,7 +36,7 @@ export function isPaletteCall(value: unknown): value is PaletteCall {
 
 function isPaletteArgument(value: unknown): value is PaletteArgument {
   return value === null || typeof value === "string" || typeof value === "bigint" ||
-    Number.isSafeInteger(value) || value instanceof Uint8Array;
+    Number.isSafeInteger(value) || isBytes(value);
 }
 
 /** A constant by its name, several that are or'ed together, or plain numbers. */

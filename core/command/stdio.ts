@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isBytes } from "../bytes.ts";
 import { typeName } from "./type_name.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { own } from "../own.ts";
@@ -160,25 +161,14 @@ export function bytesIn(piece: unknown, encoder: TextEncoder): Uint8Array {
   throw new UsageError(`stdin: a piece of input is text or a Uint8Array, not ${typeName(piece)}`);
 }
 
-/** Reads the tag of a typed array. It works for other realms (node:vm, jsdom), too. */
-const TAG = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  Symbol.toStringTag,
-)?.get;
-
-/** Reports whether a value is a Uint8Array, of any realm. */
-export function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array || TAG?.call(value) === "Uint8Array";
-}
-
 /** Reports whether a value is a stream to read, of any realm or polyfill. */
 export function isReadableStream(value: unknown): value is ReadableStream<Chunk> {
-  return (has(value, "getReader") && has(value, "cancel"));
+  return has(value, "getReader") && has(value, "cancel");
 }
 
 /** Reports whether a value is a stream to write, of any realm or polyfill. */
 export function isWritableStream(value: unknown): value is WritableStream<Uint8Array> {
-  return (has(value, "getWriter") && has(value, "abort"));
+  return has(value, "getWriter") && has(value, "abort");
 }
 
 /** Reports whether a value is an AbortSignal, of any realm or polyfill. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isBytes } from "../bytes.ts";
 import type { AsyncScope, Exit, Process, Receiver, Sink, Source, SyncOutcome } from "../backend.ts";
 import { chosenBackend } from "./chosen_backend.ts";
 import { displayValue } from "../command/builder.ts";
@@ -312,6 +313,6 @@ class DrySource implements Source {
 
 function toBytes(value: string | Uint8Array): Uint8Array {
   if (typeof value === "string") return new web.TextEncoder().encode(value);
-  if (value instanceof Uint8Array) return value;
+  if (isBytes(value)) return value;
   throw new UsageError(`dryRun: an output is text or a Uint8Array, not ${typeName(value)}`);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isError } from "../error_code.ts";
 import type { Sink, Source } from "../backend.ts";
 import type { Flow } from "./drain.ts";
 import { errnoNumber } from "../tables/errno.ts";
@@ -106,5 +107,5 @@ function pipeError(cause: unknown): CommandError {
   const code = codeOf(cause);
   const errno = typeof code === "string" ? errnoNumber(code) : undefined;
   if (errno !== undefined) return new SystemCallError("write", errno, { cause });
-  return new CommandError(`stdin: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  return new CommandError(`stdin: ${isError(cause) ? cause.message : cause}`, { cause });
 }

@@ -5,12 +5,18 @@ import fs from "node:fs";
 import process from "node:process";
 import { backendInfo, Command, UnsupportedError } from "vircommand";
 
-const { APPLICATION_STARTS, APPLICATION_HOOK, APPLICATION_EXPECTED, APPLICATION_RUNTIME } =
-  process.env;
+const {
+  APPLICATION_STARTS,
+  APPLICATION_HOOK,
+  APPLICATION_EXPECTED,
+  APPLICATION_RUNTIME,
+} = process.env;
 
 // A hook whose runtime turned out to be the application would start it without end.
 fs.appendFileSync(APPLICATION_STARTS, `${process.pid}\n`);
-if (fs.readFileSync(APPLICATION_STARTS, "utf8").split("\n").length > 4) process.exit(7);
+if (fs.readFileSync(APPLICATION_STARTS, "utf8").split("\n").length > 4) {
+  process.exit(7);
+}
 
 function equal(actual, expected) {
   const [a, b] = [actual, expected].map((each) => JSON.stringify(each));
@@ -19,7 +25,11 @@ function equal(actual, expected) {
 
 /** Runs the program with the hook, whose output comes first. */
 async function hooked(options) {
-  const cmd = new Command("echo", "world").preExec(APPLICATION_HOOK, "hello ", options);
+  const cmd = new Command("echo", "world").preExec(
+    APPLICATION_HOOK,
+    "hello ",
+    options,
+  );
   return (await cmd.run()).stdout;
 }
 
@@ -32,17 +42,28 @@ const checks = {
   },
   async lines() {
     const lines = [];
-    for await (const line of new Command("printf", "a\\nb\\n").lines()) lines.push(line);
+    for await (const line of new Command("printf", "a\\nb\\n").lines()) {
+      lines.push(line);
+    }
     equal(lines, ["a", "b"]);
   },
   async "an error"() {
     const error = await new Command("/no/such/program").run().catch((error) => error);
-    equal([error.name, error.code, error.step], ["SpawnError", "ENOENT", "exec"]);
+    equal([error.name, error.code, error.step], [
+      "SpawnError",
+      "ENOENT",
+      "exec",
+    ]);
   },
   async "a hook"() {
-    if (APPLICATION_EXPECTED === "hook") return equal(await hooked(), "hello world\n");
+    if (APPLICATION_EXPECTED === "hook") {
+      return equal(await hooked(), "hello world\n");
+    }
     const error = await hooked().catch((error) => error);
-    equal([error instanceof UnsupportedError, error.feature], [true, "preExec"]);
+    equal([error instanceof UnsupportedError, error.feature], [
+      true,
+      "preExec",
+    ]);
   },
   async "a hook in the runtime that is named"() {
     equal(await hooked({ runtime: APPLICATION_RUNTIME }), "hello world\n");
@@ -52,7 +73,10 @@ const checks = {
     process.env.VIRCOMMAND_RUNTIME = process.execPath;
     const error = await hooked().catch((error) => error);
     delete process.env.VIRCOMMAND_RUNTIME;
-    equal([error instanceof UnsupportedError, error.feature], [true, "preExec"]);
+    equal([error instanceof UnsupportedError, error.feature], [
+      true,
+      "preExec",
+    ]);
   },
   async "a hook that is not a file"() {
     const cmd = new Command("true").preExec("/no/such/hook.mjs", {}, {
@@ -71,7 +95,9 @@ async function main() {
       await check();
       console.log(`ok ${name}`);
     } catch (error) {
-      console.log(`fail ${name}: ${String(error?.stack).replaceAll("\n", " ")}`);
+      console.log(
+        `fail ${name}: ${String(error?.stack).replaceAll("\n", " ")}`,
+      );
     }
   }
 }

@@ -20,16 +20,35 @@ export function suite(library, { test, expect, driver, hears }) {
     expect(() => new Command("/no/such/program").runSync()).toThrow(SpawnError);
   });
 
+  test("the errors of the runtime's own modules keep their codes", () => {
+    for (const each of ["launcher", "portable"]) {
+      const error = failure(() => new Command("/no/such/program").runSync({ driver: each }));
+      expect([error.name, error.code, error.step]).toEqual([
+        "SpawnError",
+        "ENOENT",
+        "exec",
+      ]);
+    }
+  });
+
   later("run", async () => {
     expect(await new Command("cat").stdin("input").text()).toBe("input");
     await expect(new Command("false").run()).rejects.toThrow(ExitError);
-    const error = await new Command("true").cwd("/no/such").run().catch((error) => error);
-    expect([error.name, error.code, error.step]).toEqual(["SpawnError", "ENOENT", "chdir"]);
+    const error = await new Command("true").cwd("/no/such").run().catch((
+      error,
+    ) => error);
+    expect([error.name, error.code, error.step]).toEqual([
+      "SpawnError",
+      "ENOENT",
+      "chdir",
+    ]);
   });
 
   later("lines", async () => {
     const lines = [];
-    for await (const line of new Command("printf", "a\\nb\\n").lines()) lines.push(line);
+    for await (const line of new Command("printf", "a\\nb\\n").lines()) {
+      lines.push(line);
+    }
     expect(lines).toEqual(["a", "b"]);
   });
 
@@ -41,13 +60,18 @@ export function suite(library, { test, expect, driver, hears }) {
   });
 
   test("errors are known in every realm by their name", () => {
-    let error;
-    try {
-      new Command("true").umask(-1).runSync();
-    } catch (thrown) {
-      error = thrown;
-    }
+    const error = failure(() => new Command("true").umask(-1).runSync());
     expect(error).toBeInstanceOf(UsageError);
     expect(error.name).toBe("UsageError");
   });
+}
+
+/** Returns what an action throws. */
+function failure(action) {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it did not throw");
 }

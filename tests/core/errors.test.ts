@@ -244,3 +244,24 @@ test("an AbortError has the signal's reason, and a result only if something ran"
   assertEquals([before.result, before.cause, before.command], [undefined, "reason", "true"]);
   assertStrictEquals(new AbortError("m", { result }).result, result);
 });
+
+test("errors of another copy of the library count by the names of their classes", async () => {
+  const [errors, resultErrors] = ["../../core/errors.ts?copy", "../../core/result_errors.ts?copy"];
+  const { StateError: OtherState }: typeof import("../../core/errors.ts") = await import(errors!);
+  const { ExitError: OtherExit }: typeof import("../../core/result_errors.ts") = await import(
+    resultErrors!
+  );
+  assert(OtherState !== StateError && OtherExit !== ExitError);
+  const [state, exit] = [new OtherState("too late"), new OtherExit("", resultOf({ raw: 3 << 8 }))];
+  for (const each of [StateError, CommandError, Error]) assertInstanceOf(state, each);
+  for (const each of [UsageError, ResultError]) assert(!(state instanceof each));
+  for (const each of [ExitError, ResultError, CommandError]) assertInstanceOf(exit, each);
+  for (const each of [SpawnError, TimeoutError, AbortError]) assert(!(exit instanceof each));
+  // Nor does the name alone make one.
+  class Impostor extends Error {}
+  Object.defineProperty(Impostor, "name", { value: "CommandError" });
+  assert(!(new Impostor() instanceof CommandError));
+  for (const value of [null, undefined, "CommandError", { name: "CommandError" }]) {
+    assert(!(value instanceof CommandError));
+  }
+});
