@@ -2,7 +2,7 @@
 //
 // `deno pack` compiles the sources to ES modules. It uses the JSR name of the package; the name on
 // npm is vircommand. tsc compiles the same sources to CommonJS, in the folder cjs/, and writes the
-// types of both. docs/decisions/0013-package-entries.md says who gets which.
+// types of both. docs/decisions/0015-package-entries.md says who gets which.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

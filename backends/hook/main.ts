@@ -1,7 +1,7 @@
 /**
  * The inside of a hook: what a runtime does in the child to run a `preExec` module. It has the
  * child's pid, its descriptors and the rights of the parent. When the hook has returned, the process
- * goes on as the second half of the child program.
+ * continues as the program after the hook.
  *
  * The runtime gets this program as text (code.ts, written by scripts/hook_code.mjs), because a
  * library that is bundled or compiled into an application has no file of its own to load. So it is
@@ -28,7 +28,7 @@ interface HookNote {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly fds: readonly number[];
-  /** The descriptors that the second half needs. */
+  /** The descriptors that the program after the hook needs. */
   readonly keep: readonly number[];
   /** Whether one of them has the lock of a pid file, which is lost when it is closed. */
   readonly locked: boolean;
@@ -351,14 +351,14 @@ async function callHook(
   }
 }
 
-/** Executes the file with the second half. It returns only if that fails. */
+/** Executes the file with the program after the hook. Returns only if that fails. */
 function continueWith(
   { image }: HookNumbers,
   { keep }: HookNote,
   kernel: HookKernel | undefined,
 ): HookFailure {
   const errno = kernel === undefined ? executeByNode(image) : execute(kernel, image, keep);
-  return { message: "the second half of the start could not be executed", errno };
+  return { message: "the program after the hook could not be executed", errno };
 }
 
 function execute(kernel: HookKernel, image: number, keep: readonly number[]): number {
@@ -374,7 +374,10 @@ function execute(kernel: HookKernel, image: number, keep: readonly number[]): nu
   return -kernel.call("execveat", image, address + EMPTY_AT, argv, envp, AT_EMPTY_PATH);
 }
 
-/** Without FFI, since Node 22.15. The second half finds the descriptors by numbers that Node leaves alone. */
+/**
+ * Continues by `process.execve`, since Node 22.15. The program after the hook finds its descriptors at
+ * numbers that Node does not mark.
+ */
 function executeByNode(image: number): number {
   const { execve } = process as {
     execve?: (path: string, argv: readonly string[], env: Record<string, string>) => void;
