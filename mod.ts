@@ -18,8 +18,10 @@
  */
 
 import { guarded } from "./backends/border.ts";
+import { realClock } from "./backends/clock.ts";
 import { webClass } from "./backends/web.ts";
 import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
+import { useClock } from "./core/clock.ts";
 import type { DriverName } from "./core/drivers.ts";
 import { useWeb } from "./core/web.ts";
 
@@ -106,4 +108,5 @@ const { createBackend } = "Deno" in globalThis
   : await import("./backends/node/backend.ts");
 
 useWeb(webClass);
+useClock(realClock);
 useBackend((driver) => guarded(() => createBackend(driver)));

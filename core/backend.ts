@@ -72,6 +72,8 @@ export interface Source extends Refable {
   start(receiver: Receiver, manner?: { readonly patient?: boolean }): void;
   pause(): void;
   resume(): void;
+  /** Whether the pipe has something to read, or has ended. Missing where that cannot be asked. */
+  isReadable?(): boolean;
   /** Stops reading and closes the descriptor. May be called at any time, any number of times. */
   close(): void;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { performance } from "../../core/clock.ts";
 import { missingPrimitives } from "./primitives.ts";
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { type Feature, FEATURES } from "../../core/tables/features.ts";

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { isReadable } from "./poll.ts";
+import { startTimer } from "../../core/clock.ts";
 import type { Receiver, Source } from "../../core/backend.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -33,6 +35,7 @@ export function sourceOf(
     start: (receiver, options) => pipe.start(receiver, options),
     pause: () => pipe.pause(),
     resume: () => pipe.resume(),
+    isReadable: () => pipe.isReadable(),
     close: () => pipe.close(),
     ref: () => pipe.ref(),
     unref: () => pipe.unref(),
@@ -72,6 +75,10 @@ class PipeReader implements Source {
     this.#source?.resume();
   }
 
+  isReadable(): boolean {
+    return !this.#closed && isReadable(this.#kernel, this.#fd, 0);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -108,14 +115,14 @@ class PipeReader implements Source {
 
   /** Waits for the child's end, and reads everything then; but not for longer than its patience. */
   #wait(receiver: Receiver): void {
-    const timer = setTimeout(() => this.#stopWaiting?.(), PATIENCE_MS);
+    const timer = startTimer(PATIENCE_MS, () => this.#stopWaiting?.());
     this.#stopWaiting = () => {
-      clearTimeout(timer);
+      timer.stop();
       this.#flow(receiver);
     };
     this.#exited.then(() => {
       if (this.#closed || this.#stopWaiting === undefined) return;
-      clearTimeout(timer);
+      timer.stop();
       this.#stopWaiting = undefined;
       if (!this.#readAll(receiver)) this.#flow(receiver);
     }, () => {});

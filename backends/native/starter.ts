@@ -7,6 +7,7 @@
  * @module
  */
 
+import { sleep } from "../../core/clock.ts";
 import type { Process } from "../../core/backend.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { shielded } from "../../core/own.ts";
@@ -127,7 +128,7 @@ export class Starter {
       for (const delay of ETXTBSY_DELAYS_MS) {
         const running = this.#attempt(plan, childFds, { pidfd: false });
         if (running !== undefined) return this.#connected(running, childFds);
-        await new Promise((resolve) => setTimeout(resolve, delay));
+        await sleep(delay);
       }
       return this.#connected(this.#lastAttempt(plan, childFds, { pidfd: false }), childFds);
     } finally {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import type { Sink, Source } from "../backend.ts";
 import type { Flow } from "./drain.ts";
 import { errnoNumber } from "../tables/errno.ts";
@@ -72,6 +73,7 @@ export function readableFrom(source: Source, ended: () => void): OutputStream {
     get busy() {
       return paused;
     },
+    isReadable: () => !over && source.isReadable?.() === true,
     stop: () => finish(conclude),
   };
 }

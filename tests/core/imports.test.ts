@@ -141,3 +141,15 @@ test("core does nothing when it is imported: no top-level await, no timers", () 
     assert(!/^(await|setTimeout|setInterval)\b/m.test(codeOf(path)), relative(CORE, path));
   }
 });
+
+test("only the clock uses the timers that a test may replace", () => {
+  const clocks = ["core/clock.ts", "backends/clock.ts"];
+  for (const path of sources()) {
+    if (clocks.includes(path)) continue;
+    const code = codeOf(join(ROOT, path));
+    const timer = /(?<![.\w])(set(Timeout|Interval|Immediate)|queueMicrotask|process\.nextTick)\(/;
+    assert(!timer.test(code), `${path}: ${timer.exec(code)?.[0]}`);
+    if (!/\bperformance\.now\(/.test(code)) continue;
+    assert(/import \{[^}]*\bperformance\b[^}]*\} from "[./a-z]*\/clock\.ts"/.test(code), path);
+  }
+});
