@@ -56,6 +56,7 @@ export {
   dryRun,
   type DryRunFunction,
 } from "./core/run/dry_run.ts";
+export { type ReapOptions, reapOrphans } from "./core/run/orphans.ts";
 export { Secret, secret } from "./core/text/secret.ts";
 export { quote } from "./core/command/quote.ts";
 export { type SignalName, signals } from "./core/tables/signals.ts";

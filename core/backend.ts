@@ -177,6 +177,11 @@ export interface Backend {
   explain(plan: Plan): string[];
   /** Closes a descriptor of this process, for `closeParent`. */
   closeFd(fd: number): void;
+  /**
+   * Reaps processes that were given to this one when their parent has ended; returns what stops it.
+   * Only the native driver can.
+   */
+  reapOrphans?(subreaper: boolean): () => void;
   /** Writes all of `bytes` to a descriptor of this process. */
   writeFd(fd: number, bytes: Uint8Array): void;
 }

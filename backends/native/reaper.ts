@@ -186,6 +186,11 @@ export class Reaper {
     };
   }
 
+  /** Whether a child is watched. */
+  watches(pid: number): boolean {
+    return this.#old.has(pid) || this.#young.some((each) => each.pid === pid);
+  }
+
   /**
    * Takes over a child that cannot be ended, and that its starter does not wait for: it is reaped when
    * it ends, and does not keep the event loop alive.
