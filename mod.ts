@@ -19,8 +19,10 @@
 
 import { guarded } from "./backends/border.ts";
 import { createBackend } from "./backends/runtime.ts";
+import { realClock } from "./backends/clock.ts";
 import { webClass } from "./backends/web.ts";
 import { backend, type BackendInfo, useBackend } from "./core/backend.ts";
+import { useClock } from "./core/clock.ts";
 import type { DriverName } from "./core/drivers.ts";
 import { useWeb } from "./core/web.ts";
 
@@ -55,6 +57,7 @@ export {
   dryRun,
   type DryRunFunction,
 } from "./core/run/dry_run.ts";
+export { type ReapOptions, reapOrphans } from "./core/run/orphans.ts";
 export { Secret, secret } from "./core/text/secret.ts";
 export { quote } from "./core/command/quote.ts";
 export { type SignalName, signals } from "./core/tables/signals.ts";
@@ -101,4 +104,5 @@ export function backendInfo(driver?: DriverName): BackendInfo {
 }
 
 useWeb(webClass);
+useClock(realClock);
 useBackend((driver) => guarded(() => createBackend(driver)));

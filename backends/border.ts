@@ -64,6 +64,10 @@ export function guarded(make: () => Backend): Backend {
       }
     },
     explain: (plan) => attempt({ syscall: "read", plan }, () => inner.explain(plan)),
+    ...(inner.reapOrphans === undefined ? {} : {
+      reapOrphans: (subreaper) =>
+        attempt({ syscall: "prctl" }, () => inner.reapOrphans?.(subreaper) ?? (() => {})),
+    }),
     closeFd: (fd) => attempt({ syscall: "close" }, () => inner.closeFd(fd)),
     writeFd: (fd, bytes) => attempt({ syscall: "write" }, () => inner.writeFd(fd, bytes)),
   };

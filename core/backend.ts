@@ -72,6 +72,8 @@ export interface Source extends Refable {
   start(receiver: Receiver, manner?: { readonly patient?: boolean }): void;
   pause(): void;
   resume(): void;
+  /** Whether the pipe has something to read, or has ended. Missing where that cannot be asked. */
+  isReadable?(): boolean;
   /** Stops reading and closes the descriptor. May be called at any time, any number of times. */
   close(): void;
 }
@@ -175,6 +177,11 @@ export interface Backend {
   explain(plan: Plan): string[];
   /** Closes a descriptor of this process, for `closeParent`. */
   closeFd(fd: number): void;
+  /**
+   * Reaps processes that were given to this one when their parent has ended; returns what stops it.
+   * Only the native driver can.
+   */
+  reapOrphans?(subreaper: boolean): () => void;
   /** Writes all of `bytes` to a descriptor of this process. */
   writeFd(fd: number, bytes: Uint8Array): void;
 }

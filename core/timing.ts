@@ -46,6 +46,7 @@ export class Draining {
   readonly #drain: number;
   #begun: number;
   #latest: number;
+  #delays = 0;
 
   constructor(drain: number, endedAt: number) {
     this.#drain = drain;
@@ -63,6 +64,11 @@ export class Draining {
     this.#begun = now;
   }
 
+  /** Nothing could be read for so long: output that keeps coming may do so for as much longer. */
+  delayed(ms: number): void {
+    this.#delays += ms;
+  }
+
   /** When the wait is over if nothing more arrives. */
   get deadline(): number {
     return Math.min(Math.max(this.#begun, this.#latest) + this.#drain, this.#bound);
@@ -78,7 +84,7 @@ export class Draining {
   }
 
   get #bound(): number {
-    return this.#begun + longestDrain(this.#drain);
+    return this.#begun + this.#delays + longestDrain(this.#drain);
   }
 }
 

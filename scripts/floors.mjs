@@ -10,6 +10,7 @@ export const FLOORS = [
   [
     ["core/own.ts", "reads only own properties of options"],
     ["core/bytes.ts", "joins pieces of bytes"],
+    ["core/clock.ts", "timers and a clock"],
     ["core/error_code.ts", "the code of a runtime's error"],
     ["core/web.ts", "the classes of the web platform, where a global scope lacks them"],
   ],
@@ -29,6 +30,7 @@ export const FLOORS = [
   [["core/command.ts", "the class Command and its run methods"]],
   [
     ["backends/async_scope.ts", "keeps the caller's asynchronous context"],
+    ["backends/clock.ts", "the runtime's timers, whatever a test has replaced"],
     ["backends/process.ts", "facts about this process, without side effects"],
     ["backends/version.ts", "compares versions of runtimes"],
   ],

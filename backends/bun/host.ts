@@ -7,7 +7,6 @@
 import { closeSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { process } from "../process.ts";
-import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { ownProcess } from "../posix/system.ts";
 import { bunHook } from "./hook.ts";
@@ -26,7 +25,10 @@ export function bunHost(): Host {
     hook: bunHook,
     lasting: isMainThread,
     closesFiles: false,
-    keepAlive: keepAliveByOneTimer,
-    onSigchld: (listener) => void process.on("SIGCHLD", listener),
+    stopsListening: false,
+    onSigchld(listener) {
+      process.on("SIGCHLD", listener);
+      return () => void process.off("SIGCHLD", listener);
+    },
   };
 }

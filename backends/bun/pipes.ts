@@ -5,6 +5,7 @@
  * @module
  */
 
+import { startTimer } from "../../core/clock.ts";
 import { readSync } from "node:fs";
 import type { Sink, Source } from "../../core/backend.ts";
 import { codeOf } from "../../core/error_code.ts";
@@ -56,10 +57,9 @@ class PipeReader implements PieceReader {
     const piece = readNow(this.#fd);
     if (piece !== undefined) return piece.length === 0 ? undefined : piece;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_INTERVAL_MS);
-      timer.unref();
+      const timer = startTimer(POLL_INTERVAL_MS, resolve, false);
       this.#wake = () => {
-        clearTimeout(timer);
+        timer.stop();
         resolve();
       };
     });

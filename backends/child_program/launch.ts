@@ -11,6 +11,7 @@
  */
 
 import { after } from "../../core/command/options.ts";
+import { startTimer, type Timer } from "../../core/clock.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import type { Exit, Process } from "../../core/backend.ts";
 import { HandshakeError, KillError, type SpawnError } from "../../core/errors.ts";
@@ -93,8 +94,8 @@ export class Launch {
       }
     };
     // A program that runs already is ended like any other: by the signal that was chosen for it.
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const killSoon = () => timer = setTimeout(kill, ABORT_DELAY_MS);
+    let timer: Timer | undefined;
+    const killSoon = () => timer = startTimer(ABORT_DELAY_MS, kill);
     cancel?.addEventListener("abort", killSoon);
     if (cancel?.aborted === true) kill();
     try {
@@ -114,7 +115,7 @@ export class Launch {
       throw error;
     } finally {
       refused.catch(() => {});
-      clearTimeout(timer);
+      timer?.stop();
       cancel?.removeEventListener("abort", killSoon);
     }
   }
@@ -213,8 +214,8 @@ export class Launch {
     const exit = await this.#child.exited;
     if (findStep(this.#child.plan, "preExec") !== undefined && !this.#reader.isOver) {
       // A process that the hook has started may have inherited the child's end of the channel.
-      const timer = setTimeout(() => this.#reader.stop(), LAST_REPORT_MS);
-      void this.#reader.ended.then(() => clearTimeout(timer));
+      const timer = startTimer(LAST_REPORT_MS, () => this.#reader.stop());
+      void this.#reader.ended.then(() => timer.stop());
     }
     return exit;
   }

@@ -8,7 +8,6 @@ import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
 import { codeOf } from "../../core/error_code.ts";
 import { process } from "../process.ts";
-import { keepAliveByNewTimers } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { isWorker } from "./worker.ts";
 import { openAboveStandard } from "../posix/files.ts";
@@ -59,8 +58,12 @@ export function denoHost(variable: (name: string) => string | undefined): Host {
     onThreadEnd(action) {
       if (isWorker) process.once("exit", action);
     },
-    keepAlive: keepAliveByNewTimers,
-    onSigchld: (listener) => Deno.addSignalListener("SIGCHLD", listener),
+    // `deno test` reports one that outlives its test.
+    stopsListening: true,
+    onSigchld(listener) {
+      Deno.addSignalListener("SIGCHLD", listener);
+      return () => Deno.removeSignalListener("SIGCHLD", listener);
+    },
   };
 }
 

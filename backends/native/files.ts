@@ -6,6 +6,7 @@
  */
 
 import { TextDecoder } from "node:util";
+import { concat } from "../../core/bytes.ts";
 import type { Access } from "../../core/system.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
 import {
@@ -88,4 +89,21 @@ export function headOf(kernel: Kernel, path: string): Uint8Array | undefined {
 export function textOf(kernel: Kernel, path: string): string | undefined {
   const head = headOf(kernel, path);
   return head === undefined ? undefined : new TextDecoder().decode(head);
+}
+
+/** All of a longer one, which a single read(2) may not give. */
+export function wholeTextOf(kernel: Kernel, path: string): string | undefined {
+  const fd = kernel.raw("openat", AT_FDCWD, kernel.path(path), O.RDONLY | O.CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const pieces: Uint8Array[] = [];
+  try {
+    for (;;) {
+      const piece = kernel.readInto(fd);
+      if (typeof piece === "number") return undefined;
+      if (piece.length === 0) return new TextDecoder().decode(concat(pieces));
+      pieces.push(piece.slice());
+    }
+  } finally {
+    kernel.close(fd);
+  }
 }

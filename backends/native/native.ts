@@ -5,6 +5,7 @@
  * @module
  */
 
+import { performance } from "../../core/clock.ts";
 import { missingPrimitives } from "./primitives.ts";
 import type { Backend, BackendInfo, SyncOutcome, SyncRun } from "../../core/backend.ts";
 import { type Feature, FEATURES } from "../../core/tables/features.ts";
@@ -57,6 +58,10 @@ export function nativeBackend(
     runSync: (plan, run) => runSync(starter, plan, run),
     exec: (plan): never => execInPlace(starter, plan),
     explain: (plan) => explainPlan(plan, { resets: starter.resets, stage: starter.stages.stage }),
+    // The checks must be between turns of the event loop that reaps the runtime's own children.
+    ...(host.lasting
+      ? { reapOrphans: (subreaper: boolean) => starter.orphans.reap(subreaper) }
+      : {}),
     closeFd(fd) {
       if (host.closeRecorded?.(fd) !== true) kernel.close(fd);
     },

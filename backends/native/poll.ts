@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance } from "../../core/clock.ts";
 import { E, POLL } from "../../core/tables/kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { place, regions } from "./scratch.ts";

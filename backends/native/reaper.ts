@@ -2,6 +2,11 @@
  * The reaper: waits for children. The kernel makes SIGCHLD one per process, so there is
  * one listener and one reaper per runtime; it lives as long as the runtime does.
  *
+ * The signal only makes it fast: others may remove the listener, or may have blocked the signal. As
+ * long as there are children, a timer polls them as well. If it finds one that has ended and whose
+ * signal does not arrive, the reaper adds its listener again, and polls more often until a signal
+ * arrives.
+ *
  * SIGCHLD means that some child has ended. The youngest few of ours are polled one by one: most
  * programs end before many others are started. The older ones have a pidfd in an epoll set, which
  * returns those that have ended; so the cost of an exit does not grow with the number of living
@@ -14,6 +19,7 @@
  * @module
  */
 
+import { startInterval, startTimer, type Timer } from "../../core/clock.ts";
 import type { Exit, Refable } from "../../core/backend.ts";
 import { KillError, StateError } from "../../core/errors.ts";
 import { boundOf } from "../posix/resident.ts";
@@ -32,6 +38,15 @@ const BATCH = 256;
 
 /** How many of the youngest children are polled one by one. */
 const YOUNG = 4;
+
+/** Milliseconds between two polls of the children; and while signals do not arrive. */
+const POLL_MS = 50;
+const POLL_MS_WITHOUT_SIGNALS = 10;
+
+/** Milliseconds in which a signal that was sent arrives. */
+const SIGNAL_DELAY_MS = 5;
+
+const SIG_UNBLOCK = 1;
 
 /** What is in the scratch memory: struct epoll_event of each exit, and the structures of waitid(2). */
 const { events: EVENTS, siginfo: SIGINFO, rusage: RUSAGE } = regions({
@@ -69,20 +84,27 @@ export class Reaper {
   readonly #old = new Map<number, Watched>();
   /** Open only while there are old ones: a thread that is terminated closes nothing. */
   #epoll = -1;
-  #listens = false;
+  /** Removes the listener, if there is one. */
+  #stopListening: (() => void) | undefined;
+  /** Whether this process has listened before. */
+  #isWarm = false;
+  /** How many signals have arrived, and whether the latest one did not. */
+  #signals = 0;
+  #missesSignals = false;
+  /** Polls the children as long as there are some. */
+  #timer: Timer | undefined;
   /** How many children keep the event loop alive. */
   #refs = 0;
-  readonly #keepAlive: Refable;
 
   constructor(kernel: Kernel, host: Host) {
     this.#kernel = kernel;
     this.#host = host;
-    this.#keepAlive = host.keepAlive();
   }
 
-  /** Begins to listen, once. Called before the first clone. */
+  /** Begins to listen. Called before each clone. */
   start(): void {
-    if (this.#listens) return;
+    if (this.#stopListening !== undefined) return;
+    if (this.#isWarm) return this.#listen();
     // Deno panics if it has no descriptors for its listener. No other code runs in between.
     const pipes = [this.#kernel.tryPipe(), this.#kernel.tryPipe()];
     for (const pipe of pipes) {
@@ -92,8 +114,51 @@ export class Reaper {
     }
     const refused = pipes.find((pipe) => typeof pipe === "number");
     if (refused !== undefined) throw this.#kernel.error("pipe2", refused);
-    this.#listens = true;
-    this.#host.onSigchld(() => this.#reapAll());
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#isWarm = true;
+    this.#stopListening?.();
+    this.#stopListening = this.#host.onSigchld(() => {
+      this.#signals++;
+      if (this.#missesSignals) this.#setMisses(false);
+      this.#reapAll();
+    });
+  }
+
+  /** Called by the timer. */
+  #poll(): void {
+    if (!this.#reapAll()) return;
+    // Timers come before signals in a turn of the event loop.
+    const signals = this.#signals;
+    startTimer(SIGNAL_DELAY_MS, () => {
+      if (this.#signals !== signals) return;
+      if (this.#stopListening !== undefined) this.#listen();
+      this.#setMisses(true);
+    }, false);
+  }
+
+  #setMisses(misses: boolean): void {
+    if (this.#missesSignals === misses) return;
+    this.#missesSignals = misses;
+    this.#timer?.stop();
+    this.#timer = undefined;
+    this.#setTimer();
+  }
+
+  /** Starts the timer if there are children; stops it if there are none, and may stop listening. */
+  #setTimer(): void {
+    if (this.#young.length === 0 && this.#old.size === 0) {
+      this.#timer?.stop();
+      this.#timer = undefined;
+      if (!this.#host.stopsListening) return;
+      this.#stopListening?.();
+      this.#stopListening = undefined;
+    } else {
+      const interval = this.#missesSignals ? POLL_MS_WITHOUT_SIGNALS : POLL_MS;
+      this.#timer ??= startInterval(interval, () => this.#poll(), this.#refs > 0);
+    }
   }
 
   /** Closes the epoll set. */
@@ -104,18 +169,26 @@ export class Reaper {
 
   /** Watches a child until its end, and keeps the event loop alive. */
   watch(pid: number): Watch {
+    // Another child may have been the last one since this one was started.
+    this.start();
     const kernel = this.#kernel;
     const { promise: exited, resolve: reaped, reject: lost } = Promise.withResolvers<Exit>();
     const watched: Watched = { pid, pidfd: undefined, reaped, lost, isRef: false, over: false };
     this.#young.push(watched);
     if (this.#young.length > YOUNG) this.#moveOldest();
     this.#ref(watched);
+    this.#setTimer();
     return {
       exited,
       kill: (signal) => !watched.over && isChild(kernel, pid) && send(kernel, pid, signal),
       ref: () => this.#ref(watched),
       unref: () => this.#unref(watched),
     };
+  }
+
+  /** Whether a child is watched. */
+  watches(pid: number): boolean {
+    return this.#old.has(pid) || this.#young.some((each) => each.pid === pid);
   }
 
   /**
@@ -129,7 +202,7 @@ export class Reaper {
     // It is all the same if other code reaps it.
     exited.catch(() => {});
     // It may have ended before the listener was there.
-    queueMicrotask(() => this.#reapAll());
+    void Promise.resolve().then(() => this.#reapAll());
   }
 
   /** Moves the oldest of the young into the epoll set. If a descriptor is refused, it stays. */
@@ -155,7 +228,8 @@ export class Reaper {
     this.#old.set(pid, oldest);
   }
 
-  #reapAll(): void {
+  /** Reaps the children that have ended; reports whether there were any. */
+  #reapAll(): boolean {
     const ended: (() => void)[] = [];
     for (let i = 0; i < this.#young.length;) {
       const watched = this.#young[i];
@@ -169,8 +243,10 @@ export class Reaper {
     }
     if (this.#old.size > 0) this.#reapOld(ended);
     if (this.#old.size === 0) this.close();
+    this.#setTimer();
     // Last: a listener may start the next child, and use the scratch memory.
     for (const notify of ended) notify();
+    return ended.length > 0;
   }
 
   #reapOld(ended: (() => void)[]): void {
@@ -214,22 +290,26 @@ export class Reaper {
   #ref(watched: Watched): void {
     if (watched.over || watched.isRef) return;
     watched.isRef = true;
-    if (this.#refs++ === 0) this.#keepAlive.ref();
+    if (this.#refs++ === 0) this.#timer?.ref();
   }
 
   #unref(watched: Watched): void {
     if (watched.over || !watched.isRef) return;
     watched.isRef = false;
-    if (--this.#refs === 0) this.#keepAlive.unref();
+    if (--this.#refs === 0) this.#timer?.unref();
   }
 }
 
 /**
  * A process that was started with SIGCHLD ignored has no children to wait for, see waitid(2): the
- * kernel reaps them, and their exit status is lost. So the default is restored.
+ * kernel reaps them, and their exit status is lost. So the default is restored. Nor may the signal
+ * stay blocked, as it can be in a process of Deno from its start.
  */
 export function watchSigchld(kernel: Kernel): void {
   const { scratch, bytes, view } = kernel;
+  // It is enough that one thread does not block it.
+  view.setBigUint64(0, 1n << BigInt(SIGCHLD - 1), true);
+  kernel.call("rt_sigprocmask", SIG_UNBLOCK, scratch, 0, SIGSET_SIZE);
   kernel.call("rt_sigaction", SIGCHLD, 0, scratch, SIGSET_SIZE);
   if (view.getBigUint64(0, true) !== BigInt(SIG_IGN)) return;
   bytes.fill(0, 0, SIGACTION_SIZE);

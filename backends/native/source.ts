@@ -7,6 +7,8 @@
  */
 
 import { isError } from "../../core/error_code.ts";
+import { isReadable } from "./poll.ts";
+import { startTimer } from "../../core/clock.ts";
 import type { Receiver, Source } from "../../core/backend.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -34,6 +36,7 @@ export function sourceOf(
     start: (receiver, options) => pipe.start(receiver, options),
     pause: () => pipe.pause(),
     resume: () => pipe.resume(),
+    isReadable: () => pipe.isReadable(),
     close: () => pipe.close(),
     ref: () => pipe.ref(),
     unref: () => pipe.unref(),
@@ -73,6 +76,10 @@ class PipeReader implements Source {
     this.#source?.resume();
   }
 
+  isReadable(): boolean {
+    return !this.#closed && isReadable(this.#kernel, this.#fd, 0);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -109,14 +116,14 @@ class PipeReader implements Source {
 
   /** Waits for the child's end, and reads everything then; but not for longer than its patience. */
   #wait(receiver: Receiver): void {
-    const timer = setTimeout(() => this.#stopWaiting?.(), PATIENCE_MS);
+    const timer = startTimer(PATIENCE_MS, () => this.#stopWaiting?.());
     this.#stopWaiting = () => {
-      clearTimeout(timer);
+      timer.stop();
       this.#flow(receiver);
     };
     this.#exited.then(() => {
       if (this.#closed || this.#stopWaiting === undefined) return;
-      clearTimeout(timer);
+      timer.stop();
       this.#stopWaiting = undefined;
       if (!this.#readAll(receiver)) this.#flow(receiver);
     }, () => {});

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { Orphans } from "./orphans.ts";
+import { sleep } from "../../core/clock.ts";
 import type { Process } from "../../core/backend.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { shielded } from "../../core/own.ts";
@@ -50,6 +52,7 @@ export class Starter {
   /** Without close_range(2): see {@linkcode LowerOptions}. */
   readonly #openBelow: () => number | undefined;
   readonly #host: Host;
+  readonly orphans: Orphans;
   readonly #children: Children;
   readonly #twoStages: TwoStageStarter;
   readonly #lowering: PlanLowering;
@@ -71,6 +74,7 @@ export class Starter {
       : () => kernel.libc.environ();
     this.stages = new StageFiles(kernel, host, this.resets, stage, this.#environ, this.#openBelow);
     this.#children = new Children(kernel, host, cloner);
+    this.orphans = new Orphans(kernel, (pid) => this.#children.reaper.watches(pid));
     this.files = {
       access: (path) => accessOf(kernel, path),
       head: (path) => headOf(kernel, path),
@@ -127,7 +131,7 @@ export class Starter {
       for (const delay of ETXTBSY_DELAYS_MS) {
         const running = this.#attempt(plan, childFds, { pidfd: false });
         if (running !== undefined) return this.#connected(running, childFds);
-        await new Promise((resolve) => setTimeout(resolve, delay));
+        await sleep(delay);
       }
       return this.#connected(this.#lastAttempt(plan, childFds, { pidfd: false }), childFds);
     } finally {

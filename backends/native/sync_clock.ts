@@ -4,9 +4,10 @@
  * @module
  */
 
+import { performance } from "../../core/clock.ts";
 import type { SyncRun } from "../../core/backend.ts";
 import { KillError } from "../../core/errors.ts";
-import { Draining, Escalation, hurriedDrain } from "../../core/timing.ts";
+import { Draining, Escalation, FULL_PIPE_PIECES, hurriedDrain } from "../../core/timing.ts";
 
 /** The time limit, the grace between two signals, and the draining of one run. */
 export class SyncClock {
@@ -14,6 +15,8 @@ export class SyncClock {
   readonly #escalation: Escalation;
   #timeoutAt: number;
   #draining: Draining | undefined;
+  /** How many pieces have arrived while draining. */
+  #pieces = 0;
   #ending = false;
   timedOut = false;
   /** Why the child cannot be killed, although it should be. */
@@ -47,7 +50,9 @@ export class SyncClock {
 
   /** Output has come: while draining, the wait starts again, up to a bound. */
   arrived(): void {
-    this.#draining?.arrived(performance.now());
+    if (this.#draining === undefined) return;
+    this.#draining.arrived(performance.now());
+    this.#pieces++;
   }
 
   /** Milliseconds until something is due; Infinity if nothing is. */
@@ -71,7 +76,10 @@ export class SyncClock {
       this.end();
     }
     if (now >= this.#escalation.killAt) this.#attempt(() => this.#escalation.force());
-    return this.refusal !== undefined || this.#draining?.isOver(now, { quiet }) === true;
+    if (this.refusal !== undefined) return true;
+    // This process may have had no processor for so long: what a pipe can have held is read.
+    const mayBeRest = !quiet && this.#pieces <= FULL_PIPE_PIECES;
+    return !mayBeRest && this.#draining?.isOver(now, { quiet }) === true;
   }
 
   #attempt(action: () => void): void {

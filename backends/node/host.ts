@@ -9,10 +9,10 @@ import { resolve } from "node:path";
 import { process } from "../process.ts";
 import { isMainThread } from "node:worker_threads";
 import { openUnrecorded } from "./pipe.ts";
-import { keepAliveByOneTimer } from "../spawner/keep_alive.ts";
 import type { Host } from "../spawner/host.ts";
 import { ownProcess } from "../posix/system.ts";
 import { nodeHook } from "./hook.ts";
+import { isCopy, onSigchld } from "./signals.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
 
 /** `process.permission`, which Node has with `--permission`. */
@@ -55,7 +55,7 @@ export function nodeHost(): Host {
     lasting: isMainThread,
     closesFiles: true,
     ...(isMainThread ? {} : { openPipe: openUnrecorded }),
-    keepAlive: keepAliveByOneTimer,
-    onSigchld: (listener) => void process.on("SIGCHLD", listener),
+    stopsListening: isCopy,
+    onSigchld,
   };
 }

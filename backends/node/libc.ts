@@ -4,6 +4,7 @@
  * @module
  */
 
+import { process as nodes } from "./signals.ts";
 import type { Libc } from "../native/libc.ts";
 
 /**
@@ -42,24 +43,17 @@ export function nodeFfi(): Ffi | undefined {
   }
 }
 
-/** The `process` of Node itself: test runners such as Jest put a copy of it into their realms. */
-function nodeProcess(): typeof process {
-  const vm = process.getBuiltinModule?.("node:vm");
-  return vm?.runInThisContext("process") as typeof process | undefined ?? process;
-}
-
 /**
  * Calls `action` without Node's warning about an experimental feature. The users of a program did
  * not choose the feature, so the warning is not for them.
  */
 export function withoutWarnings<T>(action: () => T): T {
-  const warner = nodeProcess();
-  const { emitWarning } = warner;
-  warner.emitWarning = () => {};
+  const { emitWarning } = nodes;
+  nodes.emitWarning = () => {};
   try {
     return action();
   } finally {
-    warner.emitWarning = emitWarning;
+    nodes.emitWarning = emitWarning;
   }
 }
 

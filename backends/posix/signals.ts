@@ -20,7 +20,7 @@ export function ignoredIn(status: string): number[] {
  * Listens for SIGCHLD if this process ignores it. Otherwise the kernel would reap children itself,
  * see waitid(2): Bun would report a success for each of them, and Deno a failure to start.
  */
-export function unignoreSigchld(listen: (listener: () => void) => void): void {
+export function unignoreSigchld(listen: (listener: () => void) => unknown): void {
   let status: string;
   try {
     status = readFileSync("/proc/self/status", "utf8");

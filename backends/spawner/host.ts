@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Refable, Sink, Source } from "../../core/backend.ts";
+import type { Sink, Source } from "../../core/backend.ts";
 import type { HookCommand, HookRequest } from "../child_program/hook_start.ts";
 
 /** The runtime, as the drivers use it. */
@@ -59,8 +59,14 @@ export interface Host {
   sink(fd: number): Sink;
   /** Calls `action` when this thread ends before its process does, if the runtime can. */
   onThreadEnd?(action: () => void): void;
-  /** Returns something that keeps the event loop alive after `ref()`. */
-  keepAlive(): Refable;
-  /** Calls `listener` after each SIGCHLD from now on. Must not keep the event loop alive. */
-  onSigchld(listener: () => void): void;
+  /**
+   * Calls `listener` after each SIGCHLD that the runtime reports; returns what removes it. Must not
+   * keep the event loop alive.
+   */
+  onSigchld(listener: () => void): () => void;
+  /**
+   * Whether the listener is removed when no child is left: for a test runner that reports it, or a
+   * realm that ends before its process.
+   */
+  readonly stopsListening: boolean;
 }

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { sleep } from "../../core/clock.ts";
+
 /** The delay before each retry, in milliseconds. */
 export const ETXTBSY_DELAYS_MS: readonly number[] = [2, 5, 10, 20];
 
@@ -20,7 +22,7 @@ export async function retryOnTextBusy<T>(
     } catch (error) {
       if (!isBusy(error)) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await sleep(delay);
   }
   return await attempt();
 }

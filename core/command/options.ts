@@ -4,6 +4,7 @@
  * @module
  */
 
+import { startTimer } from "../clock.ts";
 import { type DriverName, DRIVERS } from "../drivers.ts";
 import { areOptions, displayValue } from "./builder.ts";
 import { typeName } from "./type_name.ts";
@@ -122,8 +123,7 @@ export function limitOf(timeout: number | undefined): number | undefined {
 
 /**
  * Runs `action` after `delay` milliseconds; returns a function that stops the timer. No delay is too
- * long. If not `ref`, the event loop need not stay alive for it; on Deno, where a timer is a number,
- * it does.
+ * long. If not `ref`, the event loop need not stay alive for it.
  */
 export function after(
   delay: number,
@@ -131,9 +131,8 @@ export function after(
   { ref }: { readonly ref: boolean } = { ref: true },
 ): () => void {
   if (delay > MAX_TIMER_MS) return () => {};
-  const timer: unknown = setTimeout(action, delay);
-  if (!ref && typeof timer === "object") (timer as { unref?(): unknown } | null)?.unref?.();
-  return () => clearTimeout(timer as number);
+  const timer = startTimer(delay, action, ref);
+  return () => timer.stop();
 }
 
 /** Formats a list, or a value that should be one. */

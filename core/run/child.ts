@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import type { Exit, Process, Refable } from "../backend.ts";
 import type { Flow } from "./drain.ts";
 import { displayValue } from "../command/builder.ts";

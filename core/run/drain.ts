@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import { after } from "../command/options.ts";
 import { Draining, FULL_PIPE_PIECES } from "../timing.ts";
 
@@ -17,6 +18,12 @@ const TURN = 10;
  */
 const QUIET_TURNS = 3;
 
+/**
+ * How many more turns there are for what is in a pipe when the wait would be over. A descendant that
+ * writes without an end always has something in it.
+ */
+const LAST_TURNS = 10;
+
 /** An output that is being read. */
 export interface Flow {
   /** Resolves when it has ended or was stopped. Never rejects. */
@@ -27,6 +34,8 @@ export interface Flow {
   readonly busy: boolean;
   /** How many pieces have arrived. */
   readonly pieces: number;
+  /** Whether the pipe has something to read, or has ended. Missing where that cannot be asked. */
+  isReadable?(): boolean;
   /** Reads no more, and closes the descriptor. If `abandoned`, its consumer is not waited for. */
   stop(how?: { readonly abandoned: boolean }): void;
 }
@@ -82,16 +91,23 @@ export async function endOf(flows: readonly Flow[], bounds: Bounds): Promise<boo
     return busy;
   };
   let quietTurns = 0;
+  let lastTurns = 0;
   for (;;) {
     update();
     const before = arrived();
     // At least one turn of the event loop, so that what is in the pipes now is always read.
-    await sleep(Math.max(draining.deadline - performance.now(), TURN));
+    const since = performance.now();
+    const wait = Math.max(draining.deadline - since, TURN);
+    await sleep(wait);
     if (cut) break;
+    // The event loop was blocked, and has read nothing meanwhile.
+    draining.delayed(Math.max(0, performance.now() - since - wait));
     if (over) return true;
     const busy = update();
     quietTurns = busy || arrived() !== before ? 0 : quietTurns + 1;
-    if (!busy && draining.isOver(performance.now(), { quiet: quietTurns >= QUIET_TURNS })) break;
+    const quiet = quietTurns >= QUIET_TURNS;
+    if (busy || !draining.isOver(performance.now(), { quiet })) continue;
+    if (++lastTurns > LAST_TURNS || !flows.some((each) => each.isReadable?.() === true)) break;
   }
   for (const each of flows) each.stop({ abandoned: cut || hurried() });
   await ended;

@@ -289,7 +289,7 @@ class DrySource implements Source {
   // In a later turn, as from a pipe.
   #flow(): void {
     if (this.#receiver === undefined || !this.#finished) return;
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       for (const bytes of this.#pieces.splice(0)) {
         if (!this.#over) this.#receiver?.chunk(bytes, false);
       }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import { after } from "../command/options.ts";
 import { CommandError } from "../errors.ts";
 import { Escalation } from "../timing.ts";

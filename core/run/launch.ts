@@ -5,6 +5,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import type { Backend, SyncOutcome, Verb } from "../backend.ts";
 import { chosenBackend } from "./chosen_backend.ts";
 import { Child, killAndClose, type Started } from "./child.ts";

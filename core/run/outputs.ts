@@ -5,6 +5,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import type { Process } from "../backend.ts";
 import type { CheckedOptions } from "../command/options.ts";
 import type { OutputForm } from "../command/stdio.ts";

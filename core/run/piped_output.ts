@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance, sleep } from "../clock.ts";
 import type { Reading } from "./child.ts";
 import type { Flow } from "./drain.ts";
 import type { Bytes } from "./split_lines.ts";
@@ -114,7 +115,7 @@ export class PipedOutput implements Bytes, Flow {
   /** Lets timers and signals run, which a stream that always has more data would prevent. */
   async #turn(): Promise<void> {
     this.#sinceTurn = 0;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await sleep(0);
   }
 
   #finish(): void {

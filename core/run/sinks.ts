@@ -5,6 +5,7 @@
  * @module
  */
 
+import { performance } from "../clock.ts";
 import type { Receiver, Source } from "../backend.ts";
 import type { SharedWriter } from "./claims.ts";
 import type { Flow } from "./drain.ts";
@@ -162,6 +163,10 @@ class Pump implements OutputSink, PumpControl {
 
   get busy(): boolean {
     return this.#isEnding || (!this.#isOver && this.#consumer.busy);
+  }
+
+  isReadable(): boolean {
+    return !this.#isOver && this.#source.isReadable?.() === true;
   }
 
   touch(): void {

@@ -5,6 +5,7 @@
  */
 
 import { isError } from "../error_code.ts";
+import { performance } from "../clock.ts";
 import type { Sink, Source } from "../backend.ts";
 import type { Flow } from "./drain.ts";
 import { errnoNumber } from "../tables/errno.ts";
@@ -73,6 +74,7 @@ export function readableFrom(source: Source, ended: () => void): OutputStream {
     get busy() {
       return paused;
     },
+    isReadable: () => !over && source.isReadable?.() === true,
     stop: () => finish(conclude),
   };
 }

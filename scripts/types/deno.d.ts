@@ -68,6 +68,7 @@ declare namespace Deno {
   function execPath(): string;
   type Signal = `SIG${string}`;
   function addSignalListener(signal: string, listener: () => void): void;
+  function removeSignalListener(signal: string, listener: () => void): void;
 
   interface PointerObject {
     readonly __brand: unique symbol;

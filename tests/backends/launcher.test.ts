@@ -40,8 +40,8 @@ const host: Host = {
   hook: () => ({ path: "", isOwn: true, argv: () => [] }),
   source: (fd) => socketSource(Socket, fd),
   sink: (fd) => socketSink(Socket, fd),
-  keepAlive: () => ({ ref() {}, unref() {} }),
-  onSigchld: () => {},
+  stopsListening: false,
+  onSigchld: () => () => {},
 };
 
 /** The runtime's spawner, with the emulator before what is to be started. */

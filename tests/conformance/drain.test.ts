@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { MIN_DRAIN_MS } from "../../core/timing.ts";
 import { Command, type Result, type RunOptions } from "../../mod.ts";
 import { conform, type Context, isRunning, killHard } from "../support/harness.ts";
 import { AFTER_END } from "../support/patience.ts";
@@ -104,4 +105,19 @@ conform("a WritableStream is closed although a descendant holds the pipe", async
   const result = await new Command("sh", "-c", LEAVES_ONE).stdout(stream).run({ drain: 60 });
   defer(() => killHard(parseInt(text)));
   assertEquals([result.drained, closed, text.endsWith("\nout\n")], [false, true, true]);
+});
+
+conform("an output is taken to its end although the event loop is busy all the time", async (t) => {
+  // Longer than an output that keeps coming is waited for with drain 0.
+  const busy = setInterval(() => {
+    const until = performance.now() + MIN_DRAIN_MS + 10;
+    while (performance.now() < until);
+  }, 0);
+  t.defer(() => clearInterval(busy));
+  const script = "sleep 0.05; head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2";
+  for (let i = 0; i < 5; i++) {
+    const result = await new Command("sh", "-c", script).run({ drain: 0 });
+    const { drained, stdoutBytes, stderrBytes } = result;
+    assertEquals([drained, stdoutBytes.length, stderrBytes.length], [true, 60_000, 60_000]);
+  }
 });

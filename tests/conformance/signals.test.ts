@@ -56,7 +56,7 @@ conform(
   "signals that the parent was started with blocked are not blocked in the child",
   async () => {
     const argv = programArgv("report", "cat", "/proc/self/status");
-    const cmd = Command.from(["env", "--block-signal=USR1,PIPE,TERM,RTMIN", "--", ...argv]);
+    const cmd = Command.from(["env", "--block-signal=CHLD,USR1,PIPE,TERM,RTMIN", "--", ...argv]);
     expectClean(parseStatus(await cmd.text()));
   },
   { skip: blocksSignals() ? undefined : "this env(1) cannot block signals" },

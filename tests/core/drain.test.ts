@@ -4,7 +4,12 @@ import { type Bounds, endOf, type Flow } from "../../core/run/drain.ts";
 import { MIN_DRAIN_MS } from "../../core/timing.ts";
 
 /** An output that a test ends by hand. */
-function flow(): Flow & { arrives(): void; ends(): void; readonly stopped: boolean } {
+function flow(): Flow & {
+  arrives(): void;
+  ends(): void;
+  readonly stopped: boolean;
+  readable: boolean;
+} {
   let end = () => {};
   const made = {
     done: new Promise<void>((resolve) => end = resolve),
@@ -12,6 +17,8 @@ function flow(): Flow & { arrives(): void; ends(): void; readonly stopped: boole
     busy: false,
     pieces: 0,
     stopped: false,
+    readable: false,
+    isReadable: () => made.readable,
     arrives() {
       made.pieces++;
       made.lastArrival = performance.now();
@@ -58,4 +65,40 @@ test("silence is not what a blocked event loop has not come to hear", async () =
   await turn();
   output.ends();
   assertEquals([await ended, output.stopped], [true, false]);
+});
+
+test("what is in the pipe when the wait would be over is taken", async () => {
+  const output = flow();
+  output.readable = true;
+  const ended = endOf([output], bounds(0));
+  // By now even output that keeps coming is given up.
+  await new Promise((resolve) => setTimeout(resolve, MIN_DRAIN_MS));
+  for (let i = 0; i < 5; i++) {
+    output.arrives();
+    await turn();
+  }
+  output.ends();
+  assertEquals([await ended, output.stopped], [true, false]);
+});
+
+test("a pipe that always has more is given up", async () => {
+  const output = flow();
+  output.readable = true;
+  assertEquals([await endOf([output], bounds(0)), output.stopped], [false, true]);
+});
+
+test("an event loop that is blocked all the time gets as many turns as an idle one", async () => {
+  const output = flow();
+  const busy = setInterval(() => block(MIN_DRAIN_MS + 10), 0);
+  try {
+    const ended = endOf([output], bounds(0));
+    for (let i = 0; i < 3; i++) {
+      await turn();
+      output.arrives();
+    }
+    output.ends();
+    assertEquals([await ended, output.stopped], [true, false]);
+  } finally {
+    clearInterval(busy);
+  }
 });

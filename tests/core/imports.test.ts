@@ -168,3 +168,16 @@ test("no source awaits when it is loaded, nor imports what only one runtime has"
   }
   assert(loadedBy('import { a } from "./a.ts";\nimport type { b } from "bun:ffi";').length === 1);
 });
+
+test("only the clock uses the timers that a test may replace", () => {
+  // The worker has globals of its own, which no test reaches.
+  const clocks = ["core/clock.ts", "backends/clock.ts", "backends/deno/sync_worker.ts"];
+  for (const path of sources()) {
+    if (clocks.includes(path)) continue;
+    const code = codeOf(join(ROOT, path));
+    const timer = /(?<![.\w])(set(Timeout|Interval|Immediate)|queueMicrotask|process\.nextTick)\(/;
+    assert(!timer.test(code), `${path}: ${timer.exec(code)?.[0]}`);
+    if (!/\bperformance\.now\(/.test(code)) continue;
+    assert(/import \{[^}]*\bperformance\b[^}]*\} from "[./a-z]*\/clock\.ts"/.test(code), path);
+  }
+});
