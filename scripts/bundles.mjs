@@ -211,7 +211,6 @@ const RUNNERS = [
     };`,
     argv: [node26.binary, tool("jest/bin/jest.js")],
     driver: "native",
-    hears: false,
   },
   {
     name: "jest, ES modules",
@@ -224,7 +223,6 @@ const RUNNERS = [
       tool("jest/bin/jest.js"),
     ],
     driver: "native",
-    hears: false,
   },
   // A thread of a worker has no native driver, see docs/architecture.md.
   ...Object.entries({ threads: "launcher", forks: "native", vmThreads: "launcher" }).map(
@@ -323,7 +321,7 @@ async function checkApplication({ name, make, argv, expected = "hook", unavailab
 
 /** Runs the tests in a test runner. */
 async function checkRunner(
-  { name, type, config, vitest = false, argv, driver, hears = true },
+  { name, type, config, vitest = false, argv, driver },
   place,
 ) {
   writeFileSync(join(place, "package.json"), JSON.stringify({ private: true, type }));
@@ -334,15 +332,14 @@ async function checkRunner(
     join(place, "library.test.js"),
     `${imports}import * as library from "vircommand";
     import { suite } from "./suite.js";
-    suite(library, { test, expect, driver: ${JSON.stringify(driver)}, hears: ${hears} });`,
+    suite(library, { test, expect, driver: ${JSON.stringify(driver)} });`,
   );
   const { status, ended, stdout, stderr } = await run(argv, place);
   const output = stdout + stderr;
   const passed = Number(/Tests:? +.*?(\d+) passed/.exec(output)?.[1] ?? 0);
   const failed = status === 0 && passed > 0 ? [] : [`${ended}\n${output.slice(-4000)}`];
   if (/Warning/.test(output)) failed.push(`it warns\n${output.slice(-4000)}`);
-  const skipped = hears ? [] : [`${name}: asynchronous runs: its copy of process hears no SIGCHLD`];
-  return { name, passed, problems: failed, skipped };
+  return { name, passed, problems: failed, skipped: [] };
 }
 
 /** Checks the types of the package, and a program that uses them. */
