@@ -7,6 +7,7 @@
 // conformance suite on one runtime and its first driver, without the slow, thorough files.
 //
 // The parts `injection` and `fuzz` run samples of `npm run inject` and `npm run fuzz`, and the basic checks on older releases.
+// The part `bundles` runs scripts/bundles.mjs.
 //
 // The counts come from the JUnit report of each runtime. The reports of Deno and Bun do not contain
 // the reason for a skip, so the test harness appends it to the file that VIRCOMMAND_TEST_SKIPS
