@@ -4,17 +4,18 @@
  * @module
  */
 
-import { TextDecoder, TextEncoder } from "node:util";
+import { createRequire } from "node:module";
 import type { Web } from "../core/web.ts";
 import { process } from "./process.ts";
 
-/** Returns the class of that name; undefined if the runtime has none. */
+/**
+ * Returns the class of that name; undefined if the runtime has none. Its modules are not imported:
+ * that of the streams takes Node milliseconds, and an import of `node:util` touches process.stderr,
+ * which makes a pipe there non-blocking.
+ */
 export function webClass(name: keyof Web): unknown {
-  if (name === "TextEncoder") return TextEncoder;
-  if (name === "TextDecoder") return TextDecoder;
-  // Not imported, since that takes Node milliseconds, and most global scopes have them.
-  const streams: Partial<Record<keyof Web, unknown>> | undefined = process.getBuiltinModule?.(
-    "node:stream/web",
-  );
-  return streams?.[name];
+  const module = name.startsWith("Text") ? "node:util" : "node:stream/web";
+  const classes: Partial<Record<keyof Web, unknown>> | undefined =
+    process.getBuiltinModule?.(module) ?? createRequire(import.meta.url)(module);
+  return classes?.[name];
 }

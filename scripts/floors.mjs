@@ -14,6 +14,7 @@ export const FLOORS = [
     ["core/error_code.ts", "the code of a runtime's error"],
     ["core/web.ts", "the classes of the web platform, where a global scope lacks them"],
   ],
+  [["core/utf8.ts", "text as UTF-8 and back"]],
   [["core/text/", "quoting, secrets, escaping, paths"]],
   [["core/result/", "how a program ended"]],
   [["core/errors.ts", "the error classes"]],

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import { process } from "../process.ts";
+import { utf8Encoder } from "../../core/utf8.ts";
 
 /** malloc(3), free(3), and access to memory. */
 export interface Memory {
@@ -13,8 +13,6 @@ export interface Memory {
   free(address: number): void;
   view(address: number, length: number): ArrayBuffer;
 }
-
-const encoder = new TextEncoder();
 
 /**
  * Returns a function that returns the address of a copy of the variables, for a child. The copy is
@@ -40,7 +38,7 @@ export function environOf({ malloc, free, view }: Memory): () => number {
     // If anything below throws, there is no copy.
     [copied, address] = [undefined, 0];
     const entries = Object.entries(process.env);
-    const texts = entries.map(([name, value]) => encoder.encode(`${name}=${value}\0`));
+    const texts = entries.map(([name, value]) => utf8Encoder().encode(`${name}=${value}\0`));
     // The pointers with a NULL at their end, then the texts.
     const pointers = (texts.length + 1) * 8;
     const size = texts.reduce((sum, text) => sum + text.length, pointers);

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import type { Arch } from "./arch.ts";
 import type { Arg } from "./call.ts";
 import {
@@ -19,6 +18,7 @@ import {
   ZEROS_AT,
 } from "./encoded.ts";
 import type { Word } from "./word.ts";
+import { utf8Encoder } from "../../core/utf8.ts";
 
 /** Where things are that arguments name, from the header on. */
 export interface Places {
@@ -29,8 +29,6 @@ export interface Places {
 
 /** An argument that is not written as a plain number. */
 type Placed = Exclude<Arg, number | bigint | { environ: true } | { value: number | bigint }>;
-
-const encoder = new TextEncoder();
 
 /** Up to this many characters are written one by one. */
 const SHORT = 48;
@@ -111,7 +109,7 @@ export class DataWriter {
   #text(text: string): number {
     const at = this.end;
     const { bytes } = this.#arena;
-    const written = this.#short(text) ?? encoder.encodeInto(text, bytes.subarray(at)).written;
+    const written = this.#short(text) ?? utf8Encoder().encodeInto(text, bytes.subarray(at)).written;
     bytes[at + written] = 0;
     this.end = at + written + 1;
     return at;

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import { errnoName, errnoNumbers, errnoText } from "../../core/tables/errno.ts";
 import type { FdMove } from "../../core/plan/descriptors.ts";
 import type { Plan } from "../../core/plan/plan.ts";
@@ -20,13 +19,12 @@ import { elfOf } from "./elf.ts";
 import { encodeForFile } from "./encode_file.ts";
 import { reasonOf } from "./failure.ts";
 import { lower } from "./lower.ts";
+import { utf8Encoder } from "../../core/utf8.ts";
 
 const STDERR = 2;
 
 /** The statuses of env(1), nice(1) and libvirt. */
 const [NOT_STARTED, NOT_EXECUTED, NOT_FOUND] = [125, 126, 127];
-
-const encoder = new TextEncoder();
 
 /** What an exec in place does besides the steps of its plan. */
 export interface ExecParts {
@@ -94,7 +92,7 @@ const EXEC_FAILED = "exec: the exec failed";
 
 /** Writes a text to standard error and goes on, whether it could be written or not. */
 function writeMessage(label: string, text: string, next: string): Call {
-  const bytes = encoder.encode(text);
+  const bytes = utf8Encoder().encode(text);
   return {
     ...call("fds", "write", [STDERR, { bytes }, bytes.length]),
     unrecorded: true,

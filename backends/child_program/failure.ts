@@ -4,12 +4,12 @@
  * @module
  */
 
-import { TextDecoder } from "node:util";
 import { errnoName } from "../../core/tables/errno.ts";
 import { PT } from "../../core/tables/kernel.ts";
 import { SpawnError } from "../../core/errors.ts";
 import type { Access } from "../../core/system.ts";
 import { type Call, maskedDisplayOf } from "./call.ts";
+import { decodeUtf8 } from "../../core/utf8.ts";
 
 /** What can be asked about files to find out which of them a failure is about. */
 export interface Files {
@@ -80,7 +80,7 @@ export function isFormatKnown(prefix: Uint8Array | undefined): boolean {
 /** The interpreter that a script (`#!`) or an ELF file (PT_INTERP) names, if it names one. */
 export function interpreterOf(prefix: Uint8Array | undefined): string | undefined {
   if (prefix === undefined) return undefined;
-  const text = (from: number, to: number) => new TextDecoder().decode(prefix.subarray(from, to));
+  const text = (from: number, to: number) => decodeUtf8(prefix.subarray(from, to));
   if (text(0, 2) === "#!") {
     // execve(2): white space may follow #!, the name ends at white space.
     return /^#![ \t]*([^ \t\n]+)/.exec(text(0, 256))?.[1];

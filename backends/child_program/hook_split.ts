@@ -6,7 +6,6 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import { concat } from "../../core/bytes.ts";
 import { SpawnError } from "../../core/errors.ts";
 import { escapedLines } from "../../core/text/escape.ts";
@@ -27,6 +26,7 @@ import { E, F, FD_CLOEXEC, O } from "../../core/tables/kernel.ts";
 import { encodeForFile } from "./encode_file.ts";
 import { lower, type LowerOptions } from "./lower.ts";
 import { freeNumber, pidFileFd } from "./lower_pid_file.ts";
+import { encodeUtf8 } from "../../core/utf8.ts";
 
 /** The control channel as the child has it, after its descriptors were laid out. */
 export interface ChildChannels {
@@ -120,7 +120,7 @@ export function splitAtHook(split: HookSplit): HookPrograms {
   // The lock of a pid file is lost with its descriptor.
   if (findStep(plan, "pidFile") !== undefined) fds.push(pidFileFd(lowerOptions.free()));
   const keep = [...fds, ...numbersOf(channels), ...duplicates.map(({ at }) => at)];
-  const note = new TextEncoder().encode(
+  const note = encodeUtf8(
     JSON.stringify({
       module: hook.module,
       data: hook.data,

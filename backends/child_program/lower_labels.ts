@@ -8,13 +8,13 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import { defined } from "../../core/own.ts";
 import type { StepName } from "../../core/plan/order.ts";
 import type { CoreScheduling } from "../../core/command/spec.ts";
 import { PR } from "../../core/tables/constants.ts";
 import { O, PR_SCHED_CORE } from "../../core/tables/kernel.ts";
 import { type Arg, arg, type Call, call, CURRENT_FOLDER, text } from "./call.ts";
+import { encodeUtf8 } from "../../core/utf8.ts";
 
 /** The attribute files, the specific one first. */
 export const SELINUX_EXEC: readonly string[] = ["/proc/self/attr/exec"];
@@ -66,7 +66,7 @@ export function writeTo(
   value: string,
   hint: string,
 ): Call[] {
-  const bytes = new TextEncoder().encode(value);
+  const bytes = encodeUtf8(value);
   const opened = `${step} opened`;
   const flags = arg(O.WRONLY | O.CLOEXEC, "O_WRONLY|O_CLOEXEC");
   const open = paths.map((path, index): Call => ({

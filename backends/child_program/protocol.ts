@@ -10,7 +10,7 @@
  * @module
  */
 
-import { TextDecoder } from "node:util";
+import { decodeUtf8 } from "../../core/utf8.ts";
 
 /** The child waits at its handshake: everything but the exec is done. */
 export const READY = 1;
@@ -91,7 +91,7 @@ export function parseStatus(bytes: Uint8Array): Status {
       case FAILED:
         return { ...status, notes: rest };
       case HOOK_FAILED:
-        return { ...status, hookFailure: new TextDecoder().decode(rest) };
+        return { ...status, hookFailure: decodeUtf8(rest) };
     }
   }
   return status;

@@ -15,12 +15,13 @@
  * @module
  */
 
-import { TextDecoder, TextEncoder } from "node:util";
 import { UnsupportedError } from "../../core/errors.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Word } from "../child_program/word.ts";
 import { E } from "../../core/tables/kernel.ts";
+import { web } from "../../core/web.ts";
+import { utf8Encoder } from "../../core/utf8.ts";
 
 /** What the runtime knows of its environment. */
 export type KnownEnvironment = Pick<Host, "environmentIfAllowed">;
@@ -41,9 +42,15 @@ const PIECE = 512;
 /** Two struct iovec of each side. */
 const IOVECS = 4 * 16;
 
-const encoder = new TextEncoder();
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Made when they are first used: a global scope may lack the class. */
+let decoders: { readonly strict: TextDecoder; readonly lossy: TextDecoder } | undefined;
+
+function decodersNow(): NonNullable<typeof decoders> {
+  return decoders ??= {
+    strict: new web.TextDecoder("utf-8", { fatal: true, ignoreBOM: true }),
+    lossy: new web.TextDecoder("utf-8", { ignoreBOM: true }),
+  };
+}
 
 const NOTHING_FOUND: ReadonlyMap<Word, Uint8Array> = new Map();
 
@@ -96,7 +103,7 @@ export class Environ {
   /** What the copy has, as NAME=VALUE. */
   variables(): string[] {
     this.address();
-    return this.#texts.map((text) => lossy.decode(text.subarray(0, -1)));
+    return this.#texts.map((text) => decodersNow().lossy.decode(text.subarray(0, -1)));
   }
 
   /** The variables, and the pointers to them if they can be compared later. */
@@ -257,7 +264,7 @@ function agree(texts: readonly Uint8Array[], known: Readonly<Record<string, stri
     if (at <= 0) continue;
     const text = decoded(whole);
     const name = text === undefined
-      ? lossy.decode(whole.subarray(0, at))
+      ? decodersNow().lossy.decode(whole.subarray(0, at))
       : text.slice(0, text.indexOf("="));
     values.set(name, values.has(name) ? undefined : text?.slice(name.length + 1));
   }
@@ -271,14 +278,16 @@ const EQUALS = 0x3d;
 
 function decoded(bytes: Uint8Array): string | undefined {
   try {
-    return strict.decode(bytes);
+    return decodersNow().strict.decode(bytes);
   } catch {
     return undefined; // no UTF-8
   }
 }
 
 function encoded(variables: Readonly<Record<string, string>>): Uint8Array[] {
-  return Object.entries(variables).map(([name, value]) => encoder.encode(`${name}=${value}\0`));
+  return Object.entries(variables).map(([name, value]) =>
+    utf8Encoder().encode(`${name}=${value}\0`)
+  );
 }
 
 function refusal(why: string): UnsupportedError {

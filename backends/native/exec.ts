@@ -6,7 +6,6 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import { layout, type Mapping } from "../../core/plan/descriptors.ts";
 import { SpawnError, UnsupportedError } from "../../core/errors.ts";
 import { findStep, type Plan } from "../../core/plan/plan.ts";
@@ -22,6 +21,7 @@ import type { Kernel } from "./kernel.ts";
 import { AT_EMPTY_PATH, E, F, FD_CLOEXEC } from "../../core/tables/kernel.ts";
 import { fileSizeLimit, programMemfd } from "./memfd.ts";
 import type { Starter } from "./starter.ts";
+import { encodeUtf8 } from "../../core/utf8.ts";
 
 /** Replaces this process. Returns only to throw. */
 export function execInPlace(starter: Starter, plan: Plan): never {
@@ -149,7 +149,7 @@ function execute(kernel: Kernel, fd: number): number {
   const { scratch, view, bytes } = kernel;
   const [EMPTY_AT, ARGV_AT, ENVP_AT, NAME_AT] = [0, 8, 24, 32];
   bytes.fill(0, 0, 64);
-  bytes.set(new TextEncoder().encode("vircommand"), NAME_AT);
+  bytes.set(encodeUtf8("vircommand"), NAME_AT);
   view.setBigUint64(ARGV_AT, BigInt(scratch + NAME_AT), true);
   const at = [scratch + EMPTY_AT, scratch + ARGV_AT, scratch + ENVP_AT] as const;
   return -kernel.raw("execveat", fd, ...at, AT_EMPTY_PATH);

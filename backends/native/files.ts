@@ -5,7 +5,6 @@
  * @module
  */
 
-import { TextDecoder } from "node:util";
 import { concat } from "../../core/bytes.ts";
 import type { Access } from "../../core/system.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
@@ -21,6 +20,7 @@ import {
 } from "../../core/tables/kernel.ts";
 import { isMissing } from "./primitives.ts";
 import { place, regions } from "./scratch.ts";
+import { decodeUtf8 } from "../../core/utf8.ts";
 
 /** What is in the scratch memory: the path, struct stat. */
 const { stat: STAT } = regions({ path: PATH_SIZE, stat: 256 });
@@ -88,7 +88,7 @@ export function headOf(kernel: Kernel, path: string): Uint8Array | undefined {
 /** All of a small file such as those of /proc, or undefined if it cannot be read. */
 export function textOf(kernel: Kernel, path: string): string | undefined {
   const head = headOf(kernel, path);
-  return head === undefined ? undefined : new TextDecoder().decode(head);
+  return head === undefined ? undefined : decodeUtf8(head);
 }
 
 /** All of a longer one, which a single read(2) may not give. */
@@ -100,7 +100,7 @@ export function wholeTextOf(kernel: Kernel, path: string): string | undefined {
     for (;;) {
       const piece = kernel.readInto(fd);
       if (typeof piece === "number") return undefined;
-      if (piece.length === 0) return new TextDecoder().decode(concat(pieces));
+      if (piece.length === 0) return decodeUtf8(concat(pieces));
       pieces.push(piece.slice());
     }
   } finally {

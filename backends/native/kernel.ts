@@ -5,21 +5,19 @@
  * @module
  */
 
-import { TextEncoder } from "node:util";
 import { SystemCallError } from "../../core/errors.ts";
 import type { Arch, SyscallName } from "../child_program/arch.ts";
 import type { Libc } from "./libc.ts";
 import type { Word } from "../child_program/word.ts";
 import { SCRATCH } from "./scratch.ts";
 import { AT_FDCWD, E, F, MAP, O, PROT } from "../../core/tables/kernel.ts";
+import { utf8Encoder } from "../../core/utf8.ts";
 
 /** The first number that is no standard stream's. */
 const FIRST_OWN = 3;
 
 /** How much of the scratch memory a path takes at most: twice PATH_MAX, see path_resolution(7). */
 export const PATH_SIZE = 8192;
-
-const encoder = new TextEncoder();
 
 /** The kernel, as the parent talks to it. */
 export class Kernel {
@@ -171,7 +169,7 @@ export class Kernel {
    * that is longer than any can be, only as much that the kernel refuses it (ENAMETOOLONG).
    */
   path(path: string): Word {
-    const { written } = encoder.encodeInto(path, this.bytes.subarray(0, PATH_SIZE - 1));
+    const { written } = utf8Encoder().encodeInto(path, this.bytes.subarray(0, PATH_SIZE - 1));
     this.bytes[written] = 0;
     return this.scratch;
   }

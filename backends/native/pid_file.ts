@@ -4,10 +4,10 @@
  * @module
  */
 
-import { TextDecoder } from "node:util";
 import type { Kernel } from "./kernel.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, F, O, S_IFMT, S_IFREG } from "../../core/tables/kernel.ts";
 import { HOLDER_AT, LOCK } from "../child_program/pid_file_cells.ts";
+import { decodeUtf8 } from "../../core/utf8.ts";
 
 /**
  * Removes a pid file whose daemon `pid` did not come to exec. Only while the lock is held, and if the
@@ -41,7 +41,7 @@ function discard(kernel: Kernel, path: string, pid: number, contents: readonly s
     if (opened === undefined || !takeLock(kernel, fd, pid)) return;
     const found = kernel.readInto(fd);
     if (typeof found === "number") return;
-    if (!contents.includes(new TextDecoder().decode(found.slice()))) return;
+    if (!contents.includes(decodeUtf8(found.slice()))) return;
     const named = identityAt(kernel, path);
     if (named === undefined || named.dev !== opened.dev || named.ino !== opened.ino) return;
     kernel.raw("unlinkat", AT_FDCWD, kernel.path(path), 0);

@@ -11,7 +11,6 @@
  * @module
  */
 
-import { TextDecoder } from "node:util";
 import type { Kernel } from "./kernel.ts";
 import { IOCTL } from "../../core/tables/constants.ts";
 import {
@@ -25,6 +24,7 @@ import {
   TIOCGPTN,
 } from "../../core/tables/kernel.ts";
 import { isHungUp } from "./poll.ts";
+import { decodeUtf8 } from "../../core/utf8.ts";
 
 /** On these the flag has no effect, see open(2). */
 const UNAFFECTED: readonly number[] = [S_IFREG, S_IFDIR];
@@ -88,7 +88,7 @@ function isFifoWithoutWriters(kernel: Kernel, fd: number): boolean {
   );
   if (length < 0) return true;
   const target = kernel.bytes.subarray(RESULT_AT, RESULT_AT + length);
-  return new TextDecoder().decode(target) !== PIPE;
+  return decodeUtf8(target) !== PIPE;
 }
 
 /** How the links in /proc/self/fd of pipes without a name begin. */

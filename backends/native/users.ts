@@ -5,12 +5,12 @@
  * @module
  */
 
-import { TextDecoder, TextEncoder } from "node:util";
 import type { User } from "../../core/system.ts";
 import { SystemCallError, UnsupportedError } from "../../core/errors.ts";
 import { E } from "../../core/tables/kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { regions } from "./scratch.ts";
+import { decodeUtf8, utf8Encoder } from "../../core/utf8.ts";
 
 /** What is in the scratch memory; the strings are those of an entry, or the groups of a user. */
 const AREAS = regions({
@@ -53,7 +53,7 @@ export function userByName(kernel: Kernel, name: string): User | undefined {
 function nameIn({ scratch, bytes }: Kernel, name: string): number | undefined {
   const { at, size } = AREAS.name;
   const area = bytes.subarray(at, at + size - 1);
-  const { read, written } = new TextEncoder().encodeInto(name, area);
+  const { read, written } = utf8Encoder().encodeInto(name, area);
   if (read < name.length) return undefined;
   bytes[at + written] = 0;
   return scratch + at;
@@ -81,7 +81,7 @@ function entry({ view, scratch, bytes }: Kernel, call: string, errno: number): U
   if (view.getBigUint64(RESULT_AT, true) === 0n) return undefined;
   const name = Number(view.getBigUint64(PASSWD_AT + PW_NAME, true)) - scratch;
   return {
-    name: new TextDecoder().decode(bytes.slice(name, bytes.indexOf(0, name))),
+    name: decodeUtf8(bytes.slice(name, bytes.indexOf(0, name))),
     uid: view.getUint32(PASSWD_AT + PW_UID, true),
     gid: view.getUint32(PASSWD_AT + PW_GID, true),
   };
