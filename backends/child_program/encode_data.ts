@@ -28,7 +28,7 @@ export interface Places {
 }
 
 /** An argument that is not written as a plain number. */
-type Placed = Exclude<Arg, number | bigint | { environ: true } | { value: number | bigint }>;
+type PlacedArg = Exclude<Arg, number | bigint | { environ: true } | { value: number | bigint }>;
 
 /** Up to this many characters are written one by one. */
 const SHORT = 48;
@@ -62,12 +62,12 @@ export class DataWriter {
   }
 
   /** The word for an argument: mostly an address in the arena. */
-  valueOf(arg: Placed): number {
+  valueOf(arg: PlacedArg): number {
     return "byArch" in arg ? arg.byArch(this.#arch) : this.#base + this.#placeOf(arg);
   }
 
   /** Where in the arena an argument is; it is written there if need be. */
-  #placeOf(arg: Exclude<Placed, { byArch: unknown }>): number {
+  #placeOf(arg: Exclude<PlacedArg, { byArch: unknown }>): number {
     if ("text" in arg) return this.#text(arg.text);
     if ("zeros" in arg) return ZEROS_AT;
     if ("texts" in arg) return this.#texts(arg.texts);

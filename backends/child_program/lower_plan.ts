@@ -50,8 +50,8 @@ export class PlanLowering {
   lower(plan: Plan, given: Omit<LowerOptions, "resets">): Program {
     const { setup, exec } = plan;
     // Descriptors that are closed one by one depend on which are open now.
-    const isKept = setup.cached && given.openBelow === undefined && !isPolluted();
-    const prefix = isKept ? this.#prefixOf(setup, given) : undefined;
+    const isCached = setup.cached && given.openBelow === undefined && !isPolluted();
+    const prefix = isCached ? this.#prefixOf(setup, given) : undefined;
     if (prefix === undefined) return lower(plan.steps, { ...given, resets: this.#resets });
     const last = lowerExec(exec, given);
     return { calls: [...prefix.calls, ...last], cells: NO_CELLS, prefix };

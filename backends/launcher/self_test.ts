@@ -158,6 +158,6 @@ function isTextBusy(error: unknown): boolean {
 
 function requireResults({ pid, exit }: SyncSpawned, results: Results | undefined): Results {
   if (exit.raw === 0 && results?.pid === pid) return results;
-  const noted = results === undefined ? "nothing" : `${results.pid} as its pid ${pid}`;
-  throw new Error(`a program file ended with status ${exit.raw} and reported ${noted}`);
+  const reported = results === undefined ? "nothing" : `${results.pid} as its pid ${pid}`;
+  throw new Error(`a program file ended with status ${exit.raw} and reported ${reported}`);
 }

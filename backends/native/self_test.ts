@@ -36,13 +36,13 @@ function selfTest(kernel: Kernel, cloner: Cloner): void {
     cells: [{ name: PID, size: 8 }],
   };
   const { pid, encoded, notes } = cloner.clone(program, { memory: "shared", pidfd: false });
-  const noted = notes === undefined ? undefined : encoded.cell(notes, PID).getInt32(0, true);
+  const reported = notes === undefined ? undefined : encoded.cell(notes, PID).getInt32(0, true);
   const exit = reap(kernel, pid);
-  if (noted === pid && exit?.raw === 0) return;
+  if (reported === pid && exit?.raw === 0) return;
   throw new UnsupportedError({
     feature: "FFI",
     driver: "native",
-    reason: `a child program ended with ${exit?.raw} and noted ${noted} as its pid ${pid}`,
+    reason: `a child program ended with ${exit?.raw} and reported ${reported} as its pid ${pid}`,
     remedy: "run on a kernel of its own, not under emulation",
   });
 }
