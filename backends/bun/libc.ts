@@ -9,6 +9,7 @@ import type { Pointer } from "bun:ffi";
 import { process } from "../process.ts";
 import { environOf } from "./environ.ts";
 import type { Libc } from "../native/libc.ts";
+import { openLibc } from "../native/libc_files.ts";
 
 /**
  * Returns bun:ffi, or undefined where it cannot be had. An import would be one of a module that the
@@ -20,17 +21,22 @@ export function bunFfi(): typeof Ffi | undefined {
 
 /** Opens libc. */
 export function bunLibc({ dlopen, FFIType, toArrayBuffer }: typeof Ffi): Libc {
-  const { symbols } = dlopen("libc.so.6", {
-    syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
-    bsearch: { args: ["i64", "i64", "u64", "u64", "i64"], returns: "ptr" },
-    getauxval: { args: ["u64"], returns: FFIType.u64_fast },
-    getpwnam_r: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i32" },
-    getpwuid_r: { args: ["u32", "i64", "i64", "i64", "i64"], returns: "i32" },
-    getgrouplist: { args: ["i64", "u32", "i64", "i64"], returns: "i32" },
-    __errno_location: { args: [], returns: "ptr" },
-    malloc: { args: ["u64"], returns: FFIType.u64_fast },
-    free: { args: ["u64"], returns: "void" },
-  });
+  const { symbols } = openLibc((file) =>
+    dlopen(file, {
+      syscall: {
+        args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"],
+        returns: FFIType.i64_fast,
+      },
+      bsearch: { args: ["i64", "i64", "u64", "u64", "i64"], returns: "ptr" },
+      getauxval: { args: ["u64"], returns: FFIType.u64_fast },
+      getpwnam_r: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i32" },
+      getpwuid_r: { args: ["u32", "i64", "i64", "i64", "i64"], returns: "i32" },
+      getgrouplist: { args: ["i64", "u32", "i64", "i64"], returns: "i32" },
+      __errno_location: { args: [], returns: "ptr" },
+      malloc: { args: ["u64"], returns: FFIType.u64_fast },
+      free: { args: ["u64"], returns: "void" },
+    })
+  );
   const location = symbols.__errno_location();
   if (location === null) throw new Error("libc has no errno");
   // That of this thread. Its address does not change.

@@ -5,20 +5,23 @@
  */
 
 import type { Libc } from "../native/libc.ts";
+import { openLibc } from "../native/libc_files.ts";
 import { isWorker } from "./worker.ts";
 
 /** Opens libc. Throws without --allow-ffi. */
 export function denoLibc(): Libc {
-  const library = Deno.dlopen("libc.so.6", {
-    syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
-    bsearch: { parameters: ["i64", "i64", "u64", "u64", "i64"], result: "pointer" },
-    getauxval: { parameters: ["u64"], result: "u64" },
-    getpwnam_r: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i32" },
-    getpwuid_r: { parameters: ["u32", "i64", "i64", "i64", "i64"], result: "i32" },
-    getgrouplist: { parameters: ["i64", "u32", "i64", "i64"], result: "i32" },
-    __errno_location: { parameters: [], result: "pointer" },
-    environ: { type: "pointer" },
-  });
+  const library = openLibc((file) =>
+    Deno.dlopen(file, {
+      syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+      bsearch: { parameters: ["i64", "i64", "u64", "u64", "i64"], result: "pointer" },
+      getauxval: { parameters: ["u64"], result: "u64" },
+      getpwnam_r: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i32" },
+      getpwuid_r: { parameters: ["u32", "i64", "i64", "i64", "i64"], result: "i32" },
+      getgrouplist: { parameters: ["i64", "u32", "i64", "i64"], result: "i32" },
+      __errno_location: { parameters: [], result: "pointer" },
+      environ: { type: "pointer" },
+    })
+  );
   const { symbols } = library;
   const view = (pointer: Deno.PointerValue, length: number) => {
     if (pointer === null) throw new Error("a null pointer has no memory");
