@@ -16,6 +16,6 @@ import { process } from "./process.ts";
 export function webClass(name: keyof Web): unknown {
   const module = name.startsWith("Text") ? "node:util" : "node:stream/web";
   const classes: Partial<Record<keyof Web, unknown>> | undefined =
-    process.getBuiltinModule?.(module) ?? createRequire(import.meta.url)(module);
+    process.getBuiltinModule?.(module) ?? createRequire(process.execPath)(module);
   return classes?.[name];
 }

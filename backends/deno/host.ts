@@ -8,14 +8,20 @@ import { closeSync, constants } from "node:fs";
 import { Socket } from "node:net";
 import { codeOf } from "../../core/error_code.ts";
 import { process } from "../process.ts";
+import { isBefore } from "../version.ts";
 import type { Host } from "../spawner/host.ts";
 import { isWorker } from "./worker.ts";
 import { openAboveStandard } from "../posix/files.ts";
 import { denoHook } from "./hook.ts";
 import { socketSink, socketSource } from "../spawner/socket.ts";
 
-/** Reports whether a socket can be made from a descriptor: then one out of range is an error. */
+/**
+ * Whether sockets can be made of descriptors. Releases before 2.8 are asked: a number that is out of
+ * range is refused as such where they can. Later ones are not, since they look the error's source up
+ * in a file, and panic if no descriptor is left for that.
+ */
 export function canAdoptDescriptors(): boolean {
+  if (!isBefore(Deno.version.deno, [2, 8, 0])) return true;
   try {
     new Socket({ fd: -1 }).destroy();
     return true;
