@@ -3,6 +3,7 @@ import { backendInfo, Command } from "../../mod.ts";
 import { conform, type Context } from "../support/harness.ts";
 import { noMounts } from "../support/mounts.ts";
 import { programArgv } from "../support/runtime.ts";
+import { fileURLToPath } from "node:url";
 
 interface Told {
   readonly driver?: string;
@@ -33,6 +34,11 @@ function hasNative(): boolean {
   }
 }
 
+const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** A folder that every system has, and that nothing here uses. */
+const SEEN_AT = "/srv";
+
 /** What a runtime reports that sees other file systems than this one. */
 async function reported(
   t: Context,
@@ -40,8 +46,11 @@ async function reported(
   env: Readonly<Record<string, string>>,
 ): Promise<Told> {
   const home = t.folder();
-  const mounted = `set -e; export HOME=${home}; cd ${home}; ${preparation}\nexec "$@"`;
-  const cmd = new Command("unshare", "-m", "sh", "-c", mounted, "sh", ...programArgv("chosen"))
+  // The project itself may be in a folder that is hidden.
+  const mounted = `set -e; mount --bind ${PROJECT} ${SEEN_AT}; export HOME=${home}; cd ${home}
+    ${preparation}\nexec "$@"`;
+  const argv = programArgv("chosen").map((each) => each.replace(PROJECT, `${SEEN_AT}/`));
+  const cmd = new Command("unshare", "-m", "sh", "-c", mounted, "sh", ...argv)
     .envPass("PATH").env({ NODE_NO_WARNINGS: "1", ...env });
   return JSON.parse(await cmd.text({ timeout: 50_000 }));
 }
