@@ -4,7 +4,6 @@
  * @module
  */
 
-import { createRequire } from "node:module";
 import type { Web } from "../core/web.ts";
 import { process } from "./process.ts";
 
@@ -15,7 +14,8 @@ import { process } from "./process.ts";
  */
 export function webClass(name: keyof Web): unknown {
   const module = name.startsWith("Text") ? "node:util" : "node:stream/web";
-  const classes: Partial<Record<keyof Web, unknown>> | undefined =
-    process.getBuiltinModule?.(module) ?? createRequire(process.execPath)(module);
+  const classes: Partial<Record<keyof Web, unknown>> | undefined = process.getBuiltinModule?.(
+    module,
+  );
   return classes?.[name];
 }
