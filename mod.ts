@@ -12,7 +12,7 @@
  * ```
  *
  * The rest of the API hangs on {@linkcode Command}. The runtime's own way of starting processes
- * is chosen when this module is loaded; {@linkcode backendInfo} tells which it is.
+ * is chosen when it is first needed; {@linkcode backendInfo} reports which it is.
  *
  * @module
  */

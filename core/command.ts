@@ -765,10 +765,11 @@ export class Command {
 
   /**
    * Replaces this process by the program: same pid, no return. Streams are inherited unless they
-   * were set; no descriptor is closed that the runtime has not marked for it. What was set of the
-   * process (umask, limits, ids, …) is set in this very process: should exec still fail, it stays.
+   * were set; no descriptor is closed that the runtime has not marked for it. What can be foreseen is
+   * thrown, and nothing has changed then. A step that fails later writes its error to standard error
+   * and ends this process with status 125, 126 or 127.
    *
-   * @throws {SpawnError} The program could not be executed.
+   * @throws {SpawnError} The program cannot be executed.
    */
   exec(): never {
     return execute(this.#builder);

@@ -254,18 +254,29 @@ function run(argv, cwd, env = {}) {
   return new Promise((resolve) => {
     const child = spawn(argv[0], argv.slice(1), {
       cwd,
+      // A group of its own: some tools hand their streams on to the program that they start.
+      detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, NO_COLOR: "1", ...env },
     });
     let [stdout, stderr] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text) => stdout += text);
     child.stderr.setEncoding("utf8").on("data", (text) => stderr += text);
-    const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
-    child.on("error", (error) => resolve({ status: -1, ended: error.message, stdout, stderr }));
-    child.on("close", (status, signal) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    }, LIMIT_MS);
+    const end = (status, ended) => {
       clearTimeout(timer);
-      resolve({ status, ended: signal ?? `status ${status}`, stdout, stderr });
-    });
+      resolve({ status, ended, isLate, stdout, stderr });
+    };
+    child.on("error", (error) => end(-1, error.message));
+    child.on("close", (status, signal) => end(status, signal ?? `status ${status}`));
   });
 }
 
@@ -279,10 +290,11 @@ async function checkApplication({ name, make, argv, expected = "hook", unavailab
   const hook = join(place, "a hook.mjs");
   copyFileSync(join(sources, "hook.mjs"), hook);
   for (const step of make) {
-    const { status, ended, stdout, stderr } = await run(step, place);
+    const { status, ended, isLate, stdout, stderr } = await run(step, place);
     if (status === 0) continue;
     const output = (stdout + stderr).trim();
-    if (unavailable?.test(output)) {
+    // A firewall may answer nothing at all.
+    if (unavailable?.test(output) || (unavailable !== undefined && isLate)) {
       outcome.skipped.push(`${name}: its runtime cannot be downloaded`);
     } else {
       outcome.problems.push(`it could not be made: ${ended}\n${output.slice(-2000)}`);

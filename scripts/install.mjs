@@ -5,6 +5,9 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
+/** So long may npm take, in milliseconds. */
+const LIMIT_MS = 5 * 60_000;
+
 /**
  * Installs a list of packages into a folder, unless they are there. Returns why that failed, if it
  * did. npm cannot write a lock file for several releases of a package with optional parts, so exact
@@ -21,9 +24,11 @@ export function installList(list, folder) {
   const { status, stderr } = spawnSync(
     "npm",
     ["install", "--no-package-lock", "--no-audit", "--no-fund"],
-    { cwd: folder, encoding: "utf8" },
+    { cwd: folder, encoding: "utf8", timeout: LIMIT_MS, killSignal: "SIGKILL" },
   );
-  if (status !== 0) return `npm could not install ${list}: ${stderr.split("\n")[0]}`;
+  if (status !== 0) {
+    return `npm could not install ${list}: ${(stderr ?? "").split("\n")[0] || "it took too long"}`;
+  }
   copyFileSync(list, stamp);
   return undefined;
 }

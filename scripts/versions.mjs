@@ -48,13 +48,15 @@ export function installVersions() {
 export function checkVersion({ binary, run }, module) {
   const temp = mkdtempSync(join(tmpdir(), "vircommand-version-"));
   try {
-    const { stdout, stderr, error, signal, status } = spawnSync(binary, run(checks), {
+    const { stdout: written, stderr, error, signal, status } = spawnSync(binary, run(checks), {
       encoding: "utf8",
       timeout: LIMIT_MS,
       killSignal: "SIGKILL",
       cwd: temp,
       env: { ...process.env, NO_COLOR: "1", TMPDIR: temp, VIRCOMMAND_PACKAGE: module },
     });
+    // There is none if the program could not be started.
+    const stdout = written ?? "";
     const lines = stdout.split("\n").filter((line) => /^(ok|skip|fail|driver) /.test(line));
     const of = (kind) =>
       lines.filter((line) => line.startsWith(`${kind} `)).map((line) =>
@@ -63,7 +65,7 @@ export function checkVersion({ binary, run }, module) {
     const problems = of("fail");
     if (status !== 0 && problems.length === 0) {
       const ended = error?.message ?? signal ?? `status ${status}`;
-      problems.push(`the process ended with ${ended}\n${(stdout + stderr).slice(-2000)}`);
+      problems.push(`the process ended with ${ended}\n${`${stdout}${stderr ?? ""}`.slice(-2000)}`);
     }
     return { driver: of("driver")[0], passed: of("ok").length, problems, skipped: of("skip") };
   } finally {

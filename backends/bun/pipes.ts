@@ -46,11 +46,11 @@ class PipeReader implements PieceReader {
   }
 
   async #read(): Promise<Uint8Array | undefined> {
-    this.#reader ??= bun.file(this.#fd).stream().getReader();
-    const { done, value } = await this.#reader.read();
+    const reader = this.#reader ??= bun.file(this.#fd).stream().getReader();
+    const { done, value } = await reader.read();
     if (!done) return value;
-    // `unref()` has cancelled the read.
-    return this.#isRef ? undefined : NO_BYTES;
+    // `unref()` cancels the read and drops the reader; `ref()` may have followed.
+    return reader === this.#reader ? undefined : NO_BYTES;
   }
 
   async #poll(): Promise<Uint8Array | undefined> {

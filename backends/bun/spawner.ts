@@ -26,6 +26,7 @@ import {
   throwingStartErrors,
 } from "../spawner/spawner.ts";
 import { streamSource } from "../spawner/web_streams.ts";
+import { isBefore } from "../version.ts";
 import { bun, type BunFileSink, type BunRequest, type BunUsage } from "./runtime.ts";
 import { socketChannel } from "./socket_channel.ts";
 import { fileWrites } from "./writer.ts";
@@ -43,7 +44,9 @@ const triedOptions = new Map<string, boolean>();
  * example, so that the program would run as root. Here it gets a wrong value, which it checks
  * before the program, a folder.
  */
-function accepts(option: "uid" | "timeout"): boolean {
+function accepts(option: "uid" | "timeout" | "maxBuffer"): boolean {
+  // Its type is not checked. Bun 1.2.0 ignores it, and 1.2.18 does not.
+  if (option === "maxBuffer") return !isBefore(bun.version, [1, 2, 18]);
   const tried = triedOptions.get(option);
   if (tried !== undefined) return tried;
   let isAccepted = false;

@@ -27,3 +27,15 @@ export function closeRange(
   const each = Array.from({ length: end - first + 1 }, (_, i) => first + i);
   return [{ ...call(step, "close", [arg(first, `${first}…${end}`)]), each, ignoresErrors: true }];
 }
+
+/** Closes all descriptors but some. */
+export function closeAllBut(
+  step: CallStep,
+  kept: readonly number[],
+  openBelow: number | undefined,
+): Call[] {
+  const numbers = [...new Set(kept)].sort((a, b) => a - b);
+  return [-1, ...numbers].flatMap((fd, i) =>
+    closeRange(step, fd + 1, (numbers[i] ?? LAST_FD + 1) - 1, openBelow)
+  );
+}

@@ -11,7 +11,7 @@
  *  56  the address at which a program file stores where its environment stands
  *  64  zeros
  *  96  cells, as the program names them
- *      the epilogue: four operations
+ *      the epilogue: three operations
  *      operations, 96 bytes each, in order
  *      data: strings, structs, argv and envp
  * ```

@@ -18,7 +18,7 @@ import type { HookCalls, HookCommand, HookRequest } from "./hook_start.ts";
 import { type HookEnvironment, hookEnvironment } from "./hook_environment.ts";
 import { type Arg, arg, type Call, call, CURRENT_FOLDER, type Program } from "./call.ts";
 import { HOOK_DONE, type HookFailure } from "./protocol.ts";
-import { closeRange } from "./close_range.ts";
+import { closeAllBut } from "./close_range.ts";
 import { RESET_ALL } from "./dispositions.ts";
 import { elfOf } from "./elf.ts";
 import type { Encoded } from "./encoded.ts";
@@ -152,8 +152,8 @@ export function splitAtHook(split: HookSplit): HookPrograms {
 
 /** The numbers of the calls that the program of a hook makes. */
 function callsOf({ numbers }: Arch): HookCalls {
-  const { close, execveat, fchdir, fcntl, mmap, pread64, readlinkat, write } = numbers;
-  return { close, execveat, fchdir, fcntl, mmap, pread64, readlinkat, write };
+  const { close, execve, execveat, fchdir, fcntl, mmap, pread64, readlinkat, write } = numbers;
+  return { close, execve, execveat, fchdir, fcntl, mmap, pread64, readlinkat, write };
 }
 
 /** Everything before the hook, and the runtime that runs it. */
@@ -215,13 +215,16 @@ function programAfter(
   const blocking = (lowerOptions.blocking ?? []).map(({ fd, flags }) =>
     call("preExec", "fcntl", [fd, arg(F.SETFL, "F_SETFL"), flags])
   );
-  const [first, last] = [duplicates[0]?.at, duplicates.at(-1)?.at];
+  const kept = [...stepOf(plan, "fds").childFds.map(({ to }) => to), ...numbersOf(channels)];
+  if (findStep(plan, "pidFile") !== undefined) kept.push(pidFileFd(lowerOptions.free()));
+  // The duplicates are open, whatever was open before.
+  const last = duplicates.at(-1)?.at ?? 0;
+  const openBelow = lowerOptions.openBelow && Math.max(lowerOptions.openBelow, last + 1);
   const back = duplicates.map(({ fd, at }) => call("preExec", "dup3", [at, fd, 0]));
   const begin = [
     ...back,
-    ...(first === undefined || last === undefined
-      ? []
-      : closeRange("preExec", first, last, lowerOptions.openBelow)),
+    // The duplicates, and what a runtime may hand on of its own: old releases of Bun do.
+    ...closeAllBut("preExec", kept, openBelow),
     ...numbersOf(channels).map(closeOnExec),
     call("preExec", "write", [status, byte, 1]),
     ...(alive === undefined ? [] : [call("preExec", "write", [alive, byte, 1])]),

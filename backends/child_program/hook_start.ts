@@ -10,6 +10,7 @@ import type { DriverName } from "../../core/drivers.ts";
 /** The system calls that the program of a hook makes, and their numbers. */
 export interface HookCalls {
   readonly close: number;
+  readonly execve: number;
   readonly execveat: number;
   readonly fchdir: number;
   readonly fcntl: number;

@@ -33,6 +33,9 @@ const ABORT_DELAY_MS = 20;
 /** How long a daemon that was killed may take to end, in milliseconds. */
 const KILL_TIMEOUT_MS = 1000;
 
+/** Signals that end no program by default: none, SIGCHLD, SIGCONT, SIGURG, SIGWINCH; see signal(7). */
+const HARMLESS_SIGNALS: ReadonlySet<number> = new Set([0, 17, 18, 23, 28]);
+
 /** A child that a driver has started, and what the launch needs from the driver. */
 export interface StartedChild {
   readonly plan: Plan;
@@ -199,7 +202,7 @@ export class Launch {
     const pid = this.#daemonPid(this.#reader.status());
     const over = !this.#channelOpen || this.#reader.isOver;
     const sent = pid === 0 ? kill(signal) : !over && killDaemon(pid, signal);
-    if (sent && signal !== 0) this.#sent = { signal, pid };
+    if (sent && !HARMLESS_SIGNALS.has(signal)) this.#sent = { signal, pid };
     return sent;
   }
 

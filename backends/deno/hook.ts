@@ -14,7 +14,7 @@ export function denoHook(variable: OwnRuntime["variable"]): (request: HookReques
       name: "deno",
       path: () => Deno.execPath(),
       application: () => isCompiled() ? "this program was made by deno compile" : undefined,
-      embeds: (module) => isCompiled() && module.startsWith(new URL(".", Deno.mainModule).href),
+      embeds: (module) => isCompiled() && module.startsWith(embeddedFiles()),
       permissions: permissionFlags,
       isRestricted: () => permissionFlags().join() !== ALL.join(),
       variable,
@@ -24,6 +24,16 @@ export function denoHook(variable: OwnRuntime["variable"]): (request: HookReques
 /** Whether this is a program of `deno compile`. */
 function isCompiled(): boolean {
   return Deno.build.standalone === true;
+}
+
+/**
+ * The folder that the files of the program seem to be in. It is not there, and below the temporary
+ * folder: whoever makes it must not be able to choose what a hook runs.
+ */
+function embeddedFiles(): string {
+  const { mainModule } = Deno;
+  return /^file:\/\/.*?\/deno-compile-[^/]+\//.exec(mainModule)?.[0] ??
+    new URL(".", mainModule).href;
 }
 
 const ALL = ["--allow-all"];

@@ -64,7 +64,10 @@ export function runInWorker(request: SyncRequest, name: string | undefined): Syn
   requireFreeDescriptors(OWN_DESCRIPTORS);
   const stage = new Int32Array(new SharedArrayBuffer(4));
   const { port1, port2 } = new MessageChannel();
-  const module = `onmessage = ({ data }) => (${work})(data, ${JSON.stringify(STAGE)});`;
+  // Bundlers that keep names call a function of that name.
+  const module = `const __name = (made) => made; onmessage = ({ data }) => (${work})(data, ${
+    JSON.stringify(STAGE)
+  });`;
   const worker = new Worker(`data:application/javascript,${encodeURIComponent(module)}`, {
     type: "module",
   });
@@ -119,7 +122,7 @@ interface Started {
 
 /**
  * What the worker does. It gets there as a text, so that it uses nothing of this module, and no
- * names that a bundler would have to know.
+ * names but those that bundlers put in (see `__name`).
  */
 async function work(
   { request, killSignal, name, stage, port }: Job,

@@ -366,12 +366,16 @@ function execute(kernel: HookKernel, image: number, keep: readonly number[]): nu
   for (const fd of keep) kernel.call("fcntl", fd, F_SETFD, 0);
   // Empty path, argv = { empty path, NULL }, envp = { NULL }
   const { address, bytes } = kernel;
-  const [EMPTY_AT, ARGV_AT, ENVP_AT] = [0, 8, 24];
+  const [EMPTY_AT, ARGV_AT, ENVP_AT, NAME_AT] = [0, 8, 24, 64];
   bytes.fill(0, 0, 64);
   const words = new DataView(bytes.buffer);
   words.setBigUint64(ARGV_AT, BigInt(address + EMPTY_AT), true);
   const [argv, envp] = [address + ARGV_AT, address + ENVP_AT];
-  return -kernel.call("execveat", image, address + EMPTY_AT, argv, envp, AT_EMPTY_PATH);
+  const refused = kernel.call("execveat", image, address + EMPTY_AT, argv, envp, AT_EMPTY_PATH);
+  // A sandbox may refuse this call and not the other one, which needs /proc.
+  bytes.set(new TextEncoder().encode(`/proc/self/fd/${image}\0`), NAME_AT);
+  kernel.call("execve", address + NAME_AT, argv, envp);
+  return -refused;
 }
 
 /**

@@ -18,11 +18,14 @@ export interface KernelSupport {
 /** What other threads may open before the child has its descriptors. */
 const SPARE = 256;
 
-/** Without close_range(2): a number that no descriptor of a child reaches. */
-export function openBelow({ closeRange }: KernelSupport): number | undefined {
+/**
+ * Without close_range(2): a number that no descriptor of a child reaches. The child itself uses
+ * numbers up to `used` and a few more.
+ */
+export function openBelow({ closeRange }: KernelSupport, used: number): number | undefined {
   if (closeRange) return undefined;
   const numbers = readdirSync("/proc/self/fd").map(Number);
-  return Math.max(...numbers) + 1 + SPARE;
+  return Math.max(used, ...numbers) + 1 + SPARE;
 }
 
 /** What is missing, and what is done instead; for `backendInfo()`. */

@@ -12,7 +12,7 @@ import { UnsupportedError } from "../../core/errors.ts";
 import { CLONE, E, P, SIGCHLD } from "../../core/tables/kernel.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import type { Arch } from "../child_program/arch.ts";
-import { type Call, call } from "../child_program/call.ts";
+import { type Call, call, NULL } from "../child_program/call.ts";
 import { elfOf } from "../child_program/elf.ts";
 import { encodeForFile } from "../child_program/encode_file.ts";
 import { isRefusedByRuntime } from "../posix/files.ts";
@@ -41,8 +41,9 @@ export function testLauncher(arch: Arch, spawner: Spawner): KernelSupport {
   requireProc();
   const { bytes } = encodeForFile(arch, PROGRAM, undefined);
   const report = writeUnlinkedData(new Uint8Array(0));
-  // What a program uses that was not started, for want of something that will pass.
-  let support: KernelSupport = { closeRange: false, pidfds: false };
+  // A program that was not started, because something is lacking that will be there again, tells
+  // nothing about the kernel: most have everything.
+  let support: KernelSupport = { closeRange: true, pidfds: true };
   try {
     findProgramFolder(elfOf(arch, bytes), (file) => {
       const spawned = startedFrom(file, spawner, report);
@@ -79,6 +80,11 @@ const PROGRAM = {
         call("clone", "clone", [CLONE.PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
       ),
       jumps: { zero: "end" },
+    },
+    // Otherwise it would be left to this process, if that is process 1.
+    {
+      ...call("clone", "waitid", [P.ALL, 0, NULL, WEXITED, NULL]),
+      ignoresErrors: true,
     },
     call("signals", "pwrite64", [REPORT, { cell: "pid" }, 8 * RESULTS.length, 0]),
     { ...call("exec", "exit_group", [0]), label: "end" },

@@ -106,7 +106,7 @@ export class LauncherStarter {
         arch: this.#arch,
         runtime: () => hookRuntime(this.#host, plan, "launcher", { elevated: elevated() }),
         restore: restoreFor(plan),
-        openBelow: openBelow(this.#kernel),
+        openBelow: openBelow(this.#kernel, childFds.above),
       };
       const { program, control, halves } = assemble(plan, childFds, support);
       if (halves !== undefined) {

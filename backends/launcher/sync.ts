@@ -153,7 +153,7 @@ function writeSupervisor(
   const control = aboveSupervisor(childFds);
   const restore = restoreFor(plan);
   const runtime = () => hookRuntime(host, plan, "launcher", { elevated: elevated() });
-  const below = openBelow(kernel);
+  const below = openBelow(kernel, control);
   const support = { arch, runtime, restore, openBelow: below };
   const outlives = isDaemon(plan) && childFds.image !== undefined;
   const { halves, ...child } = lowerAll(plan, childFds, control, support, {

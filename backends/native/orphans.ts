@@ -11,14 +11,11 @@
  * @module
  */
 
+import { P, W } from "../../core/tables/kernel.ts";
 import { startInterval, type Timer } from "../../core/clock.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { textOf, wholeTextOf } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
-
-const P_PID = 1;
-const WNOHANG = 1;
-const WEXITED = 4;
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const PR_GET_CHILD_SUBREAPER = 37;
@@ -48,7 +45,7 @@ export class Orphans {
 
   /** Starts; returns what stops it, if nobody else wants it. Throws an UnsupportedError. */
   reap(subreaper: boolean): () => void {
-    this.#children();
+    this.#requireList();
     if (subreaper) this.#becomeSubreaper();
     this.#users++;
     this.#timer ??= startInterval(INTERVAL, () => this.#look(), false);
@@ -78,15 +75,18 @@ export class Orphans {
   }
 
   #look(): void {
+    const children = this.#children();
+    // No descriptor may be left at the moment. The next look will find them.
+    if (children === undefined) return;
     const zombies = new Map<string, number>();
-    for (const pid of this.#children()) {
+    for (const pid of children) {
       if (this.#isOurs(pid)) continue;
       const start = this.#startOfZombie(pid);
       if (start === undefined) continue;
       const zombie = `${pid} ${start}`;
       const looks = (this.#zombies.get(zombie) ?? 0) + 1;
       if (looks < LOOKS) zombies.set(zombie, looks);
-      else this.#kernel.raw("waitid", P_PID, pid, 0, WEXITED | WNOHANG, 0);
+      else this.#kernel.raw("waitid", P.PID, pid, 0, W.EXITED | W.NOHANG, 0);
     }
     this.#zombies = zombies;
   }
@@ -99,19 +99,24 @@ export class Orphans {
     return state === "Z" ? fields[18] : undefined;
   }
 
-  /** The children of the first thread. */
-  #children(): number[] {
-    const own = this.#kernel.call("getpid");
-    const text = wholeTextOf(this.#kernel, `/proc/self/task/${own}/children`);
-    // With the /proc of another pid namespace, `self` has another number.
-    if (text === undefined) {
-      throw new UnsupportedError({
-        feature: "reapOrphans",
-        driver: "native",
-        reason: `/proc/self/task/${own}/children cannot be read`,
-        remedy: "mount the /proc of this process's pid namespace",
-      });
-    }
-    return text.split(" ").map(Number).filter((pid) => pid > 0);
+  /** The children of the first thread; undefined if the list cannot be read. */
+  #children(): number[] | undefined {
+    const text = wholeTextOf(this.#kernel, this.#listFile());
+    return text?.split(" ").map(Number).filter((pid) => pid > 0);
+  }
+
+  #listFile(): string {
+    return `/proc/self/task/${this.#kernel.call("getpid")}/children`;
+  }
+
+  /** With the /proc of another pid namespace, `self` has another number. */
+  #requireList(): void {
+    if (this.#children() !== undefined) return;
+    throw new UnsupportedError({
+      feature: "reapOrphans",
+      driver: "native",
+      reason: `${this.#listFile()} cannot be read`,
+      remedy: "mount the /proc of this process's pid namespace",
+    });
   }
 }

@@ -93,6 +93,8 @@ export class Reaper {
   #missesSignals = false;
   /** Polls the children as long as there are some. */
   #timer: Timer | undefined;
+  /** Finds out, after a poll that has found an end, whether its signal arrives as well. */
+  #signalCheck: Timer | undefined;
   /** How many children keep the event loop alive. */
   #refs = 0;
 
@@ -132,9 +134,12 @@ export class Reaper {
     if (!this.#reapAll()) return;
     // Timers come before signals in a turn of the event loop.
     const signals = this.#signals;
-    startTimer(SIGNAL_DELAY_MS, () => {
-      if (this.#signals !== signals) return;
-      if (this.#stopListening !== undefined) this.#listen();
+    // If the last child has ended, nobody may be listening any more.
+    if (this.#stopListening === undefined) return;
+    this.#signalCheck?.stop();
+    this.#signalCheck = startTimer(SIGNAL_DELAY_MS, () => {
+      if (this.#signals !== signals || this.#stopListening === undefined) return;
+      this.#listen();
       this.#setMisses(true);
     }, false);
   }
@@ -153,6 +158,7 @@ export class Reaper {
       this.#timer?.stop();
       this.#timer = undefined;
       if (!this.#host.stopsListening) return;
+      this.#signalCheck?.stop();
       this.#stopListening?.();
       this.#stopListening = undefined;
     } else {

@@ -8,7 +8,7 @@
 
 import { isError } from "../../core/error_code.ts";
 import { isReadable } from "./poll.ts";
-import { startTimer } from "../../core/clock.ts";
+import { startTimer, type Timer } from "../../core/clock.ts";
 import type { Receiver, Source } from "../../core/backend.ts";
 import type { Host } from "../spawner/host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -53,6 +53,7 @@ class PipeReader implements Source {
   #source: Source | undefined;
   #isRef = true;
   #closed = false;
+  #timer: Timer | undefined;
   /** Ends the wait for the child's end, while there is one. */
   #stopWaiting: (() => void) | undefined;
 
@@ -83,6 +84,7 @@ class PipeReader implements Source {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#timer?.stop();
     this.#stopWaiting = undefined;
     if (this.#source === undefined) this.#kernel.close(this.#fd);
     else this.#source.close();
@@ -116,7 +118,7 @@ class PipeReader implements Source {
 
   /** Waits for the child's end, and reads everything then; but not for longer than its patience. */
   #wait(receiver: Receiver): void {
-    const timer = startTimer(PATIENCE_MS, () => this.#stopWaiting?.());
+    const timer = this.#timer = startTimer(PATIENCE_MS, () => this.#stopWaiting?.());
     this.#stopWaiting = () => {
       timer.stop();
       this.#flow(receiver);

@@ -111,10 +111,12 @@ class SyncWait {
 
   /** Reaps the child and closes everything; with `poll`, a child that still lives is not waited for. */
   finish(how: "wait" | "poll"): Exit | undefined {
-    const exit = reap(this.#kernel, this.#child.pid, how);
-    if (this.#pidfd !== undefined) this.#open.add(this.#pidfd);
-    for (const { fd } of this.#open) this.#kernel.close(fd);
-    return exit;
+    try {
+      return reap(this.#kernel, this.#child.pid, how);
+    } finally {
+      if (this.#pidfd !== undefined) this.#open.add(this.#pidfd);
+      for (const { fd } of this.#open) this.#kernel.close(fd);
+    }
   }
 
   /** What came of the run. */

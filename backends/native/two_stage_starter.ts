@@ -189,18 +189,19 @@ export class TwoStageStarter {
   /**
    * Sends a signal to a daemon; false if it has ended. It is not our child, so its pid may be another
    * process's then. A pidfd stays that of one process: if the daemon's end of the channel is still
-   * open once we have the pidfd, it is the daemon's. Without pidfds, a daemon that ends between that
+   * open once we have the pidfd, it is the daemon's. Without a pidfd, a daemon that ends between that
    * check and the signal is missed.
    */
   #killDaemon(channel: PipeChannel, pid: number, signal: number): boolean {
     const { kernel } = this.#children;
     const opened = kernel.raw("pidfd_open", pid, 0);
-    if (opened < 0 && !isMissing(opened)) return false;
+    if (opened === -E.ESRCH) return false;
     const pidfd = kernel.aboveStandardOrSame(opened);
     try {
       if (channel.isHungUp) return false;
       const sent = pidfd < 0 ? pidfd : kernel.raw("pidfd_send_signal", pidfd, signal, 0, 0);
-      const result = isMissing(sent) ? kernel.raw("kill", pid, signal) : sent;
+      const byPid = pidfd < 0 || isMissing(sent);
+      const result = byPid ? kernel.raw("kill", pid, signal) : sent;
       if (result < 0 && result !== -E.ESRCH) throw new KillError({ pid, signal, errno: -result });
       // It may have closed the channel already, by its exec: then nothing else tells its end.
       if (signal === SIGKILL && result === 0 && pidfd >= 0) {

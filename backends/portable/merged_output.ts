@@ -13,6 +13,8 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Source } from "../../core/backend.ts";
 import { UnsupportedError } from "../../core/errors.ts";
+import { E } from "../../core/tables/kernel.ts";
+import { StartError } from "../spawner/spawner.ts";
 import { readableSource } from "../spawner/node_streams.ts";
 import { makePrivateFolder } from "../spawner/private_folder.ts";
 import { requireFreeDescriptors } from "../posix/free_descriptors.ts";
@@ -104,8 +106,9 @@ async function connectThrough(path: string, secret: Uint8Array): Promise<Connect
     const found = ownConnection(server, secret, accepted);
     childEnd = connect(path);
     await connected(childEnd);
+    const lost = failure(childEnd);
     childEnd.write(secret);
-    const parentEnd = await found;
+    const parentEnd = await Promise.race([found, lost]);
     accepted.delete(parentEnd);
     return [parentEnd, childEnd];
   } catch (error) {
@@ -125,6 +128,22 @@ function connected(socket: Socket): Promise<void> {
       resolve();
     });
   });
+}
+
+/**
+ * Rejects when a connection breaks: Node drops one that it has no descriptor left for. It stays
+ * listened to, since an error that nobody hears ends the process.
+ */
+function failure(socket: Socket): Promise<never> {
+  const broken = new Promise<never>((_, reject) => {
+    const shortage = (cause?: unknown) => {
+      reject(new StartError(E.EMFILE, "EMFILE: the connection was dropped", { cause }));
+    };
+    socket.on("error", shortage);
+    socket.on("close", shortage);
+  });
+  broken.catch(() => {});
+  return broken;
 }
 
 /** Returns the connection on which the secret comes first. All are added to `accepted`. */

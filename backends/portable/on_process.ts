@@ -29,6 +29,6 @@ export function portableOnProcess(
     spawnerName,
     features: ["passFd", ...users],
     remedy: onLinux ? "use the native or the launcher driver" : "use Linux on x86-64 or aarch64",
-    limitsSyncOutput: true,
+    limitsSyncOutput: spawner.accepts?.("maxBuffer") !== false,
   }, reason);
 }

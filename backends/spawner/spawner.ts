@@ -124,7 +124,7 @@ export interface Spawner {
    * Reports whether this release of the runtime has an option; it ignores those that it does not
    * have. Default: it has all.
    */
-  accepts?(option: "uid" | "timeout"): boolean;
+  accepts?(option: "uid" | "timeout" | "maxBuffer"): boolean;
   /**
    * Rejects with a {@linkcode StartError}, or with the runtime's own error for a missing
    * permission.

@@ -112,7 +112,9 @@ export class Child implements AsyncDisposable {
       changed: () => this.#closeIfEnded(),
     });
     if (started.killReason !== undefined) this.#setKillReason(started.killReason);
-    this.#stopWatching = this.#watch(options, options);
+    // The time limit counts from the start, which may have taken a while.
+    const elapsed = performance.now() - started.since;
+    this.#stopWatching = this.#watch(options, options, elapsed);
     this.#exited = process.exited.then((exit) => this.#exit(exit), (error) => {
       // wait() throws it.
       this.#failure ??= error;
@@ -321,9 +323,9 @@ export class Child implements AsyncDisposable {
     return [this.#process, stdin, stdout, stderr, ...buffers].filter((each) => each !== undefined);
   }
 
-  #watch(limits: Limits, options: CheckedOptions): () => void {
+  #watch(limits: Limits, options: CheckedOptions, elapsed: number = 0): () => void {
     // The child itself keeps the event loop alive, if anything does.
-    return watch(limits, (reason) => this.#killFor(reason, options), { ref: false });
+    return watch(limits, (reason) => this.#killFor(reason, options), { ref: false, elapsed });
   }
 
   /** Kills the child. The first reason counts. */

@@ -22,9 +22,9 @@ export interface ReapOptions {
  * process 1 of its pid namespace: in a container that can be this one. When such a process ends, it
  * stays as a zombie until its new parent reaps it. That goes for daemons of this library as well.
  *
- * A child that ended a second ago and was reaped by nobody counts as an orphan. Children of this
+ * A child that ended 0.8 seconds ago and was reaped by nobody counts as an orphan. Children of this
  * library, of the runtime and of worker threads keep their exit status. Other native code that
- * starts processes in the main thread must wait for them within that second.
+ * starts processes in the main thread must wait for them within that time.
  *
  * Does not keep the event loop alive. May be called several times; the last disposal counts.
  *

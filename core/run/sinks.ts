@@ -147,6 +147,8 @@ class Pump implements OutputSink, PumpControl {
   #isOver = false;
   #isEnding = false;
   #isSettled = false;
+  /** Stops the timer that cancels a consumer, if it runs. */
+  #stopTimer: () => void = () => {};
   #resolve: () => void = () => {};
 
   constructor(source: Source, consumer: Consumer) {
@@ -204,8 +206,7 @@ class Pump implements OutputSink, PumpControl {
     this.#finish(undefined);
     if (!abandoned || this.#isSettled) return;
     // A consumer that is not stuck has time to finish.
-    after(MIN_DRAIN_MS, () => {
-      if (this.#isSettled) return;
+    this.#stopTimer = after(MIN_DRAIN_MS, () => {
       this.#consumer.cancel();
       this.#settle();
     });
@@ -213,6 +214,7 @@ class Pump implements OutputSink, PumpControl {
 
   #settle(): void {
     this.#isSettled = true;
+    this.#stopTimer();
     this.#resolve();
   }
 }

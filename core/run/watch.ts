@@ -17,11 +17,12 @@ export interface Limits {
 /**
  * Calls `kill` when the time is up and when the signal fires; at once, if it has fired already.
  * Returns a function that ends the watch. If not `ref`, the event loop need not stay alive for it.
+ * Of the time, `elapsed` milliseconds are over already.
  */
 export function watch(
   { timeout, signal }: Limits,
   kill: (reason: KillReason) => void,
-  { ref }: { readonly ref: boolean },
+  { ref, elapsed = 0 }: { readonly ref: boolean; readonly elapsed?: number },
 ): () => void {
   const limit = limitOf(timeout);
   if (limit === undefined && signal === undefined) return NOTHING_TO_STOP;
@@ -30,7 +31,7 @@ export function watch(
   signal?.addEventListener("abort", abort);
   const stopTimer = limit === undefined
     ? NOTHING_TO_STOP
-    : after(limit, () => kill({ why: "timeout", timeout: limit }), { ref });
+    : after(Math.max(0, limit - elapsed), () => kill({ why: "timeout", timeout: limit }), { ref });
   return () => {
     signal?.removeEventListener("abort", abort);
     stopTimer();

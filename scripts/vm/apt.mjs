@@ -93,7 +93,11 @@ export class Release {
     } catch (error) {
       if (fresh) throw new Unavailable(error.message);
       this.#update(stamp);
-      return action();
+      try {
+        return action();
+      } catch (again) {
+        throw new Unavailable(again.message);
+      }
     }
   }
 

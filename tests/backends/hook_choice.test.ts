@@ -9,6 +9,7 @@ import { UnsupportedError } from "../../core/errors.ts";
 const NUMBERS = { image: 3, status: 4, at: 5, length: 6, folder: 7 };
 const CALLS = {
   close: 1,
+  execve: 0,
   execveat: 2,
   fchdir: 3,
   fcntl: 4,
