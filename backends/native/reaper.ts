@@ -119,6 +119,11 @@ export class Reaper {
     this.#listen();
   }
 
+  /** Stops listening if there are no children, where that is to be. */
+  stopIfIdle(): void {
+    if (this.#young.length === 0 && this.#old.size === 0) this.#setTimer();
+  }
+
   #listen(): void {
     this.#isWarm = true;
     this.#stopListening?.();

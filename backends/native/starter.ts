@@ -121,9 +121,11 @@ export class Starter {
 
   /** Starts a child and takes care of it until its end. */
   async start(plan: Plan, cancel?: AbortSignal): Promise<Process> {
-    this.#children.reaper.start();
-    const childFds = this.setupStdio(plan);
+    const { reaper } = this.#children;
+    reaper.start();
+    let made: ChildFds | undefined;
     try {
+      const childFds = made = this.setupStdio(plan);
       if (needsStageTwo(plan)) {
         const start = () => this.#twoStages.start(plan, childFds, cancel);
         return await retryOnTextBusy(start, wasTextBusy);
@@ -135,7 +137,9 @@ export class Starter {
       }
       return this.#connected(this.#lastAttempt(plan, childFds, { pidfd: false }), childFds);
     } finally {
-      childFds.close();
+      made?.close();
+      // After a failure there may be no child, and no signal that would end the listening.
+      reaper.stopIfIdle();
     }
   }
 
