@@ -16,7 +16,9 @@ export function parseReport(xml) {
     const text = failure === null
       ? undefined
       : unescape(failure[2] ?? /message="([^"]*)"/.exec(failure[1])?.[1] ?? "");
-    cases.push({ name, failure: text, skipped: /<skipped\b/.test(body) });
+    // Deno has the file in the place of a class. Node 22 does not report it.
+    const file = /\b(?:file|classname)="([^"]*\.test\.m?[jt]s)"/.exec(attributes)?.[1];
+    cases.push({ name, failure: text, skipped: /<skipped\b/.test(body), file });
   }
   return cases;
 }

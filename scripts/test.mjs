@@ -93,6 +93,8 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const reasons = new Map();
 /** The outcome of each feature on each driver. */
 const seen = [];
+/** The tests that failed and passed when they were run again. */
+const unsteady = [];
 
 function files(folder, ending = ".test.ts") {
   const path = fileURLToPath(new URL(`tests/${folder}/`, root));
@@ -105,9 +107,8 @@ function files(folder, ending = ".test.ts") {
     .sort().map((name) => `./tests/${folder}/${name}`);
 }
 
-/** Runs the test files on a runtime and adds the results to the total. */
-function group(title, name, list, env = {}, prefix = []) {
-  if (list.length === 0) return;
+/** Runs test files on a runtime, in a folder of their own. */
+function runFiles(name, list, env, prefix) {
   const runtime = runtimes[name];
   const place = mkdtempSync(join(work, "group-"));
   const temp = join(place, "tmp");
@@ -120,9 +121,8 @@ function group(title, name, list, env = {}, prefix = []) {
     writeFileSync(file, "");
     chmodSync(file, 0o666);
   }
-  const began = performance.now();
   const command = [...prefix, runtime.binary, ...runtime.test(list, report)];
-  const { status, signal, stdout, stderr, error } = spawnSync(command[0], command.slice(1), {
+  const outcome = spawnSync(command[0], command.slice(1), {
     cwd: root,
     encoding: "utf8",
     maxBuffer: 1 << 28,
@@ -144,14 +144,45 @@ function group(title, name, list, env = {}, prefix = []) {
       ...env,
     },
   });
-  const cases = existsSync(report) ? parseReport(readFileSync(report, "utf8")) : [];
+  const linesOf = (file) => readFileSync(file, "utf8").split("\n").filter(Boolean);
+  return {
+    ...outcome,
+    cases: existsSync(report) ? parseReport(readFileSync(report, "utf8")) : [],
+    notes: linesOf(skips),
+    supportLines: linesOf(support),
+  };
+}
+
+/** More failures than this are no coincidence. */
+const MOST_REPEATED = 3;
+
+/**
+ * Runs the files of a few failed tests once more. Returns the names of those that pass then: under
+ * load, one of thousands of tests of processes may fail by chance. The output names each.
+ */
+function repeated(failed, name, env, prefix) {
+  const list = [...new Set(failed.map(({ file }) => file))];
+  if (failed.length > MOST_REPEATED || list.includes(undefined)) return new Set();
+  const { cases } = runFiles(name, list, env, prefix);
+  const passed = cases.filter(({ failure, skipped }) => failure === undefined && !skipped);
+  const names = new Set(passed.map((each) => each.name));
+  return new Set(failed.map((each) => each.name).filter((each) => names.has(each)));
+}
+
+/** Runs the test files on a runtime and adds the results to the total. */
+function group(title, name, list, env = {}, prefix = []) {
+  if (list.length === 0) return;
+  const began = performance.now();
+  const { cases, notes, supportLines, ...outcome } = runFiles(name, list, env, prefix);
+  const { status, signal, stdout, stderr, error } = outcome;
   const failed = cases.filter((each) => each.failure !== undefined);
-  const notes = readFileSync(skips, "utf8").split("\n").filter(Boolean);
+  const again = failed.length === 0 ? new Set() : repeated(failed, name, env, prefix);
   // Tests that were skipped while they ran, because the driver does not have the feature.
   const late = notes.filter((line) => line.startsWith(LATE)).length;
   const skipped = cases.filter((each) => each.skipped).length + late;
-  const passed = cases.length - failed.length - skipped;
-  const problems = failed.map((each) => `${each.name}\n${indent(each.failure)}`);
+  const problems = failed.filter((each) => !again.has(each.name))
+    .map((each) => `${each.name}\n${indent(each.failure)}`);
+  const passed = cases.length - problems.length - skipped;
   const ended = error?.message ?? signal ?? `status ${status}`;
   // Deno reports success even if a file throws while it is loaded.
   const uncaught = /^.*\(uncaught error\).*$/m.exec(stdout + stderr)?.[0];
@@ -167,9 +198,11 @@ function group(title, name, list, env = {}, prefix = []) {
   const counts = `${passed} passed, ${problems.length} failed, ${skipped} skipped`;
   console.log(`${title.padEnd(34)} ${counts} (${seconds} s)`);
   for (const problem of problems) console.log(indent(`FAILED ${problem}`));
-  for (const line of readFileSync(support, "utf8").split("\n").filter(Boolean)) {
-    seen.push(JSON.parse(line));
+  for (const each of failed.filter(({ name }) => again.has(name))) {
+    unsteady.push(`${title}: ${each.name}`);
+    console.log(indent(`FAILED ONCE, passed when run again: ${each.name}\n${each.failure}`));
   }
+  for (const line of supportLines) seen.push(JSON.parse(line));
   for (const line of notes) {
     // Many tests have the same reason: a feature that the driver does not have.
     const reason = line.startsWith(LATE) ? line.slice(line.lastIndexOf(": ") + 2) : line;
@@ -324,6 +357,8 @@ try {
 
 if (reasons.size > 0) console.log("\nskipped:");
 for (const [reason, count] of [...reasons].sort()) console.log(`  ${count} × ${reason}`);
+if (unsteady.length > 0) console.log("\nfailed once, and passed when run again:");
+for (const each of unsteady) console.log(`  ${each}`);
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 const line = `${total.passed} passed, ${total.failed} failed${skipped}`;
 if (process.env.VIRCOMMAND_COUNTS) appendFileSync(process.env.VIRCOMMAND_COUNTS, `${line}\n`);
