@@ -19,7 +19,7 @@ import { Command, SpawnError, syscalls } from "../../mod.ts";
 import { endDaemon, endLater, startDaemon } from "../support/daemons.ts";
 import { failure, WAYS } from "../support/failures.ts";
 import { conform } from "../support/harness.ts";
-import { denoDirFor, program } from "../support/runtime.ts";
+import { denoDirFor, limitedProgramArgv, program } from "../support/runtime.ts";
 
 const hook = (name: string) => new URL(`../support/hooks/${name}.ts`, import.meta.url);
 const NOBODY = 65534;
@@ -153,7 +153,8 @@ for (const bytes of [0, 1, 2]) {
     `a file that may have ${bytes} bytes ends nothing, and is not left in part`,
     async (t) => {
       const dir = t.folder();
-      const seen = JSON.parse(await program("no_room", dir, String(bytes)).text());
+      const cmd = Command.from(limitedProgramArgv("no_room", dir, String(bytes)));
+      const seen = JSON.parse(await cmd.text());
       assert(Object.keys(seen).length >= 2);
       for (const [way, each] of Object.entries(seen)) {
         assertEquals(each, { step: "pidFile", code: "EFBIG", left: [] }, way);

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";
 import { backendInfo, Command } from "../../mod.ts";
 import { conform } from "../support/harness.ts";
-import { program, programArgv } from "../support/runtime.ts";
+import { limitedProgramArgv, program, programArgv } from "../support/runtime.ts";
 
 const NOEXEC = "/proc/sys/vm/memfd_noexec";
 const { driver, stage } = backendInfo();
@@ -11,10 +11,7 @@ const features = ["handshake", "preExec"];
 const skip = driver === "native" ? undefined : "only the native driver has a second stage";
 
 conform("a limit on the size of files is honoured, and kills nobody", async () => {
-  const [runtime = "", ...args] = programArgv("second_stage", "limited");
-  // Deno writes what it has compiled to a file, whenever it likes.
-  if ("Deno" in globalThis) args.splice(1, 0, "--no-code-cache");
-  const text = await new Command(runtime, ...args).text();
+  const text = await Command.from(limitedProgramArgv("second_stage", "limited")).text();
   assertEquals(JSON.parse(text), { stage, handshake: 0, hook: "preExec EFBIG" });
 }, { features, needs: ["prlimit"], skip });
 
@@ -63,6 +60,7 @@ conform("exec: what else goes wrong with the file is an error", async () => {
 }, { features: ["exec"], skip });
 
 conform("exec: a limit on the size of files is an error, and kills nobody", async () => {
-  const text = await program("memfd_refused", "exec", "13", "0").text();
+  const text = await Command.from(limitedProgramArgv("memfd_refused", "exec", "13", "0"))
+    .text();
   assertEquals(text, "before memfd\nclone EFBIG memfd\n");
 }, { features: ["exec"], needs: ["prlimit"], skip });

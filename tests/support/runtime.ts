@@ -18,6 +18,16 @@ export function programArgv(name: string, ...args: string[]): string[] {
   return [process.execPath, ...flags, path, ...args];
 }
 
+/**
+ * The same for a program that may write no large files: Deno writes what it has compiled to one,
+ * whenever it likes.
+ */
+export function limitedProgramArgv(name: string, ...args: string[]): string[] {
+  const [runtime = "", ...rest] = programArgv(name, ...args);
+  if ("Deno" in globalThis) rest.splice(1, 0, "--no-code-cache");
+  return [runtime, ...rest];
+}
+
 /** Runs such a program. */
 export function program(name: string, ...args: string[]): Command {
   return Command.from(programArgv(name, ...args));
