@@ -60,13 +60,20 @@ const THOROUGH = [
 
 /** Files that do not depend on the rights of the user. They are not run as an ordinary user. */
 const FOR_ANY_USER = [
+  "bare_globals",
   "dry_run",
-  "old_kernels",
   "large_commands",
+  "launcher_self_test",
+  "merged_portable",
+  "mock_timers",
   "odd_values",
+  "old_kernels",
+  "orphans",
   "profiled",
   "repetition",
+  "sync_input",
   "text_forms",
+  "unheard_signals",
 ];
 
 const options = { runtime: undefined, driver: undefined, user: false, quick: false, parts: [] };

@@ -3,7 +3,7 @@
 //   node scripts/vm/main.mjs [--verbose] [--runtime NAME] [--driver NAME] [--all] [--write-seen]
 //     [guest …]
 //
-// Without a name: the guests that CI runs, one after the other, in eleven minutes altogether; those
+// Without a name: the guests that CI runs, one after the other, in ten minutes altogether; those
 // that would come later are skipped. One that is named has more time. What cannot be had (no emulator, no packages) is a skip as
 // well. What was downloaded and made is kept in $VIRCOMMAND_VM_CACHE, by default in
 // ~/.cache/vircommand-vm.
@@ -24,7 +24,7 @@ import { kernelFiles, packagesDisk, projectDisk, runtimesDisk } from "./images.m
 import { boot, emulator } from "./qemu.mjs";
 
 /** What CI has for all guests, and by how much longer one may take that was named. */
-const [CI_SECONDS, PATIENCE] = [11 * 60, 6];
+const [CI_SECONDS, PATIENCE] = [10 * 60, 6];
 
 /** With less time than this, a guest would not come to its first test. */
 const LEAST_SECONDS = 60;
