@@ -48,12 +48,13 @@ const NOBODY = 65534;
 
 /** Slow files that test in depth what other files test once. `--quick` leaves them out. */
 const THOROUGH = [
-  "old_kernels",
   "closed_parent",
   "daemon_matrix",
   "hook_isolation",
   "large_commands",
   "odd_values",
+  "old_kernels",
+  "orphans",
   "profiled",
   "repetition",
 ];
