@@ -31,6 +31,7 @@ interface Operation {
 export function guarded(make: () => Backend): Backend {
   const inner = attempt({ syscall: "open" }, make);
   return {
+    driver: inner.driver,
     info: () => attempt({ syscall: "read" }, () => inner.info()),
     asyncScope: () => inner.asyncScope(),
     system: guardedSystem(inner.system),

@@ -153,6 +153,7 @@ export type Verb = "start" | "runSync" | "exec";
 
 /** A driver on a runtime. */
 export interface Backend {
+  readonly driver: DriverName;
   info(): BackendInfo;
   /** Makes a new scope. */
   asyncScope<T>(): AsyncScope<T>;
@@ -201,8 +202,7 @@ export function backend(driver?: DriverName): Backend {
   if (known !== undefined) return known;
   const fresh = make(driver);
   // So that the default one is not made again when a caller names its driver.
-  const { driver: name } = fresh.info();
-  const one = made.get(name as DriverName) ?? fresh;
-  made.set(driver, one).set(name as DriverName, one);
+  const one = made.get(fresh.driver) ?? fresh;
+  made.set(driver, one).set(fresh.driver, one);
   return one;
 }

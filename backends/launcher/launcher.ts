@@ -43,6 +43,7 @@ export function launcherBackend(
   const starter = new LauncherStarter(host, arch, spawner, kernel);
   const features = launcherFeatures(runtime);
   return {
+    driver: "launcher",
     info: () => ({
       runtime: host.runtime,
       version: host.version,

@@ -40,6 +40,7 @@ export function nativeBackend(
   host.onThreadEnd?.(() => starter.close());
   const read = (path: string) => textOf(kernel, path);
   return {
+    driver: "native",
     info: () => ({
       ...infoOf(host, kernel, reason),
       stage: starter.stages.stage,

@@ -62,6 +62,7 @@ export function portableBackend(runtime: PortableRuntime, reason: string): Backe
   const execError = (plan: Plan) =>
     new UnsupportedError({ feature: "exec", driver: "portable", remedy, command: plan.command });
   return {
+    driver: "portable",
     info: () => ({
       runtime: runtime.runtime,
       version: runtime.version,

@@ -139,6 +139,7 @@ function failing(error: unknown): Backend {
     throw error;
   };
   return {
+    driver: "native",
     info: fail,
     asyncScope: fail,
     system: {

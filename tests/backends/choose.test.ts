@@ -16,7 +16,7 @@ const HOW = { reason: "test", stage: undefined };
 function fake(driver: DriverName): (reason: string) => Backend {
   return (reason) => {
     const own = backend();
-    return { ...own, info: () => ({ ...own.info(), driver, reason }) };
+    return { ...own, driver, info: () => ({ ...own.info(), driver, reason }) };
   };
 }
 
