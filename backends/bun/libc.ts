@@ -9,7 +9,7 @@ import type { Pointer } from "bun:ffi";
 import { process } from "../process.ts";
 import { environOf } from "./environ.ts";
 import type { Libc } from "../native/libc.ts";
-import { openLibc } from "../native/libc_files.ts";
+import { openLibc } from "../posix/libc_files.ts";
 
 /**
  * Returns bun:ffi, or undefined where it cannot be had. An import would be one of a module that the

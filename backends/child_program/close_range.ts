@@ -9,6 +9,12 @@ import { LAST_FD } from "../../core/plan/descriptors.ts";
 import { arg, type Call, call, type CallStep } from "./call.ts";
 
 /**
+ * Without close_range(2): how many numbers above the highest open one are closed as well, for what
+ * other threads open before the child has a copy of the table.
+ */
+export const SPARE_FDS = 256;
+
+/**
  * Closes the descriptors from `first` to `last`. Without close_range(2), `openBelow` is a number that
  * no open descriptor reaches: they are closed one by one up to there, whether open or not.
  */

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { signals } from "../../core/tables/signals.ts";
 import { after } from "../../core/command/options.ts";
 import { startTimer, type Timer } from "../../core/clock.ts";
 import { SIGKILL } from "../../core/timing.ts";
@@ -34,7 +35,13 @@ const ABORT_DELAY_MS = 20;
 const KILL_TIMEOUT_MS = 1000;
 
 /** Signals that end no program by default: none, SIGCHLD, SIGCONT, SIGURG, SIGWINCH; see signal(7). */
-const HARMLESS_SIGNALS: ReadonlySet<number> = new Set([0, 17, 18, 23, 28]);
+const HARMLESS_SIGNALS: ReadonlySet<number> = new Set([
+  0,
+  signals.SIGCHLD,
+  signals.SIGCONT,
+  signals.SIGURG,
+  signals.SIGWINCH,
+]);
 
 /** A child that a driver has started, and what the launch needs from the driver. */
 export interface StartedChild {

@@ -5,7 +5,7 @@
  */
 
 import type { Libc } from "../native/libc.ts";
-import { openLibc } from "../native/libc_files.ts";
+import { openLibc } from "../posix/libc_files.ts";
 import { isWorker } from "./worker.ts";
 
 /** Opens libc. Throws without --allow-ffi. */

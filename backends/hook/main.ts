@@ -15,6 +15,7 @@ import type * as BunFfi from "bun:ffi";
 import type nodeProcess from "node:process";
 import { HOOK_FAILED, type HookFailure } from "../child_program/protocol.ts";
 import type { HookCalls, HookNumbers } from "../child_program/hook_start.ts";
+import { openLibc } from "../posix/libc_files.ts";
 
 /** Loads the module of the hook. */
 type LoadHook = () => Promise<Record<string, unknown>>;
@@ -136,25 +137,9 @@ function libcHere(): HookLibc | undefined {
   return libcOfNode();
 }
 
-/** glibc's file, and musl's. */
-const FILES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
-
-/** Opens libc by the first name that there is. */
-function opened<T>(open: (file: string) => T): T {
-  let first: unknown;
-  for (const file of FILES) {
-    try {
-      return open(file);
-    } catch (error) {
-      first ??= error;
-    }
-  }
-  throw first;
-}
-
 function libcOfDeno(): HookLibc {
   const word = "i64";
-  const { symbols } = opened((file) =>
+  const { symbols } = openLibc((file) =>
     Deno.dlopen(file, {
       syscall: { parameters: [word, word, word, word, word, word, word], result: word },
       __errno_location: { parameters: [], result: "pointer" },
@@ -181,7 +166,7 @@ function libcOfBun(): HookLibc {
   const { dlopen, toArrayBuffer } = process.getBuiltinModule?.("bun:ffi") as typeof BunFfi ??
     Bun.FFI;
   const word = "i64";
-  const { symbols } = opened((file) =>
+  const { symbols } = openLibc((file) =>
     dlopen(file, {
       syscall: { args: [word, word, word, word, word, word, word], returns: word },
       __errno_location: { args: [], returns: "ptr" },

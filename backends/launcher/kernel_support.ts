@@ -6,6 +6,7 @@
  */
 
 import { readdirSync } from "node:fs";
+import { SPARE_FDS } from "../child_program/close_range.ts";
 
 /** What a child of the launcher can use. */
 export interface KernelSupport {
@@ -15,9 +16,6 @@ export interface KernelSupport {
   readonly pidfds: boolean;
 }
 
-/** What other threads may open before the child has its descriptors. */
-const SPARE = 256;
-
 /**
  * Without close_range(2): a number that no descriptor of a child reaches. The child itself uses
  * numbers up to `used` and a few more.
@@ -25,7 +23,7 @@ const SPARE = 256;
 export function openBelow({ closeRange }: KernelSupport, used: number): number | undefined {
   if (closeRange) return undefined;
   const numbers = readdirSync("/proc/self/fd").map(Number);
-  return Math.max(used, ...numbers) + 1 + SPARE;
+  return Math.max(used, ...numbers) + 1 + SPARE_FDS;
 }
 
 /** What is missing, and what is done instead; for `backendInfo()`. */

@@ -9,7 +9,7 @@
 
 import { statSync } from "node:fs";
 import { UnsupportedError } from "../../core/errors.ts";
-import { CLONE, E, P, SIGCHLD } from "../../core/tables/kernel.ts";
+import { CLONE, E, P, SIGCHLD, W } from "../../core/tables/kernel.ts";
 import { SIGKILL } from "../../core/timing.ts";
 import type { Arch } from "../child_program/arch.ts";
 import { type Call, call, NULL } from "../child_program/call.ts";
@@ -65,15 +65,13 @@ type Results = Readonly<Record<typeof RESULTS[number], number>>;
 /** A descriptor that is not open. */
 const NOT_OPEN = 0x7fff_ffff;
 
-const WEXITED = 4;
-
 /** Makes the calls, with arguments that change nothing, and reports their results. */
 const PROGRAM = {
   calls: [
     { ...call("signals", "getpid"), into: { cell: "pid" } },
     trial("close_range", call("fds", "close_range", [NOT_OPEN, NOT_OPEN, 0])),
     trial("signal", call("signals", "pidfd_send_signal", [NOT_OPEN, 0, 0, 0])),
-    trial("wait", call("signals", "waitid", [P.PIDFD, NOT_OPEN, 0, WEXITED, 0])),
+    trial("wait", call("signals", "waitid", [P.PIDFD, NOT_OPEN, 0, W.EXITED, 0])),
     {
       ...trial(
         "child",
@@ -83,7 +81,7 @@ const PROGRAM = {
     },
     // Otherwise it would be left to this process, if that is process 1.
     {
-      ...call("clone", "waitid", [P.ALL, 0, NULL, WEXITED, NULL]),
+      ...call("clone", "waitid", [P.ALL, 0, NULL, W.EXITED, NULL]),
       ignoresErrors: true,
     },
     call("signals", "pwrite64", [REPORT, { cell: "pid" }, 8 * RESULTS.length, 0]),

@@ -6,7 +6,16 @@
 
 import type { SyncRun } from "../../core/backend.ts";
 import { LAST_FD } from "../../core/plan/descriptors.ts";
-import { F, FUTEX_CMP_REQUEUE_PRIVATE, O, SIGCHLD } from "../../core/tables/kernel.ts";
+import {
+  CLONE,
+  F,
+  FUTEX_CMP_REQUEUE_PRIVATE,
+  O,
+  P,
+  SIG,
+  SIGCHLD,
+  W,
+} from "../../core/tables/kernel.ts";
 import { longestDrain, SIGKILL } from "../../core/timing.ts";
 import type { Call } from "../child_program/call.ts";
 import { closeRange } from "../child_program/close_range.ts";
@@ -39,16 +48,10 @@ import {
   SIGINFO_SIZE,
 } from "./supervisor_report.ts";
 
-const CLONE_PIDFD = 0x1000;
-const P_PIDFD = 3;
-const P_PID = 1;
-const WNOHANG = 1;
-const SIG_BLOCK = 0;
 /** sigset_t with SIGCHLD. */
 const SIGCHLD_SET = 1n << 16n;
 /** sigset_t with SIGPIPE, 13. */
 const SIGPIPE_SET = 1n << 12n;
-const WEXITED = 4;
 const CLOCK_MONOTONIC = 1;
 const TFD_FLAGS = O.CLOEXEC | O.NONBLOCK;
 
@@ -117,7 +120,7 @@ export function openDescriptors({ stdio, pipes, control, fds, ...supervisor }: S
     op("close", [pidfd]),
     op("close", [pidfd + 1]),
     ...(supervisor.pidfds ? [] : [
-      op("rt_sigprocmask", [SIG_BLOCK, { words: [SIGCHLD_SET] }, 0, 8]),
+      op("rt_sigprocmask", [SIG.BLOCK, { words: [SIGCHLD_SET] }, 0, 8]),
       op("signalfd4", [-1, { words: [SIGCHLD_SET] }, 8, O.CLOEXEC | O.NONBLOCK]),
     ]),
   ];
@@ -131,7 +134,7 @@ function openParent(pid: number): Call[] {
   return [
     // Otherwise a write to a parent that has just ended would end the supervisor, and so the
     // program.
-    op("rt_sigprocmask", [SIG_BLOCK, { words: [SIGPIPE_SET] }, 0, 8]),
+    op("rt_sigprocmask", [SIG.BLOCK, { words: [SIGPIPE_SET] }, 0, 8]),
     op("pidfd_open", [pid, 0]),
     storeParentPid(),
     requireParent("child of the waiting process?", pid),
@@ -160,7 +163,7 @@ export function startProgram(supervisor: Supervisor): Call[] {
 /** The pidfd gets the lowest free number. */
 function cloneWithPidfd(): Call[] {
   return [{
-    ...op("clone", [CLONE_PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
+    ...op("clone", [CLONE.PIDFD | SIGCHLD, 0, { cell: "pidfd" }, 0, 0]),
     jumps: { zero: PROGRAM },
   }];
 }
@@ -248,7 +251,7 @@ export function whileItRuns(supervisor: Supervisor): Call[] {
 export function onExit({ control, fds, pidfds }: Supervisor): Call[] {
   const [siginfo, rusage] = [{ cell: "siginfo" }, { cell: "rusage" }];
   const reap = pidfds
-    ? [{ ...op("waitid", [P_PIDFD, fds.pidfd, siginfo, WEXITED, rusage]), label: "exited" }]
+    ? [{ ...op("waitid", [P.PIDFD, fds.pidfd, siginfo, W.EXITED, rusage]), label: "exited" }]
     : [
       // SIGCHLD may be that of the process that feeds the program.
       {
@@ -256,7 +259,7 @@ export function onExit({ control, fds, pidfds }: Supervisor): Call[] {
         label: "exited",
         ignoresErrors: true,
       },
-      { ...op("waitid", [P_PID, 0, siginfo, WEXITED | WNOHANG, rusage]), label: "reap" },
+      { ...op("waitid", [P.PID, 0, siginfo, W.EXITED | W.NOHANG, rusage]), label: "reap" },
       // With WNOHANG, si_signo is 0 while the program lives.
       {
         ...op("futex", [siginfo, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, siginfo, SIGCHLD]),
@@ -346,7 +349,7 @@ export function onParentExit({ fds, out, err }: Supervisor, { signal }: ParentWa
       jumps: { error: "exit" },
     },
     ...[out.from, err.from].filter((fd) => fd !== undefined).map((fd) => op("close", [fd])),
-    always(op("waitid", [P_PIDFD, fds.pidfd, { cell: "siginfo" }, WEXITED, 0]), "exit"),
+    always(op("waitid", [P.PIDFD, fds.pidfd, { cell: "siginfo" }, W.EXITED, 0]), "exit"),
   ];
 }
 

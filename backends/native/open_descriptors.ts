@@ -5,20 +5,11 @@
  */
 
 import { UnsupportedError } from "../../core/errors.ts";
-import { LAST_FD } from "../../core/plan/descriptors.ts";
 import { AT_FDCWD, O } from "../../core/tables/kernel.ts";
+import { SPARE_FDS } from "../child_program/close_range.ts";
 import { type Kernel, PATH_SIZE } from "./kernel.ts";
-import { isMissing } from "./primitives.ts";
 import { place, regions } from "./scratch.ts";
 import { nofileOf } from "./system.ts";
-
-/** Whether the kernel closes ranges of descriptors. */
-export function hasCloseRange(kernel: Kernel): boolean {
-  return !isMissing(kernel.raw("close_range", LAST_FD, LAST_FD, 0));
-}
-
-/** What other threads may open before the child has a copy of the table. */
-const SPARE = 256;
 
 /** Without /proc, all numbers up to the limit are closed, unless there are more than this. */
 const MAX_CLOSED = 65_536;
@@ -35,7 +26,7 @@ const [LENGTH_AT, NAME_AT] = [16, 19];
  */
 export function openBelow(kernel: Kernel): number {
   const highest = highestOpen(kernel);
-  if (highest !== undefined) return highest + 1 + SPARE;
+  if (highest !== undefined) return highest + 1 + SPARE_FDS;
   const limit = nofileOf(kernel, 0)?.soft;
   if (limit !== undefined && limit <= BigInt(MAX_CLOSED)) return Number(limit);
   throw new UnsupportedError({

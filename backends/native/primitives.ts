@@ -27,6 +27,12 @@ interface Primitive {
   readonly instead: string;
 }
 
+/** The calls that can be missing and are tried when they are asked for. */
+type PrimitiveName = Extract<
+  SyscallName,
+  "close_range" | "faccessat2" | "pidfd_open" | "pidfd_send_signal" | "memfd_create"
+>;
+
 /** A call on a pidfd of this process. */
 function onOwnPidfd(kernel: Kernel, action: (pidfd: number) => number): number {
   const pidfd = kernel.raw("pidfd_open", kernel.call("getpid"), 0);
@@ -46,7 +52,7 @@ function memoryFile(kernel: Kernel): number {
 }
 
 /** The primitives that can be missing, by the name of the call. */
-const PRIMITIVES: Partial<Record<SyscallName, Primitive>> = {
+const PRIMITIVES: Readonly<Record<PrimitiveName, Primitive>> = {
   close_range: {
     // The last number, which nothing has.
     probe: (kernel) => kernel.raw("close_range", LAST_FD, LAST_FD, 0),
@@ -69,6 +75,11 @@ const PRIMITIVES: Partial<Record<SyscallName, Primitive>> = {
     instead: "memory is copied for children that must not share it",
   },
 };
+
+/** Whether the kernel has a primitive. */
+export function hasPrimitive(kernel: Kernel, name: PrimitiveName): boolean {
+  return !isMissing(PRIMITIVES[name].probe(kernel));
+}
 
 /** What is missing, for `backendInfo()`. `clone3` is what the self test has found out. */
 export function missingPrimitives(

@@ -31,8 +31,9 @@ import type { Cloner } from "./clone.ts";
 import { Environ } from "./environ.ts";
 import { accessOf, headOf, textOf } from "./files.ts";
 import type { Kernel } from "./kernel.ts";
-import { hasCloseRange, openBelow } from "./open_descriptors.ts";
+import { openBelow } from "./open_descriptors.ts";
 import { discardPidFile, discardUnfinished } from "./pid_file.ts";
+import { hasPrimitive } from "./primitives.ts";
 import { type Stage, StageFiles } from "./stage_two.ts";
 import { TwoStageStarter } from "./two_stage_starter.ts";
 
@@ -65,7 +66,9 @@ export class Starter {
     this.kernel = kernel;
     this.#host = host;
     this.cloner = cloner;
-    this.#openBelow = hasCloseRange(kernel) ? () => undefined : () => openBelow(kernel);
+    this.#openBelow = hasPrimitive(kernel, "close_range")
+      ? () => undefined
+      : () => openBelow(kernel);
     const status = cloner.clearsHandlers ? textOf(kernel, "/proc/self/status") : undefined;
     this.resets = status === undefined ? RESET_ALL : resetIgnored(ignoredIn(status));
     this.#lowering = new PlanLowering(this.resets);
